@@ -1,0 +1,39 @@
+# `make demo` and `make test` need Python 3.10+, pip and venv; nothing else has to be installed by hand.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ROOMS := pipeline models purification tools tests setup.py
+
+.PHONY: demo test test-slow check format clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	tools/demo.sh $(BIN) demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/pytest -q -n 2 -m "not slow"
+
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/pytest -q -n 2 -m slow
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check $(ROOMS)
+	$(BIN)/ruff format --check $(ROOMS)
+	$(BIN)/mypy $(ROOMS)
+	$(BIN)/pytest -q tests/test_layering.py
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix $(ROOMS)
+	$(BIN)/ruff format $(ROOMS)
+
+$(VENV)/.installed: pyproject.toml setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo build .mypy_cache .ruff_cache .pytest_cache .hypothesis

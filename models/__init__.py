@@ -1,0 +1,1 @@
+"""Backbones, the weight head, losses: networks only, nothing of ours imported."""

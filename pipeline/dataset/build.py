@@ -1,0 +1,74 @@
+"""Listing -> dataset: look at every listed clip, then write the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sciu.pipeline.dataset.check import Progress, probe_clips, problems, with_probes
+from sciu.pipeline.dataset.dataset import Dataset
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.files import new_folder
+from sciu.pipeline.dataset.importers.listing import ListedClip, Listing
+from sciu.pipeline.dataset.probe import MISSING
+from sciu.pipeline.dataset.table import KINDS, SPLITS, Categories, ClipTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A new dataset and what its user should know of it."""
+
+    dataset: Dataset
+    notes: list[str] = field(default_factory=list)
+
+
+def build(listing: Listing, out: Path, *, name: str | None, made_by: str, progress: Progress) -> Built:
+    """Probe the clips of a listing and write the dataset to a new folder; the media stay where they are."""
+    clips = listing.in_order()
+    if not clips:
+        raise DatasetError(f"no clips in '{listing.root}'. Check the folder, and `sciu-data import --help` for its layout.")
+    root = listing.root.absolute()
+    with new_folder(out) as folder:
+        table = listed_table(clips, listing.class_names(), listing.folds)
+        probes = probe_clips([str(root / clip.path) for clip in clips], [clip.kind for clip in clips], "count", progress)
+        if all(found.fault == MISSING for found in probes):
+            raise DatasetError(f"none of the {len(clips)} listed clips is in '{root}' (the first: '{clips[0].path}'). Unpack them there.")
+        Dataset(
+            folder=folder, name=name or listing.name, classes=tuple(listing.class_names()), root=str(root),
+            clips=with_probes(table, probes), made_by=made_by,
+        ).save()  # fmt: skip
+    dataset = Dataset.load(out)
+    return Built(dataset=dataset, notes=[*listing.notes, *_notes(listing, dataset)])
+
+
+def listed_table(clips: list[ListedClip], classes: list[str], folds: int) -> ClipTable:
+    """Make the table of clips that nobody has looked at yet."""
+    unknown = np.zeros(len(clips), np.int32)
+    return ClipTable(
+        path=[clip.path for clip in clips],
+        kind=Categories.of([clip.kind for clip in clips], KINDS),
+        frames=unknown, width=unknown, height=unknown, codec=Categories.of([None] * len(clips)),
+        label=Categories.of([clip.label for clip in clips], classes),
+        folds=tuple(Categories.of([clip.splits.get(fold) for clip in clips], SPLITS) for fold in range(1, folds + 1)),
+        group=Categories.of([clip.group for clip in clips]),
+        quarantine=Categories.of([None] * len(clips)),
+    )  # fmt: skip
+
+
+def _notes(listing: Listing, dataset: Dataset) -> list[str]:
+    notes = []
+    if listing.repeated:
+        notes.append(f"{listing.repeated} rows repeat an earlier one and were counted once")
+    bad = problems(dataset.clips)
+    absent = [problem.path for problem in bad if problem.reason == MISSING]
+    if absent:
+        notes.append(f"{len(absent)} of {len(dataset)} listed clips are not on disk and are quarantined: {_some(absent)}")
+    if damaged := [f"{problem.path} ({problem.reason})" for problem in bad if problem.reason != MISSING]:
+        notes.append(f"{len(damaged)} clips cannot be used and are quarantined: {_some(damaged)}")
+    return notes
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

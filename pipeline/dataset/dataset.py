@@ -1,0 +1,160 @@
+"""A dataset is a folder: `dataset.toml` says what it is, `clips.parquet` holds a row for every clip."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.files import write_atomically
+from sciu.pipeline.dataset.table import Categories, ClipTable, read_table, write_table
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FORMAT = 1
+MANIFEST = "dataset.toml"
+TABLE = "clips.parquet"
+TRUTH = "truth.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """The clips of a dataset and where they are. A clip is spoken of by its id, its row in the table."""
+
+    folder: Path
+    name: str
+    classes: tuple[str, ...]
+    root: str  # of the media; relative to the folder when they lie inside it, so that the folder can be moved
+    clips: ClipTable
+    made_by: str = ""
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Dataset:
+        """Read a dataset; its media are not touched."""
+        folder = Path(folder)
+        manifest = _read_manifest(folder)
+        classes = tuple(manifest["classes"])
+        clips = read_table(folder / TABLE, classes=classes, folds=manifest["folds"])
+        if len(clips) != manifest["clips"]:
+            raise DatasetError(
+                f"'{folder / MANIFEST}' speaks of {manifest['clips']} clips, but '{TABLE}' has {len(clips)}."
+                " They are not of one dataset: import it again."
+            )
+        return cls(
+            folder=folder, name=manifest["name"], classes=classes, root=manifest["root"], clips=clips,
+            made_by=manifest.get("made_by", ""),
+        )  # fmt: skip
+
+    def save(self) -> None:
+        """Write the table, then the manifest: a folder with a manifest holds a whole dataset."""
+        if not len(self):
+            raise DatasetError(f"dataset '{self.name}' has no clips. Check the folder it was made from.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_table(self.clips, self.folder / TABLE)
+        write_atomically(self.folder / MANIFEST, tomli_w.dumps(self._manifest()).encode())
+
+    def save_clips(self, clips: ClipTable) -> Dataset:
+        """Replace the table of a saved dataset, the same clips in it, in one rename."""
+        assert len(clips) == len(self)
+        write_table(clips, self.folder / TABLE)
+        return Dataset(**{**self.__dict__, "clips": clips})
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT, "name": self.name, "kind": self.kind, "classes": list(self.classes), "root": self.root,
+            "folds": self.folds, "clips": len(self), "made_by": self.made_by,
+        }  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @property
+    def folds(self) -> int:
+        """How many ways the dataset is split; fold numbers start at 1."""
+        return len(self.clips.folds)
+
+    @property
+    def kind(self) -> str:
+        """`video`, `frames`, or `mixed`."""
+        kinds = [self.clips.kind.names[code] for code in np.unique(self.clips.kind.codes)]
+        return kinds[0] if len(kinds) == 1 else "mixed"
+
+    @cached_property
+    def media(self) -> Path:
+        """The absolute folder that the clips' paths start from."""
+        return Path(self.folder.absolute(), self.root)
+
+    def path(self, clip: int) -> Path:
+        """Where a clip is."""
+        return self.media / self.clips.path[clip]
+
+    @cached_property
+    def labels(self) -> NDArray[np.int16]:
+        """The original label of every clip, as an index into `classes`."""
+        return self.clips.label.codes.astype(np.int16)
+
+    @property
+    def quarantined(self) -> NDArray[np.bool_]:
+        """Mark the clips that must never be fed."""
+        return self.clips.quarantine.codes >= 0
+
+    def splits(self, fold: int = 1) -> Categories:
+        """Return the split of every clip in a fold: train, test, val, or none."""
+        if not 1 <= fold <= self.folds:
+            raise DatasetError(f"fold must be 1 to {self.folds} in dataset '{self.name}', but is {fold}.")
+        return self.clips.folds[fold - 1]
+
+    def ids(self, split: str, fold: int = 1) -> NDArray[np.int64]:
+        """Return the ids of a split's clips that can be fed, ascending: quarantined ones are left out."""
+        chosen: NDArray[np.int64] = np.flatnonzero(self.splits(fold).where(split) & ~self.quarantined)
+        return chosen
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identify what the ids and labels mean: SHA-256 over classes, paths, labels and folds.
+
+        Quarantine and counted frames are left out: checking a dataset does not make it another one.
+        """
+        digest = hashlib.sha256("\0".join((*self.classes, "", *self.clips.path)).encode("utf-8", "surrogateescape"))
+        for column in (self.clips.label, *self.clips.folds):
+            digest.update(np.ascontiguousarray(column.codes))
+        return digest.hexdigest()
+
+    def require_media(self) -> None:
+        """Refuse to go on when the media have moved away: that is one fault, not one a clip."""
+        if not self.media.is_dir():
+            raise DatasetError(
+                f"media folder '{self.media}' of dataset '{self.name}' is not there."
+                f" Mount it, or set `root` in '{self.folder / MANIFEST}' to where it is now."
+            )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest = tomllib.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise DatasetError(f"no dataset in '{folder}': it has no {MANIFEST}. `sciu-data import --help` makes one.") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DatasetError(f"'{path}' is not valid TOML: {error}. Mend it, or import the dataset again.") from error
+    if manifest.get("format") != FORMAT:
+        raise DatasetError(f"'{path}' has format {manifest.get('format')}, but this sciu reads format {FORMAT}. Update sciu.")
+    _require_types(path, manifest, {"name": str, "classes": list, "root": str, "folds": int, "clips": int})
+    return manifest
+
+
+def _require_types(path: Path, manifest: dict[str, Any], types: dict[str, type]) -> None:
+    for key, kind in types.items():
+        if not isinstance(manifest.get(key), kind):
+            raise DatasetError(f"`{key}` in '{path}' must be a {kind.__name__}, but is {manifest.get(key)!r}.")

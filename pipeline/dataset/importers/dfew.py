@@ -1,0 +1,88 @@
+"""DFEW: seven classes, five folds; CSV splits in the several spellings that copies of it have."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from pathlib import Path
+
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Published, first_folder, read_lines
+
+CLASSES = ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear")  # codes 1 to 7
+MEDIA = {"faces": "clip_224x224", "faces16": "clip_224x224_16f", "clips": "original"}
+_TRAIN = (9356, 9356, 9357, 9358, 9361)
+_TEST = (2341, 2341, 2340, 2339, 2336)
+PUBLISHED = Published(
+    totals={(fold, "train"): n for fold, n in enumerate(_TRAIN, 1)} | {(fold, "test"): n for fold, n in enumerate(_TEST, 1)},
+    by_class={(1, "train"): dict(zip(CLASSES, (1956, 1515, 2135, 1738, 1175, 116, 721), strict=True))},
+)
+_SPLIT_FILE = re.compile(r"(?P<split>train|test)(?!.*(?:train|test)).*?(?P<fold>[1-5])\.csv$")
+
+
+def read(source: Path, *, media: str = "faces") -> Listing:
+    """Read the splits and find the clips; `media` is faces, faces16 or clips."""
+    folder = first_folder(source, f"Clip/{MEDIA[media]}", MEDIA[media])
+    listing = Listing(name=f"dfew-{media}", root=source, classes=CLASSES, published=PUBLISHED)
+    rows = [row for (split, fold), path in _split_files(source).items() for row in _rows(path, split, fold)]
+    base = _label_base(rows, listing)
+    on_disk = _names_by_number(source / folder)
+    for video, label, split, fold, where in rows:
+        name = on_disk.get(video, f"{video:05d}" + (".mp4" if media == "clips" else ""))
+        kind = "video" if media == "clips" else "frames"
+        listing.add(ListedClip(f"{folder}/{name}", kind, CLASSES[label - base], where), split, fold=fold)
+    return listing
+
+
+def _split_files(source: Path) -> dict[tuple[str, int], Path]:
+    """Find the CSV of every split and fold: `train(single-labeled)/set_1.csv`, `train_set_1.csv`, `single_trainset_1.csv`."""
+    found: dict[tuple[str, int], Path] = {}
+    for folder, folders, files in os.walk(source):
+        folders[:] = sorted(name for name in folders if name not in {"Clip", "Annotation", *MEDIA.values()})
+        for name in sorted(files):
+            path = Path(folder, name)
+            match = _SPLIT_FILE.search(str(path.relative_to(source)).lower())
+            if not match or "multi" in str(path.relative_to(source)).lower():
+                continue
+            key = (match["split"], int(match["fold"]))
+            if (other := found.setdefault(key, path)) != path:
+                raise DatasetError(f"two files list {key[0]} of fold {key[1]}: '{other}' and '{path}'. Remove one of them.")
+    if not found:
+        raise DatasetError(f"no split files in '{source}': expected EmoLabel_DataSplit/train(single-labeled)/set_1.csv and so on.")
+    return found
+
+
+def _rows(path: Path, split: str, fold: int) -> list[tuple[int, int, str, int, str]]:
+    rows = []
+    for number, row in enumerate(csv.reader(read_lines(path)), start=1):
+        where = f"{path.name}:{number}" if path.parent.name == "label" else f"{path.parent.name}/{path.name}:{number}"
+        if not row or (number == 1 and row[0].strip() == "video_name"):
+            continue
+        try:
+            video, label = int(row[0].strip().split(".")[0]), int(row[1])
+        except (ValueError, IndexError):
+            raise DatasetError(f"{where}: a row must be `video_name,label` in numbers, but is {','.join(row)!r}.") from None
+        rows.append((video, label, split, fold, where))
+    return rows
+
+
+def _label_base(rows: list[tuple[int, int, str, int, str]], listing: Listing) -> int:
+    """Tell whether the codes are 1..7 as published or 0..6 as in a popular copy."""
+    codes = {label for _, label, *_ in rows}
+    if codes - set(range(8)) or {0, 7} <= codes:
+        odd = sorted(codes - set(range(1, 8)))
+        where = next(where for _, label, *_, where in rows if label in odd)
+        raise DatasetError(f"{where}: label codes must be 1 to 7, or 0 to 6 throughout, but {odd[0]} occurs beside {max(codes)}.")
+    if 0 in codes:
+        listing.notes.append("label codes start at 0 (a 0 occurs): read as 0 Happy ... 6 Fear")
+        return 0
+    if 7 not in codes:
+        listing.notes.append("neither label code 0 nor 7 occurs: read as published, 1 Happy ... 7 Fear")
+    return 1
+
+
+def _names_by_number(folder: Path) -> dict[int, str]:
+    """Clips on disk by their number, padded to five digits or not."""
+    stems = ((entry.name, entry.name.split(".")[0]) for entry in os.scandir(folder))
+    return {int(stem): name for name, stem in stems if stem.isdigit()}

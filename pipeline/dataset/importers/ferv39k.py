@@ -1,0 +1,45 @@
+"""FERV39k: seven classes, 22 scenes, one official split, its files with a header or without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Published, first_folder, read_lines
+
+CLASSES = ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear")
+MEDIA = {"faces": "2_ClipsforFaceCrop", "clips": "0_7_LabelClips"}
+PUBLISHED = Published(
+    totals={(1, "train"): 31088, (1, "test"): 7847},
+    by_class={(1, "train"): dict(zip(CLASSES, (5854, 5523, 7790, 5906, 2502, 1833, 1680), strict=True))},
+)
+_CODES = sorted(CLASSES)  # the variant with numbers counts the names in alphabetical order
+
+
+def read(source: Path, *, media: str = "faces") -> Listing:
+    """Read the official split; `media` is faces or clips."""
+    folder = first_folder(source, MEDIA[media])
+    setup = first_folder(source, "4_setups/All_scenes", "All_scenes")
+    listing = Listing(name=f"ferv39k-{media}", root=source, classes=CLASSES, published=PUBLISHED)
+    for split in ("train", "test"):
+        path = source / setup / f"{split}_All.csv"
+        for number, line in enumerate(read_lines(path), start=1):
+            where = f"{path.name}:{number}"
+            if not line.strip() or (number == 1 and line.replace(" ", "").lower() == "path,id"):
+                continue
+            name, label = _parse(line, where)
+            clip = f"{folder}/{name}" if media == "faces" else f"{folder}/{name}.mp4"
+            kind = "frames" if media == "faces" else "video"
+            listing.add(ListedClip(clip, kind, label, where, group=name.split("/")[0]), split)
+            if name.split("/")[-2:-1] != [label]:
+                listing.notes.append(f"{where}: labelled {label}, but lies in '{name}'; the label was taken")
+    return listing
+
+
+def _parse(line: str, where: str) -> tuple[str, str]:
+    name, _, label = line.strip().rpartition("," if "," in line else " ")
+    if label.isdigit() and int(label) < len(_CODES):
+        label = _CODES[int(label)]
+    if not name or label not in CLASSES:
+        raise DatasetError(f"{where}: a row must be `Scene/Emotion/0001 Emotion` or `Scene/Emotion/0001,id`, but is {line!r}.")
+    return name.strip(), label

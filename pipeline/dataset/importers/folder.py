@@ -1,0 +1,54 @@
+"""A tree of `split/class/clip`, a clip being a video, a folder of frames or a single image."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, split_name
+from sciu.pipeline.dataset.media import PACKED_SUFFIX, is_hidden, is_image, is_video
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def read(source: Path, *, classes: Sequence[str] = ()) -> Listing:
+    """Walk the tree; `classes` fixes their order, else it is that of the names."""
+    listing = Listing(name=source.absolute().name, root=source, classes=classes)
+    skipped: list[str] = []
+    for split_folder in _folders(source, "train/, test/ or val/"):
+        split = split_name(split_folder.name, f"'{split_folder}'")
+        for class_folder in _folders(split_folder, "a folder for every class"):
+            for entry in _entries(class_folder):
+                path = f"{split_folder.name}/{class_folder.name}/{entry.name}"
+                if (kind := _kind(entry)) is None:
+                    skipped.append(path)
+                else:
+                    listing.add(ListedClip(path, kind, class_folder.name, f"'{path}'"), split)
+    if skipped:
+        listing.notes.append(f"{len(skipped)} files are neither video nor image and were left out: {', '.join(skipped[:5])}")
+    return listing
+
+
+def _kind(entry: os.DirEntry[str]) -> str | None:
+    if is_video(entry.name):
+        return "video"
+    if entry.is_dir() or is_image(entry.name) or entry.name.lower().endswith(PACKED_SUFFIX):
+        return "frames"
+    return None
+
+
+def _folders(folder: Path, expected: str) -> list[Path]:
+    found = [Path(entry.path) for entry in _entries(folder) if entry.is_dir()]
+    if not found:
+        raise DatasetError(f"'{folder}' must hold {expected}, but has no folders. The layout is split/class/clip.")
+    return found
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return sorted((entry for entry in os.scandir(folder) if not is_hidden(entry.name)), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DatasetError(f"'{folder}' cannot be read: {error.strerror}. Give the folder that holds split/class/clip.") from error

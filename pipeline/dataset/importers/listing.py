@@ -1,0 +1,124 @@
+"""What an importer found in a source: every clip once, with its label, folds and group. Pixels come later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.media import natural_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+SPLIT_NAMES = {
+    "train": "train", "training": "train",
+    "test": "test", "testing": "test",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+}  # fmt: skip
+
+
+@dataclass
+class ListedClip:
+    """A clip as the source names it."""
+
+    path: str  # relative to the source's root, or absolute
+    kind: str
+    label: str
+    where: str  # the line that named it first, for messages
+    group: str | None = None
+    splits: dict[int, str] = field(default_factory=dict)  # fold -> split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """The counts that the authors of a dataset published."""
+
+    totals: Mapping[tuple[int, str], int]  # (fold, split) -> clips
+    by_class: Mapping[tuple[int, str], Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Listing:
+    """The clips of a source, gathered row by row."""
+
+    name: str
+    root: Path
+    classes: Sequence[str] = ()  # in their order; empty: those that occur, sorted
+    published: Published | None = None
+    clips: dict[str, ListedClip] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    repeated: int = 0
+
+    def add(self, clip: ListedClip, split: str, *, fold: int = 1) -> None:
+        """Add a row; a row that contradicts an earlier one is refused with both places."""
+        if self.classes and clip.label not in self.classes:
+            close = get_close_matches(clip.label, self.classes, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise DatasetError(f"{clip.where}: label must be one of {list(self.classes)}, but is {clip.label!r}.{hint}")
+        _require_text(clip)
+        known = self.clips.setdefault(clip.path, clip)
+        if known.label != clip.label:
+            raise DatasetError(
+                f"clip '{clip.path}' is labelled {known.label!r} at {known.where} and {clip.label!r} at {clip.where}."
+                " Remove one of the two rows."
+            )
+        self.repeated += fold in known.splits
+        if (earlier := known.splits.setdefault(fold, split)) != split:
+            raise DatasetError(
+                f"clip '{clip.path}' is in both {earlier} and {split} of fold {fold} ({known.where}, {clip.where}):"
+                " testing on it would be a leak. Remove one of the two rows."
+            )
+
+    @property
+    def folds(self) -> int:
+        """How many folds the source has."""
+        return max((fold for clip in self.clips.values() for fold in clip.splits), default=1)
+
+    def class_names(self) -> list[str]:
+        """The classes in the order of their codes."""
+        return list(self.classes) or sorted({clip.label for clip in self.clips.values()}, key=natural_key)
+
+    def in_order(self) -> list[ListedClip]:
+        """The clips by path: their ids do not depend on the order of the source's rows."""
+        return [self.clips[path] for path in sorted(self.clips, key=natural_key)]
+
+
+def split_name(name: str, where: str) -> str:
+    """Translate a source's name of a split into ours."""
+    try:
+        return SPLIT_NAMES[name.strip().lower()]
+    except KeyError:
+        raise DatasetError(f"{where}: split must be one of {sorted(SPLIT_NAMES)}, but is {name!r}.") from None
+
+
+def read_lines(path: Path, encoding: str = "utf-8-sig") -> list[str]:
+    """Read the lines of a split file; a wrong encoding is named, with the way to mend it."""
+    try:
+        return path.read_bytes().decode(encoding).replace("\r\n", "\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"'{path}' is not {encoding} text (byte {error.start}). Convert it: iconv -f gb18030 -t utf-8, or give --encoding."
+        ) from None
+    except LookupError:
+        raise DatasetError(f"encoding must be one that Python knows, like utf-8 or gb18030, but is {encoding!r}.") from None
+    except OSError as error:
+        raise DatasetError(f"'{path}' cannot be read: {error.strerror}.") from error
+
+
+def first_folder(source: Path, *candidates: str) -> str:
+    """Return the first of the folders that is there, or say what was expected."""
+    for candidate in candidates:
+        if (source / candidate).is_dir():
+            return candidate
+    there = sorted(entry.name for entry in source.iterdir())[:8] if source.is_dir() else "no such folder"
+    raise DatasetError(f"'{source}' must hold '{candidates[0]}', as the archives unpack it, but has {there}.")
+
+
+def _require_text(clip: ListedClip) -> None:
+    try:
+        clip.path.encode()
+    except UnicodeEncodeError:
+        raise DatasetError(f"{clip.where}: path {clip.path!r} is not valid UTF-8. Rename the file.") from None

@@ -1,0 +1,63 @@
+"""MAFW: 11 single or 43 compound classes, five folds. Names are stored, never numbers: every public code orders them anew."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Published, first_folder, read_lines
+
+CLASSES = (
+    "anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "contempt", "anxiety", "helplessness",
+    "disappointment",
+)  # fmt: skip
+MEDIA = {"frames": "data/frames", "clips": "data/clips"}
+LABELS = ("single", "compound")
+_TRAIN = (7333, 7335, 7339, 7340, 7341)
+_TEST = (1839, 1837, 1833, 1832, 1831)
+PUBLISHED = Published(
+    totals={(fold, "train"): n for fold, n in enumerate(_TRAIN, 1)} | {(fold, "test"): n for fold, n in enumerate(_TEST, 1)}
+)
+_FOLDS = range(1, 6)
+
+
+def read(source: Path, *, media: str = "frames", labels: str = "single") -> Listing:
+    """Read the folds; `media` is frames or clips, `labels` single or compound."""
+    folder = first_folder(source, MEDIA[media])
+    sets = first_folder(source, *(f"Train & Test Set/{labels}/{kind}" for kind in ("no_caption", "with_caption")))
+    listing = Listing(name=f"mafw-{labels}-{media}", root=source, published=PUBLISHED if labels == "single" else None)
+    encoding = "gbk" if sets.endswith("with_caption") else "utf-8-sig"
+    for fold in _FOLDS:
+        for split in ("train", "test"):
+            path = source / sets / f"set_{fold}" / f"{split}.txt"
+            if not path.exists():
+                raise DatasetError(f"'{path}' is not there: MAFW has five folds. Unpack the archive again.")
+            for number, line in enumerate(read_lines(path, encoding), start=1):
+                if line.strip():
+                    video, label = _parse(line, where := f"set_{fold}/{path.name}:{number}")
+                    clip = f"{folder}/{video}" if media == "frames" else f"{folder}/{video}.mp4"
+                    kind = "frames" if media == "frames" else "video"
+                    listing.add(ListedClip(clip, kind, label, where), split, fold=fold)
+    listing.classes = CLASSES if labels == "single" else _compound_order(listing)
+    return listing
+
+
+def _parse(line: str, where: str) -> tuple[str, str]:
+    """Read `03747.mp4 anger`, or the same by tabs with captions behind."""
+    fields = [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
+    video = re.fullmatch(r"(\d+)\.mp4", fields[0])
+    label = next((field for field in fields[1:] if _is_label(field)), None)
+    if not video or label is None:
+        raise DatasetError(f"{where}: a row must be `00001.mp4 emotion`, the emotion one of {list(CLASSES)} or several, but is {line!r}.")
+    return video[1], label
+
+
+def _is_label(field: str) -> bool:
+    return all(part in CLASSES for part in field.split("_"))
+
+
+def _compound_order(listing: Listing) -> list[str]:
+    """Single emotions first, then compounds, each in the official order of their parts."""
+    names = {clip.label for clip in listing.clips.values()}
+    return sorted(names, key=lambda name: (name.count("_"), [CLASSES.index(part) for part in name.split("_")]))

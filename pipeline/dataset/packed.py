@@ -1,0 +1,65 @@
+"""A clip of JPEG frames in one file: an uncompressed zip that any tool opens and numpy indexes.
+
+The names have one length and the entries are stored, so the central directory is a plain array: the place of
+every frame is known from one view of the file's tail, without a call per frame.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset.errors import DatasetError
+
+_NAME = "{:05d}.jpg"
+_NAME_LENGTH = 9
+_LOCAL_HEADER = 30
+_END = np.dtype(
+    [
+        ("magic", "S4"), ("disks", "<u2", 2), ("entries", "<u2", 2), ("size", "<u4"), ("offset", "<u4"), ("comment", "<u2"),
+    ]
+)  # fmt: skip
+_ENTRY = np.dtype(
+    [
+        ("magic", "S4"), ("versions", "<u2", 2), ("flags", "<u2"), ("method", "<u2"), ("when", "<u2", 2), ("crc", "<u4"),
+        ("packed", "<u4"), ("size", "<u4"), ("lengths", "<u2", 3), ("disk", "<u2"), ("attributes", "u1", 6),
+        ("offset", "<u4"), ("name", f"S{_NAME_LENGTH}"),
+    ]
+)  # fmt: skip
+
+
+def pack_frames(jpegs: list[bytes]) -> bytes:
+    """Put the JPEG files of a clip into one file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for number, jpeg in enumerate(jpegs, start=1):
+            archive.writestr(zipfile.ZipInfo(_NAME.format(number)), jpeg)  # ZipInfo's fixed date: same frames, same bytes
+    return buffer.getvalue()
+
+
+def frame_spans(packed: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the first byte and the end of every frame, [frames, 2], in order; refuse a file that we did not pack."""
+    if len(packed) < _END.itemsize:
+        raise DatasetError(f"packed clip is truncated: {len(packed)} bytes")
+    end = packed[-_END.itemsize :].view(_END)[0]
+    count, start, size = int(end["entries"][0]), int(end["offset"]), int(end["size"])
+    if end["magic"] != b"PK\5\6" or start + size + _END.itemsize != len(packed):
+        raise DatasetError("packed clip is truncated or no zip file: its directory is not at its end")
+    if size != count * _ENTRY.itemsize:
+        raise DatasetError("packed clip was not written by `sciu-data pack`: its directory has another layout")
+    entries = packed[start : start + size].view(_ENTRY)
+    if not (np.all(entries["magic"] == b"PK\1\2") and np.all(entries["method"] == 0)):
+        raise DatasetError("packed clip has a damaged directory")
+    begins = entries["offset"].astype(np.int64) + _LOCAL_HEADER + _NAME_LENGTH
+    ends = begins + entries["size"]
+    if np.any(ends > start):
+        raise DatasetError("packed clip has a damaged directory: a frame ends behind the file")
+    return np.stack([begins, ends], axis=1)
+
+
+def frames_of(packed: bytes) -> list[bytes]:
+    """Return the JPEG files of a packed clip."""
+    return [packed[begin:end] for begin, end in frame_spans(np.frombuffer(packed, np.uint8)).tolist()]

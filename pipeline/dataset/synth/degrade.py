@@ -1,0 +1,62 @@
+"""Five ways to make a clip unusable, each strong enough that no label could be read from it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Clip = NDArray[np.uint8]
+"""[T, H, W, 3] RGB."""
+
+
+def degrade(clip: Clip, rng: np.random.Generator) -> Clip:
+    """Spoil a clip in one of the five ways."""
+    ways = (_blur, _darken, _occlude, _crop_badly, _drown_in_noise)
+    return ways[rng.integers(len(ways))](clip, rng)
+
+
+def _blur(clip: Clip, rng: np.random.Generator) -> Clip:
+    """Average over blocks an eighth of the picture wide, then interpolate: what a bad upscale leaves."""
+    size = clip.shape[1]
+    cells = int(rng.integers(5, 8))
+    edges = np.linspace(0, size, cells + 1).astype(int)
+    coarse = np.add.reduceat(np.add.reduceat(clip.astype(np.float32), edges[:-1], axis=1), edges[:-1], axis=2)
+    widths = np.diff(edges)
+    coarse /= (widths[:, None] * widths[None, :])[None, :, :, None]
+    at = np.clip((np.arange(size) + 0.5) * cells / size - 0.5, 0, cells - 1)
+    low, part = np.floor(at).astype(int), (at % 1.0).astype(np.float32)
+    high = np.minimum(low + 1, cells - 1)
+    rows = coarse[:, low] * (1 - part)[None, :, None, None] + coarse[:, high] * part[None, :, None, None]
+    return (rows[:, :, low] * (1 - part)[:, None] + rows[:, :, high] * part[:, None]).round().astype(np.uint8)
+
+
+def _darken(clip: Clip, rng: np.random.Generator) -> Clip:
+    """Leave a few per cent of the light, and the grain of a sensor that has too little of it."""
+    dark = clip * rng.uniform(0.02, 0.06) + rng.normal(6.0, 5.0, clip.shape)
+    return np.clip(dark, 0, 255).astype(np.uint8)
+
+
+def _occlude(clip: Clip, rng: np.random.Generator) -> Clip:
+    """Put something before the face, over the middle three quarters of the picture."""
+    size = clip.shape[1]
+    colour = rng.uniform(0, 255, 3)
+    margin = int(size * rng.uniform(0.06, 0.14))
+    spoilt = clip.copy()
+    texture = rng.normal(0.0, 8.0, (size - 2 * margin, size - 2 * margin, 1))
+    spoilt[:, margin : size - margin, margin : size - margin] = np.clip(colour + texture, 0, 255).astype(np.uint8)
+    return spoilt
+
+
+def _crop_badly(clip: Clip, rng: np.random.Generator) -> Clip:
+    """Show a corner of the picture, enlarged: the detector missed the face."""
+    size = clip.shape[1]
+    side = size // 4
+    top, left = rng.choice([0, size - side], 2)
+    steps = (np.arange(size) * side) // size
+    return np.ascontiguousarray(clip[:, top + steps][:, :, left + steps])
+
+
+def _drown_in_noise(clip: Clip, rng: np.random.Generator) -> Clip:
+    """Mix in a tenth of the signal with nine tenths of noise."""
+    noise = rng.integers(0, 256, clip.shape)
+    return (0.1 * clip + 0.9 * noise).astype(np.uint8)

@@ -1,0 +1,189 @@
+"""SynthDFER: a dataset of painted faces in which we know what is wrong with every clip."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset.build import listed_table
+from sciu.pipeline.dataset.check import Progress, with_probes
+from sciu.pipeline.dataset.dataset import TRUTH, Dataset
+from sciu.pipeline.dataset.encode import KIND, SUFFIX, encode_clip, encode_jpeg
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.files import new_folder, write_atomically
+from sciu.pipeline.dataset.importers.listing import ListedClip
+from sciu.pipeline.dataset.probe import Probe
+from sciu.pipeline.dataset.synth.degrade import degrade
+from sciu.pipeline.dataset.synth.expressions import CLASSES, Movement, perform
+from sciu.pipeline.dataset.synth.faces import Identity, draw_identity, render
+from sciu.pipeline.dataset.synth.noise import KINDS, mislabel
+from sciu.pipeline.dataset.table import ClipTable
+from sciu.pipeline.dataset.workers import Crashed, map_tasks
+
+CLEAN, MISLABELLED, LOW_QUALITY = "clean", "mislabelled", "low_quality"
+_CLIPS_A_PERSON = 10
+_TEST_EVERY = 5  # one clip of each class in five is a test clip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synth:
+    """What to generate."""
+
+    clips: int = 700
+    classes: int = 7
+    frames: int = 32
+    size: int = 64
+    codec: str = "vp9"
+    mislabel: float = 0.2
+    low_quality: float = 0.2
+    noise: str = "sym"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(2 <= self.classes <= len(CLASSES), "--classes", f"2 to {len(CLASSES)}", self.classes)
+        _require(self.clips >= 2 * self.classes, "--clips", f"at least {2 * self.classes}, two a class", self.clips)
+        _require(self.frames >= 1, "--frames", "at least 1", self.frames)
+        _require(self.size >= 16 and self.size % 2 == 0, "--size", "an even number from 16", self.size)
+        _require(self.codec in SUFFIX, "--codec", f"one of {list(SUFFIX)}", self.codec)
+        _require(self.noise in KINDS, "--noise", f"one of {list(KINDS)}", self.noise)
+        _require(0 <= self.mislabel <= 1 and 0 <= self.low_quality <= 1, "--mislabel and --low-quality", "0 to 1",
+                 (self.mislabel, self.low_quality))  # fmt: skip
+        _require(self.mislabel + self.low_quality <= 1, "--mislabel + --low-quality", "at most 1", self.mislabel + self.low_quality)
+        _require(self.noise != "weak" or self.classes > CLASSES.index("neutral"), "--classes", "3 or more with --noise weak", self.classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """Who shows what in every clip, and what is wrong with it. Everything follows from the settings' seed."""
+
+    true_label: NDArray[np.int64]
+    given_label: NDArray[np.int64]
+    kind: NDArray[np.object_]
+    test: NDArray[np.bool_]
+    person: NDArray[np.int64]
+
+
+def write_script(synth: Synth) -> Script:
+    """Cast the clips, then plant wrong labels and low quality among the training clips, never both in one clip."""
+    rng = np.random.default_rng([synth.seed, 0])
+    clip = np.arange(synth.clips)
+    true_label, take = clip % synth.classes, clip // synth.classes
+    test = take % _TEST_EVERY == min(_TEST_EVERY - 1, int(take.max()))
+    person = _cast(test, rng)
+    train = np.flatnonzero(~test)
+    spoilt, wrong = round(synth.low_quality * len(train)), round(synth.mislabel * len(train))
+    low_quality = np.sort(rng.permutation(train)[:spoilt])
+    usable = np.setdiff1d(train, low_quality)
+    intensity = np.array([_play(synth, int(k), int(true_label[k]), int(person[k])).movement.intensity for k in usable])
+    given_label = true_label.copy()
+    given_label[usable] = mislabel(true_label[usable], intensity, wrong, synth.noise, synth.classes, rng)
+    kind = np.full(synth.clips, CLEAN, object)
+    kind[low_quality] = LOW_QUALITY
+    kind[given_label != true_label] = MISLABELLED
+    return Script(true_label=true_label, given_label=given_label, kind=kind, test=test, person=person)
+
+
+def _cast(test: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Give every clip a person; nobody is in both splits."""
+    person = np.empty(len(test), np.int64)
+    people = 0
+    for split in (~test, test):
+        members = rng.permutation(np.flatnonzero(split))
+        person[members] = people + np.arange(len(members)) // _CLIPS_A_PERSON
+        people = int(person[members].max()) + 1
+    return person
+
+
+@dataclass(frozen=True)
+class _Play:
+    person: Identity
+    movement: Movement
+    rng: np.random.Generator
+
+
+def _play(synth: Synth, clip: int, label: int, person: int) -> _Play:
+    """Let a clip's person act. The draws are keyed by seed and clip: clips do not depend on each other."""
+    identity = draw_identity(np.random.default_rng([synth.seed, 1, person]))
+    rng = np.random.default_rng([synth.seed, 2, clip])
+    return _Play(identity, perform(label, identity.rest, synth.frames, rng), rng)
+
+
+def generate(synth: Synth, out: Path, progress: Progress) -> Dataset:
+    """Paint the clips on all cores and write the dataset to a new folder, with its truth beside it."""
+    with new_folder(out) as folder:
+        script = write_script(synth)
+        (folder / "media").mkdir()
+        tasks = [
+            _Task(synth, clip, int(script.true_label[clip]), int(script.person[clip]), script.kind[clip] == LOW_QUALITY, folder)
+            for clip in range(synth.clips)
+        ]
+        for done, (position, result) in enumerate(map_tasks(_write_clip, tasks), start=1):
+            if isinstance(result, Crashed):
+                raise DatasetError(f"the process that painted clip {position} died. Is there memory left?")
+            progress(done, synth.clips)
+        write_atomically(folder / TRUTH, _truth(synth, script))
+        Dataset(
+            folder=folder, name=f"synthdfer-{synth.seed}", classes=CLASSES[: synth.classes], root="media",
+            clips=_table(synth, script), made_by=str(synth),
+        ).save()  # fmt: skip
+    return Dataset.load(out)
+
+
+@dataclass(frozen=True)
+class _Task:
+    synth: Synth
+    clip: int
+    label: int
+    person: int
+    spoil: bool
+    folder: Path
+
+
+def _write_clip(task: _Task) -> None:
+    play = _play(task.synth, task.clip, task.label, task.person)
+    pixels = render(play.person, play.movement, task.synth.size, play.rng)
+    if task.spoil:
+        pixels = degrade(pixels, play.rng)
+    path = task.folder / "media" / _name(task.synth, task.clip)
+    if task.synth.codec == "jpeg":
+        path.mkdir()
+        for number, frame in enumerate(pixels, start=1):
+            (path / f"{number:05d}.jpg").write_bytes(encode_jpeg(frame))
+    else:
+        path.write_bytes(encode_clip(list(pixels), task.synth.codec))
+
+
+def _name(synth: Synth, clip: int) -> str:
+    """With `jpeg` a clip is a folder of frames, as the field's datasets are; `sciu-data pack` makes one file of it."""
+    return f"{clip:06d}" + ("" if synth.codec == "jpeg" else SUFFIX[synth.codec])
+
+
+def _table(synth: Synth, script: Script) -> ClipTable:
+    classes = list(CLASSES[: synth.classes])
+    clips = [
+        ListedClip(
+            _name(synth, clip), KIND[synth.codec], classes[script.given_label[clip]], "", f"person {script.person[clip]}",
+            {1: "test" if script.test[clip] else "train"},
+        )
+        for clip in range(synth.clips)
+    ]  # fmt: skip
+    known = Probe(frames=synth.frames, width=synth.size, height=synth.size, codec=synth.codec)
+    return with_probes(listed_table(clips, classes, folds=1), [known] * len(clips))
+
+
+def _truth(synth: Synth, script: Script) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["clip_id", "true_label", "kind"])
+    writer.writerows((clip, CLASSES[script.true_label[clip]], script.kind[clip]) for clip in range(synth.clips))
+    return text.getvalue().encode()
+
+
+def _require(holds: bool, name: str, must: str, value: object) -> None:
+    if not holds:
+        raise ValueError(f"{name} must be {must}, but is {value}.")

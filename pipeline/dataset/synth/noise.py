@@ -1,0 +1,90 @@
+"""Plant wrong labels: exactly the wanted number, in the ways that annotators go wrong."""
+
+from __future__ import annotations
+
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.synth.expressions import CLASSES
+
+Labels = NDArray[np.int64]
+
+# Chance that a clip of the row's class is called by the column's name. Six rows are the face-only single votes of
+# CREMA-D; it has no surprise, so that row and column are our assumption, after its common confusion with fear.
+_CONFUSION = np.array(
+    [  # happy  sad neutral angry surprise disgust fear
+        [0.88, 0.01, 0.09, 0.01, 0.00, 0.01, 0.01],  # happy
+        [0.02, 0.32, 0.41, 0.03, 0.00, 0.10, 0.12],  # sad
+        [0.04, 0.08, 0.72, 0.04, 0.00, 0.08, 0.04],  # neutral
+        [0.03, 0.02, 0.14, 0.57, 0.00, 0.19, 0.05],  # angry
+        [0.06, 0.02, 0.08, 0.02, 0.62, 0.04, 0.16],  # surprise
+        [0.01, 0.20, 0.06, 0.08, 0.00, 0.54, 0.10],  # disgust
+        [0.02, 0.14, 0.22, 0.09, 0.10, 0.10, 0.34],  # fear
+    ]
+)
+
+
+def mislabel(
+    labels: Labels, intensity: NDArray[np.float64], count: int, kind: str, classes: int, rng: np.random.Generator
+) -> Labels:
+    """Return the labels with exactly `count` of them wrong; `intensity` is how strong each clip's expression is."""
+    order = rng.permutation(len(labels))
+    if kind == "runs":
+        wrong = _confirmation_bias(labels, order, rng)
+    elif kind == "weak":
+        wrong = _weak_as_neutral(labels, intensity)
+    else:
+        wrong = [(clip, _confuse(int(labels[clip]), kind, classes, rng)) for clip in _by_confusion(labels, order, kind, classes, rng)]
+    if len(wrong) < count:
+        raise DatasetError(f"--noise {kind} can mislabel at most {len(wrong)} of these {len(labels)} clips, but {count} are wanted.")
+    noisy = labels.copy()
+    for clip, label in wrong[:count]:
+        noisy[clip] = label
+    return noisy
+
+
+KINDS = ("sym", "pair", "matrix", "weak", "runs")
+
+
+def _confuse(label: int, kind: str, classes: int, rng: np.random.Generator) -> int:
+    if kind == "pair":
+        return (label + 1) % classes
+    chances = _off_diagonal(kind, classes)[label]
+    return int(rng.choice(classes, p=chances / chances.sum()))
+
+
+def _off_diagonal(kind: str, classes: int) -> NDArray[np.float64]:
+    chances = _CONFUSION[:classes, :classes].copy() if kind == "matrix" else np.ones((classes, classes))
+    np.fill_diagonal(chances, 0.0)
+    chances[chances.sum(axis=1) == 0.0] = 1.0
+    np.fill_diagonal(chances, 0.0)
+    return chances
+
+
+def _by_confusion(labels: Labels, order: Labels, kind: str, classes: int, rng: np.random.Generator) -> list[int]:
+    """Order the clips so that classes easily confused come first: a weighted draw without replacement."""
+    weights = _off_diagonal(kind, classes).sum(axis=1)[labels[order]]
+    keys = rng.exponential(size=len(order)) / weights
+    return [int(clip) for clip in order[np.argsort(keys, kind="stable")]]
+
+
+def _weak_as_neutral(labels: Labels, intensity: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Call the weakest expressions neutral."""
+    neutral = CLASSES.index("neutral")
+    weakest = np.argsort(intensity, kind="stable")
+    return [(int(clip), neutral) for clip in weakest if labels[clip] != neutral]
+
+
+def _confirmation_bias(labels: Labels, order: Labels, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """Let an annotator, going through the clips in some order, repeat a label over a run of four to eight of them."""
+    wrong, start = [], 0
+    while start < len(order):
+        length = int(rng.integers(4, 9))
+        first, *rest = order[start : start + length]
+        wrong += [(int(clip), int(labels[first])) for clip in rest if labels[clip] != labels[first]]
+        start += length
+    return wrong
+
+

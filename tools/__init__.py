@@ -1,0 +1,1 @@
+"""The commands: thin, they compose the rooms and are imported by nobody."""
