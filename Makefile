@@ -19,7 +19,7 @@ test-slow: $(VENV)/.installed-dev
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(ROOMS)
 	$(BIN)/ruff format --check $(ROOMS)
-	$(BIN)/mypy $(ROOMS)
+	$(BIN)/mypy typings/sciu tests setup.py
 	$(BIN)/pytest -q tests/test_layering.py
 
 format: $(VENV)/.installed-dev

@@ -26,10 +26,12 @@ class TinyLstm(nn.Module):
         """Return the mean of the LSTM's states: an apex counts wherever in the clip it lies."""
         B, T = clip_BTCHW.shape[:2]
         frames = clip_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        features_BTD = torch.relu(self.squeeze(self.pool(self.cnn(frames)).flatten(1))).unflatten(0, (B, T))
+        features_BTD = torch.relu(self.squeeze(self.pool(self.cnn(frames)).flatten(1))).view(B, T, -1)
         states_BTD: Tensor = self.lstm(features_BTD)[0]
         return states_BTD.mean(dim=1)
 
 
 def _halve(given: int, made: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(given, made, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(made), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.Conv2d(given, made, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(made), nn.ReLU(inplace=True)
+    )

@@ -28,13 +28,20 @@ def build(listing: Listing, out: Path, *, name: str | None, made_by: str, progre
     """Probe the clips of a listing and write the dataset to a new folder; the media stay where they are."""
     clips = listing.in_order()
     if not clips:
-        raise DatasetError(f"no clips in '{listing.root}'. Check the folder, and `sciu-data import --help` for its layout.")
+        raise DatasetError(
+            f"no clips in '{listing.root}'. Check the folder, and `sciu-data import --help` for its layout."
+        )
     root = listing.root.absolute()
     with new_folder(out) as folder:
         table = listed_table(clips, listing.class_names(), listing.folds)
-        probes = probe_clips([str(root / clip.path) for clip in clips], [clip.kind for clip in clips], "count", progress)
+        probes = probe_clips(
+            [str(root / clip.path) for clip in clips], [clip.kind for clip in clips], "count", progress
+        )
         if all(found.fault == MISSING for found in probes):
-            raise DatasetError(f"none of the {len(clips)} listed clips is in '{root}' (the first: '{clips[0].path}'). Unpack them there.")
+            raise DatasetError(
+                f"none of the {len(clips)} listed clips is in '{root}' (the first: '{clips[0].path}')."
+                " Unpack them there."
+            )
         Dataset(
             folder=folder, name=name or listing.name, classes=tuple(listing.class_names()), root=str(root),
             clips=with_probes(table, probes), made_by=made_by,
@@ -64,7 +71,9 @@ def _notes(listing: Listing, dataset: Dataset) -> list[str]:
     bad = problems(dataset.clips)
     absent = [problem.path for problem in bad if problem.reason == MISSING]
     if absent:
-        notes.append(f"{len(absent)} of {len(dataset)} listed clips are not on disk and are quarantined: {_some(absent)}")
+        notes.append(
+            f"{len(absent)} of {len(dataset)} listed clips are not on disk and are quarantined: {_some(absent)}"
+        )
     if damaged := [f"{problem.path} ({problem.reason})" for problem in bad if problem.reason != MISSING]:
         notes.append(f"{len(damaged)} clips cannot be used and are quarantined: {_some(damaged)}")
     return notes

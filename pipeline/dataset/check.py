@@ -71,4 +71,3 @@ def problems(clips: ClipTable) -> list[Problem]:
     """List the quarantined clips, with their reasons."""
     bad = np.flatnonzero(clips.quarantine.codes >= 0).tolist()
     return [Problem(id=clip, path=clips.path[clip], reason=clips.quarantine[clip] or "") for clip in bad]
-

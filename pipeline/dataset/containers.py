@@ -10,7 +10,9 @@ from typing import BinaryIO
 
 _EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT = 0x18538067
-_MP4_BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp", b"meta"))
+_MP4_BOXES = frozenset(
+    (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp", b"meta")
+)
 
 
 def declared_size(file: BinaryIO) -> int:

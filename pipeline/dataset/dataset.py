@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class Dataset:
         """Replace the table of a saved dataset, the same clips in it, in one rename."""
         assert len(clips) == len(self)
         write_table(clips, self.folder / TABLE)
-        return Dataset(**{**self.__dict__, "clips": clips})
+        return replace(self, clips=clips)
 
     def _manifest(self) -> dict[str, Any]:
         return {
@@ -128,7 +128,7 @@ class Dataset:
         """
         digest = hashlib.sha256("\0".join((*self.classes, "", *self.clips.path)).encode("utf-8", "surrogateescape"))
         for column in (self.clips.label, *self.clips.folds):
-            digest.update(np.ascontiguousarray(column.codes))
+            digest.update(column.codes.tobytes())
         return digest.hexdigest()
 
     def require_media(self) -> None:
@@ -143,13 +143,17 @@ class Dataset:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
-        manifest = tomllib.loads(path.read_text("utf-8"))
+        manifest: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise DatasetError(f"no dataset in '{folder}': it has no {MANIFEST}. `sciu-data import --help` makes one.") from None
+        raise DatasetError(
+            f"no dataset in '{folder}': it has no {MANIFEST}. `sciu-data import --help` makes one."
+        ) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DatasetError(f"'{path}' is not valid TOML: {error}. Mend it, or import the dataset again.") from error
     if manifest.get("format") != FORMAT:
-        raise DatasetError(f"'{path}' has format {manifest.get('format')}, but this sciu reads format {FORMAT}. Update sciu.")
+        raise DatasetError(
+            f"'{path}' has format {manifest.get('format')}, but this sciu reads format {FORMAT}. Update sciu."
+        )
     _require_types(path, manifest, {"name": str, "classes": list, "root": str, "folds": int, "clips": int})
     return manifest
 

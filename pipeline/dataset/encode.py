@@ -7,8 +7,9 @@ first is a video, the second an uncompressed zip from which single frames are re
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import av
 import numpy as np
@@ -16,9 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sciu.pipeline.dataset.packed import pack_frames
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 CODECS = ("vp9", "mjpeg", "h264", "jpeg")
 SUFFIX = {"vp9": ".webm", "mjpeg": ".mp4", "h264": ".mp4", "jpeg": ".zip"}
@@ -67,7 +65,9 @@ def join_jpegs(jpegs: list[bytes], codec: str, *, width: int, height: int) -> by
     return buffer.getvalue()
 
 
-def _encode_video(frames: Sequence[NDArray[np.uint8]], encoder: str, container_format: str, options: dict[str, str]) -> bytes:
+def _encode_video(
+    frames: Sequence[NDArray[np.uint8]], encoder: str, container_format: str, options: dict[str, str]
+) -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container_format, options=_REPEATABLE) as container:
         stream: Any = container.add_stream(encoder, rate=_RATE, options=options)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sciu.pipeline.dataset.errors import DatasetError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:

@@ -6,8 +6,10 @@ import os
 import re
 from pathlib import Path
 
-VIDEO_SUFFIXES = frozenset(".mp4 .webm .avi .mkv .mov .m4v .mpg .mpeg .wmv .flv .ogv .3gp .ts".split())
-IMAGE_SUFFIXES = frozenset(".jpg .jpeg .png".split())
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp", ".ts")
+)
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png"))
 PACKED_SUFFIX = ".zip"
 
 _DIGITS = re.compile(r"(\d+)")

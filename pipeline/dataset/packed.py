@@ -19,14 +19,15 @@ _NAME_LENGTH = 9
 _LOCAL_HEADER = 30
 _END = np.dtype(
     [
-        ("magic", "S4"), ("disks", "<u2", 2), ("entries", "<u2", 2), ("size", "<u4"), ("offset", "<u4"), ("comment", "<u2"),
+        ("magic", "S4"), ("disks", "<u2", 2), ("entries", "<u2", 2), ("size", "<u4"), ("offset", "<u4"),
+        ("comment", "<u2"),
     ]
 )  # fmt: skip
 _ENTRY = np.dtype(
     [
-        ("magic", "S4"), ("versions", "<u2", 2), ("flags", "<u2"), ("method", "<u2"), ("when", "<u2", 2), ("crc", "<u4"),
-        ("packed", "<u4"), ("size", "<u4"), ("lengths", "<u2", 3), ("disk", "<u2"), ("attributes", "u1", 6),
-        ("offset", "<u4"), ("name", f"S{_NAME_LENGTH}"),
+        ("magic", "S4"), ("versions", "<u2", 2), ("flags", "<u2"), ("method", "<u2"), ("when", "<u2", 2),
+        ("crc", "<u4"), ("packed", "<u4"), ("size", "<u4"), ("lengths", "<u2", 3), ("disk", "<u2"),
+        ("attributes", "u1", 6), ("offset", "<u4"), ("name", f"S{_NAME_LENGTH}"),
     ]
 )  # fmt: skip
 
@@ -36,7 +37,9 @@ def pack_frames(jpegs: list[bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for number, jpeg in enumerate(jpegs, start=1):
-            archive.writestr(zipfile.ZipInfo(_NAME.format(number)), jpeg)  # ZipInfo's fixed date: same frames, same bytes
+            archive.writestr(
+                zipfile.ZipInfo(_NAME.format(number)), jpeg
+            )  # ZipInfo's fixed date: same frames, same bytes
     return buffer.getvalue()
 
 

@@ -6,9 +6,10 @@ Frames are counted, not believed: headers lie. A fault is an answer here, not an
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import av
 import av.error
@@ -19,13 +20,12 @@ from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.media import PACKED_SUFFIX, frame_files
 from sciu.pipeline.dataset.packed import frames_of
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 Depth = Literal["count", "probe", "decode"]
-"""count: frames counted, the first one decoded. probe: every frame file's head and tail as well. decode: every pixel."""
+"""count: frames counted, the first decoded. probe: also every frame file's head and tail. decode: every pixel."""
 
 MISSING = "is missing"
+MEDIA_ERRORS = (DatasetError, OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError)
+"""What FFmpeg's and Pillow's readers raise at damaged files; Pillow's PNG reader really raises SyntaxError."""
 
 JPEG_HEAD, JPEG_TAIL = b"\xff\xd8", b"\xff\xd9"
 PNG_HEAD, PNG_TAIL = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -49,11 +49,11 @@ def probe(path: str, kind: str, depth: Depth) -> Probe:
         return look(Path(path), depth)
     except FileNotFoundError:
         return Probe(fault=MISSING)
-    except (DatasetError, OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
-        return Probe(fault=_reason(error))
+    except MEDIA_ERRORS as error:
+        return Probe(fault=reason(error))
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Say in one line what a decoder complained of, without the path: the table knows that."""
     if isinstance(error, UnidentifiedImageError):
         return "no image file, whatever its name says"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -14,9 +14,6 @@ from PIL import Image
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.media import PACKED_SUFFIX, frame_files
 from sciu.pipeline.dataset.packed import frames_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Frames = NDArray[np.uint8]
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sciu.pipeline.dataset.dataset import Dataset
+from sciu.pipeline.dataset.importers.listing import Published
 from sciu.pipeline.dataset.table import SPLITS
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from sciu.pipeline.dataset.dataset import Dataset
-    from sciu.pipeline.dataset.importers.listing import Published
 
 
 def summarise(dataset: Dataset, fold: int = 1) -> dict[str, Any]:
     """Return what `sciu-data info` shows; the splits are those of one fold, quarantined clips counted with the rest."""
     clips, usable = dataset.clips, ~dataset.quarantined
+    sizes, counts = np.unique(np.stack([clips.width[usable], clips.height[usable]]), axis=1, return_counts=True)
     return {
         "name": dataset.name,
         "kind": dataset.kind,
@@ -27,10 +25,10 @@ def summarise(dataset: Dataset, fold: int = 1) -> dict[str, Any]:
         "fold": fold,
         "splits": class_counts(dataset, fold),
         "quarantined": int((~usable).sum()),
-        "quarantine": _tally(np.array([clips.quarantine[clip] for clip in np.flatnonzero(~usable)], object)),
+        "quarantine": _largest_first(clips.quarantine.counts()),
         "frames": _spread(clips.frames[usable]),
-        "sizes": _tally(np.array([f"{w}x{h}" for w, h in zip(clips.width[usable], clips.height[usable], strict=True)], object)),
-        "codecs": _tally(np.array([clips.codec[clip] for clip in np.flatnonzero(usable)], object)),
+        "sizes": _largest_first({f"{w}x{h}": n for (w, h), n in zip(sizes.T.tolist(), counts.tolist(), strict=True)}),
+        "codecs": _largest_first(clips.codec.counts(usable)),
         "groups": len(clips.group.names),
         "media": str(dataset.media),
         "fingerprint": dataset.fingerprint,
@@ -40,12 +38,8 @@ def summarise(dataset: Dataset, fold: int = 1) -> dict[str, Any]:
 def class_counts(dataset: Dataset, fold: int) -> dict[str, dict[str, int]]:
     """Count the clips by split and class; a split without clips is left out."""
     splits = dataset.splits(fold)
-    counts = {}
-    for split in SPLITS:
-        by_class = np.bincount(dataset.labels[splits.where(split)], minlength=len(dataset.classes))
-        if by_class.any():
-            counts[split] = dict(zip(dataset.classes, by_class.tolist(), strict=True))
-    return counts
+    counts = {split: dataset.clips.label.counts(splits.where(split)) for split in SPLITS}
+    return {split: by_class for split, by_class in counts.items() if any(by_class.values())}
 
 
 def beside_published(dataset: Dataset, published: Published) -> list[dict[str, Any]]:
@@ -59,10 +53,8 @@ def beside_published(dataset: Dataset, published: Published) -> list[dict[str, A
     return rows
 
 
-def _tally(values: NDArray[Any]) -> dict[str, int]:
-    names, counts = np.unique(values.astype(str), return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    return {str(names[k]): int(counts[k]) for k in order}
+def _largest_first(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(((name, count) for name, count in counts.items() if count), key=lambda item: -item[1]))
 
 
 def _spread(values: NDArray[np.int32]) -> dict[str, int] | None:

@@ -6,8 +6,10 @@ Columns, not rows: a million clips are a dozen arrays, and load in a fraction of
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +18,6 @@ from numpy.typing import NDArray
 
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.files import write_atomically
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
 KINDS = ("video", "frames")
 SPLITS = ("train", "test", "val")
@@ -46,6 +44,11 @@ class Categories:
         code = int(self.codes[clip])
         return None if code < 0 else self.names[code]
 
+    def counts(self, among: NDArray[np.bool_] | slice = slice(None)) -> dict[str, int]:
+        """Count the clips by name, in the order of the names; names that do not occur are counted 0."""
+        codes = self.codes[among]
+        return dict(zip(self.names, np.bincount(codes[codes >= 0], minlength=len(self.names)).tolist(), strict=True))
+
     def where(self, name: str) -> NDArray[np.bool_]:
         """Mark the clips that carry `name`."""
         matches: NDArray[np.bool_] = self.codes == (self.names.index(name) if name in self.names else -2)
@@ -68,8 +71,9 @@ class ClipTable:
     quarantine: Categories
 
     def __post_init__(self) -> None:
-        columns = (self.kind, self.frames, self.width, self.height, self.codec, self.label, self.group, self.quarantine)
-        assert all(len(column) == len(self.path) for column in (*columns, *self.folds))
+        numbers = (self.frames, self.width, self.height)
+        names = (self.kind, self.codec, self.label, self.group, self.quarantine, *self.folds)
+        assert {len(self.path)} == {*map(len, numbers), *map(len, names)}
 
     def __len__(self) -> int:
         return len(self.path)
@@ -100,17 +104,25 @@ def read_table(path: Path, *, classes: Sequence[str], folds: int) -> ClipTable:
     try:
         columns = pq.read_table(path, columns=["id", "path", *_NUMBERS, *_CATEGORIES, *fold_names])
     except (OSError, pa.ArrowException) as error:
-        raise DatasetError(f"clip table '{path}' cannot be read: {_one_line(error)}. Import the dataset again.") from error
+        raise DatasetError(
+            f"clip table '{path}' cannot be read: {_one_line(error)}. Import the dataset again."
+        ) from error
     if missing := {"id", "path", *_NUMBERS, *_CATEGORIES, *fold_names} - set(columns.column_names):
         raise DatasetError(f"clip table '{path}' lacks the columns {sorted(missing)}. Import the dataset again.")
     if not np.array_equal(columns["id"].to_numpy(), np.arange(len(columns))):
-        raise DatasetError(f"clip ids in '{path}' must be 0, 1, 2, ... in order, but are not. Import the dataset again.")
+        raise DatasetError(
+            f"clip ids in '{path}' must be 0, 1, 2, ... in order, but are not. Import the dataset again."
+        )
     names: dict[str, Sequence[str]] = {"kind": KINDS, "label": classes}
+    numbers: dict[str, Any] = {name: columns[name].to_numpy().astype(np.int32, copy=False) for name in _NUMBERS}
+    categories: dict[str, Any] = {
+        name: _categories(columns[name], names.get(name), f"{name} in '{path}'") for name in _CATEGORIES
+    }
     return ClipTable(
         path=columns["path"].to_pylist(),
         folds=tuple(_categories(columns[name], SPLITS, f"{name} in '{path}'") for name in fold_names),
-        **{name: columns[name].to_numpy().astype(np.int32, copy=False) for name in _NUMBERS},
-        **{name: _categories(columns[name], names.get(name), f"{name} in '{path}'") for name in _CATEGORIES},
+        **numbers,
+        **categories,
     )
 
 

@@ -15,7 +15,8 @@ MEDIA = {"faces": "clip_224x224", "faces16": "clip_224x224_16f", "clips": "origi
 _TRAIN = (9356, 9356, 9357, 9358, 9361)
 _TEST = (2341, 2341, 2340, 2339, 2336)
 PUBLISHED = Published(
-    totals={(fold, "train"): n for fold, n in enumerate(_TRAIN, 1)} | {(fold, "test"): n for fold, n in enumerate(_TEST, 1)},
+    totals={(fold, "train"): n for fold, n in enumerate(_TRAIN, 1)}
+    | {(fold, "test"): n for fold, n in enumerate(_TEST, 1)},
     by_class={(1, "train"): dict(zip(CLASSES, (1956, 1515, 2135, 1738, 1175, 116, 721), strict=True))},
 )
 _SPLIT_FILE = re.compile(r"(?P<split>train|test)(?!.*(?:train|test)).*?(?P<fold>[1-5])\.csv$")
@@ -36,7 +37,7 @@ def read(source: Path, *, media: str = "faces") -> Listing:
 
 
 def _split_files(source: Path) -> dict[tuple[str, int], Path]:
-    """Find the CSV of every split and fold: `train(single-labeled)/set_1.csv`, `train_set_1.csv`, `single_trainset_1.csv`."""
+    """Find every split and fold: `train(single-labeled)/set_1.csv`, `train_set_1.csv`, `single_trainset_1.csv`."""
     found: dict[tuple[str, int], Path] = {}
     for folder, folders, files in os.walk(source):
         folders[:] = sorted(name for name in folders if name not in {"Clip", "Annotation", *MEDIA.values()})
@@ -47,9 +48,13 @@ def _split_files(source: Path) -> dict[tuple[str, int], Path]:
                 continue
             key = (match["split"], int(match["fold"]))
             if (other := found.setdefault(key, path)) != path:
-                raise DatasetError(f"two files list {key[0]} of fold {key[1]}: '{other}' and '{path}'. Remove one of them.")
+                raise DatasetError(
+                    f"two files list {key[0]} of fold {key[1]}: '{other}' and '{path}'. Remove one of them."
+                )
     if not found:
-        raise DatasetError(f"no split files in '{source}': expected EmoLabel_DataSplit/train(single-labeled)/set_1.csv and so on.")
+        raise DatasetError(
+            f"no split files in '{source}': expected EmoLabel_DataSplit/train(single-labeled)/set_1.csv and so on."
+        )
     return found
 
 
@@ -62,7 +67,9 @@ def _rows(path: Path, split: str, fold: int) -> list[tuple[int, int, str, int, s
         try:
             video, label = int(row[0].strip().split(".")[0]), int(row[1])
         except (ValueError, IndexError):
-            raise DatasetError(f"{where}: a row must be `video_name,label` in numbers, but is {','.join(row)!r}.") from None
+            raise DatasetError(
+                f"{where}: a row must be `video_name,label` in numbers, but is {','.join(row)!r}."
+            ) from None
         rows.append((video, label, split, fold, where))
     return rows
 
@@ -73,7 +80,9 @@ def _label_base(rows: list[tuple[int, int, str, int, str]], listing: Listing) ->
     if codes - set(range(8)) or {0, 7} <= codes:
         odd = sorted(codes - set(range(1, 8)))
         where = next(where for _, label, *_, where in rows if label in odd)
-        raise DatasetError(f"{where}: label codes must be 1 to 7, or 0 to 6 throughout, but {odd[0]} occurs beside {max(codes)}.")
+        raise DatasetError(
+            f"{where}: label codes must be 1 to 7, or 0 to 6 throughout, but {odd[0]} occurs beside {max(codes)}."
+        )
     if 0 in codes:
         listing.notes.append("label codes start at 0 (a 0 occurs): read as 0 Happy ... 6 Fear")
         return 0

@@ -41,5 +41,7 @@ def _parse(line: str, where: str) -> tuple[str, str]:
     if label.isdigit() and int(label) < len(_CODES):
         label = _CODES[int(label)]
     if not name or label not in CLASSES:
-        raise DatasetError(f"{where}: a row must be `Scene/Emotion/0001 Emotion` or `Scene/Emotion/0001,id`, but is {line!r}.")
+        raise DatasetError(
+            f"{where}: a row must be `Scene/Emotion/0001 Emotion` or `Scene/Emotion/0001,id`, but is {line!r}."
+        )
     return name.strip(), label

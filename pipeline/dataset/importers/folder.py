@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, split_name
 from sciu.pipeline.dataset.media import PACKED_SUFFIX, is_hidden, is_image, is_video
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def read(source: Path, *, classes: Sequence[str] = ()) -> Listing:
@@ -28,7 +25,9 @@ def read(source: Path, *, classes: Sequence[str] = ()) -> Listing:
                 else:
                     listing.add(ListedClip(path, kind, class_folder.name, f"'{path}'"), split)
     if skipped:
-        listing.notes.append(f"{len(skipped)} files are neither video nor image and were left out: {', '.join(skipped[:5])}")
+        listing.notes.append(
+            f"{len(skipped)} files are neither video nor image and were left out: {', '.join(skipped[:5])}"
+        )
     return listing
 
 
@@ -49,6 +48,10 @@ def _folders(folder: Path, expected: str) -> list[Path]:
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        return sorted((entry for entry in os.scandir(folder) if not is_hidden(entry.name)), key=lambda entry: entry.name)
+        return sorted(
+            (entry for entry in os.scandir(folder) if not is_hidden(entry.name)), key=lambda entry: entry.name
+        )
     except OSError as error:
-        raise DatasetError(f"'{folder}' cannot be read: {error.strerror}. Give the folder that holds split/class/clip.") from error
+        raise DatasetError(
+            f"'{folder}' cannot be read: {error.strerror}. Give the folder that holds split/class/clip."
+        ) from error

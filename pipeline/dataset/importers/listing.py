@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.media import natural_key
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 SPLIT_NAMES = {
     "train": "train", "training": "train",
@@ -100,10 +97,13 @@ def read_lines(path: Path, encoding: str = "utf-8-sig") -> list[str]:
         return path.read_bytes().decode(encoding).replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError as error:
         raise DatasetError(
-            f"'{path}' is not {encoding} text (byte {error.start}). Convert it: iconv -f gb18030 -t utf-8, or give --encoding."
+            f"'{path}' is not {encoding} text (byte {error.start}). "
+            "Convert it: iconv -f gb18030 -t utf-8, or give --encoding."
         ) from None
     except LookupError:
-        raise DatasetError(f"encoding must be one that Python knows, like utf-8 or gb18030, but is {encoding!r}.") from None
+        raise DatasetError(
+            f"encoding must be one that Python knows, like utf-8 or gb18030, but is {encoding!r}."
+        ) from None
     except OSError as error:
         raise DatasetError(f"'{path}' cannot be read: {error.strerror}.") from error
 

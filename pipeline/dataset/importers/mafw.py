@@ -1,4 +1,7 @@
-"""MAFW: 11 single or 43 compound classes, five folds. Names are stored, never numbers: every public code orders them anew."""
+"""MAFW: 11 single or 43 compound classes, five folds.
+
+Names are stored, never numbers: every public code numbers the classes in another order.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ LABELS = ("single", "compound")
 _TRAIN = (7333, 7335, 7339, 7340, 7341)
 _TEST = (1839, 1837, 1833, 1832, 1831)
 PUBLISHED = Published(
-    totals={(fold, "train"): n for fold, n in enumerate(_TRAIN, 1)} | {(fold, "test"): n for fold, n in enumerate(_TEST, 1)}
+    totals={(fold, "train"): n for fold, n in enumerate(_TRAIN, 1)}
+    | {(fold, "test"): n for fold, n in enumerate(_TEST, 1)}
 )
 _FOLDS = range(1, 6)
 
@@ -49,7 +53,9 @@ def _parse(line: str, where: str) -> tuple[str, str]:
     video = re.fullmatch(r"(\d+)\.mp4", fields[0])
     label = next((field for field in fields[1:] if _is_label(field)), None)
     if not video or label is None:
-        raise DatasetError(f"{where}: a row must be `00001.mp4 emotion`, the emotion one of {list(CLASSES)} or several, but is {line!r}.")
+        raise DatasetError(
+            f"{where}: a row must be `00001.mp4 emotion`, but is {line!r}. The emotions are {list(CLASSES)}."
+        )
     return video[1], label
 
 

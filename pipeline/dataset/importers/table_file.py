@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, read_lines, split_name
 from sciu.pipeline.dataset.media import PACKED_SUFFIX, is_image, is_video
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_COLUMNS = ("path", "label", "split", "group")
+_COLUMNS: tuple[str, ...] = ("path", "label", "split", "group")
 
 
 def read(source: Path, *, classes: Sequence[str] = (), encoding: str = "utf-8-sig") -> Listing:
@@ -28,11 +25,15 @@ def read(source: Path, *, classes: Sequence[str] = (), encoding: str = "utf-8-si
     for number, row in rows:
         where = f"{source.name}:{number}"
         if not 2 <= len(row) <= len(columns):
-            raise DatasetError(f"{where}: a row must be {','.join(columns)}, but has {len(row)} fields: {','.join(row)!r}.")
+            raise DatasetError(
+                f"{where}: a row must be {','.join(columns)}, but has {len(row)} fields: {','.join(row)!r}."
+            )
         fields = dict(zip(columns, (cell.strip() for cell in row), strict=False))
         if not fields["path"] or not fields["label"]:
             raise DatasetError(f"{where}: path and label must not be empty, but the row is {','.join(row)!r}.")
-        clip = ListedClip(fields["path"], _kind(listing.root / fields["path"]), fields["label"], where, fields.get("group") or None)
+        clip = ListedClip(
+            fields["path"], _kind(listing.root / fields["path"]), fields["label"], where, fields.get("group") or None
+        )
         listing.add(clip, split_name(fields.get("split") or "train", where))
     return listing
 

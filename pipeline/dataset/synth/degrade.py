@@ -27,13 +27,14 @@ def _blur(clip: Clip, rng: np.random.Generator) -> Clip:
     low, part = np.floor(at).astype(int), (at % 1.0).astype(np.float32)
     high = np.minimum(low + 1, cells - 1)
     rows = coarse[:, low] * (1 - part)[None, :, None, None] + coarse[:, high] * part[None, :, None, None]
-    return (rows[:, :, low] * (1 - part)[:, None] + rows[:, :, high] * part[:, None]).round().astype(np.uint8)
+    blurred = rows[:, :, low] * (1 - part)[:, None] + rows[:, :, high] * part[:, None]
+    return _quantise(blurred.round())
 
 
 def _darken(clip: Clip, rng: np.random.Generator) -> Clip:
     """Leave a few per cent of the light, and the grain of a sensor that has too little of it."""
     dark = clip * rng.uniform(0.02, 0.06) + rng.normal(6.0, 5.0, clip.shape)
-    return np.clip(dark, 0, 255).astype(np.uint8)
+    return _quantise(dark)
 
 
 def _occlude(clip: Clip, rng: np.random.Generator) -> Clip:
@@ -43,7 +44,7 @@ def _occlude(clip: Clip, rng: np.random.Generator) -> Clip:
     margin = int(size * rng.uniform(0.06, 0.14))
     spoilt = clip.copy()
     texture = rng.normal(0.0, 8.0, (size - 2 * margin, size - 2 * margin, 1))
-    spoilt[:, margin : size - margin, margin : size - margin] = np.clip(colour + texture, 0, 255).astype(np.uint8)
+    spoilt[:, margin : size - margin, margin : size - margin] = _quantise(colour + texture)
     return spoilt
 
 
@@ -59,4 +60,9 @@ def _crop_badly(clip: Clip, rng: np.random.Generator) -> Clip:
 def _drown_in_noise(clip: Clip, rng: np.random.Generator) -> Clip:
     """Mix in a tenth of the signal with nine tenths of noise."""
     noise = rng.integers(0, 256, clip.shape)
-    return (0.1 * clip + 0.9 * noise).astype(np.uint8)
+    return _quantise(0.1 * clip + 0.9 * noise)
+
+
+def _quantise(clip: NDArray[np.floating]) -> Clip:
+    quantised: Clip = np.clip(clip, 0, 255).astype(np.uint8)
+    return quantised

@@ -16,7 +16,17 @@ Curve = NDArray[np.float32]
 
 CLASSES = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
 
-UNITS = ("brow_inner", "brow_outer", "brow_knit", "eye_open", "squint", "mouth_curve", "mouth_open", "mouth_width", "wrinkle")
+UNITS = (
+    "brow_inner",
+    "brow_outer",
+    "brow_knit",
+    "eye_open",
+    "squint",
+    "mouth_curve",
+    "mouth_open",
+    "mouth_width",
+    "wrinkle",
+)
 
 # What each class does at its apex, in the units above; 1 is a strong movement.
 _APEX: dict[str, tuple[float, ...]] = {
@@ -30,7 +40,7 @@ _APEX: dict[str, tuple[float, ...]] = {
     "fear":     (0.9, 0.3,  0.6,  0.7,  0.0, -0.3,  0.4,  0.6, 0.0),
 }  # fmt: skip
 
-_REST_SPREAD = np.array([0.3, 0.25, 0.2, 0.2, 0.12, 0.35, 0.1, 0.2, 0.08])
+_REST_SPREAD = np.array([0.25, 0.2, 0.15, 0.15, 0.08, 0.3, 0.08, 0.15, 0.05])
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ def resting_face(rng: np.random.Generator) -> NDArray[np.float64]:
 def perform(label: int, rest: NDArray[np.float64], frames: int, rng: np.random.Generator) -> Movement:
     """Let an identity show an expression, with the blinks and the talking that belong to no class."""
     time = np.linspace(0.0, 1.0, frames) if frames > 1 else np.array([0.4])
-    intensity = float(rng.uniform(0.6, 1.2))
+    intensity = float(rng.uniform(0.7, 1.5))
     apex = np.array(_APEX[CLASSES[label]]) * rng.uniform(0.75, 1.25, len(UNITS))
     units = rest + intensity * _envelope(time, rng)[:, None] * apex
     units[:, UNITS.index("mouth_open")] += _talking(time, rng)
@@ -64,7 +74,12 @@ def perform(label: int, rest: NDArray[np.float64], frames: int, rng: np.random.G
 
 def _envelope(time: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """Rise to the apex, hold, fall; the clip may be cut before the face is at rest again."""
-    onset, rise, hold, fall = rng.uniform(0.05, 0.35), rng.uniform(0.08, 0.25), rng.uniform(0.15, 0.4), rng.uniform(0.1, 0.3)
+    onset, rise, hold, fall = (
+        rng.uniform(0.05, 0.35),
+        rng.uniform(0.08, 0.25),
+        rng.uniform(0.25, 0.5),
+        rng.uniform(0.1, 0.3),
+    )
     return _ramp(time, onset, rise) - _ramp(time, onset + rise + hold, fall)
 
 

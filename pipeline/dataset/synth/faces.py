@@ -7,14 +7,15 @@ drawing library, no fonts, and the same pixels on every machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset.synth.expressions import Movement, resting_face
 
-Field = NDArray[np.float32]
-"""A value a pixel, [T, H, W] or broadcastable to it."""
+Field = NDArray[Any]
+"""Floats, a value a pixel: [T, H, W] or broadcastable to it."""
 
 _DARK = np.array([0.08, 0.05, 0.06], np.float32)
 _WHITE = np.array([0.93, 0.93, 0.9], np.float32)
@@ -45,7 +46,9 @@ def draw_identity(rng: np.random.Generator) -> Identity:
     return Identity(
         rest=resting_face(rng),
         skin=skin,
-        hair=(rng.uniform(0.05, 0.6) * np.array([1.0, rng.uniform(0.6, 0.95), rng.uniform(0.3, 0.8)])).astype(np.float32),
+        hair=(rng.uniform(0.05, 0.6) * np.array([1.0, rng.uniform(0.6, 0.95), rng.uniform(0.3, 0.8)])).astype(
+            np.float32
+        ),
         iris=rng.uniform(0.05, 0.45, 3).astype(np.float32),
         lips=(skin * np.array([rng.uniform(0.8, 1.0), 0.55, 0.6])).astype(np.float32),
         aspect=rng.uniform(0.68, 0.82),
@@ -94,8 +97,13 @@ class _Canvas:
 
     def paint(self, distance: Field, colour: Field, strength: Field | float = 1.0) -> None:
         """Paint where the signed distance is negative, with a soft edge of one pixel."""
-        mask = np.clip(0.5 - distance / self.edge, 0.0, 1.0) * strength
-        self.rgb += mask[..., None].astype(np.float32) * (colour - self.rgb)
+        mask = (np.clip(0.5 - distance / self.edge, 0.0, 1.0) * strength).astype(np.float32)
+        box = (
+            slice(None),
+            _extent(mask.any(axis=(0, 2))),
+            _extent(mask.any(axis=(0, 1))),
+        )  # small parts: half the time
+        self.rgb[box] += mask[box][..., None] * (colour.astype(np.float32) - self.rgb[box])
 
     def ellipse(self, u: Field | float, v: Field | float, a: Field | float, b: Field | float) -> Field:
         """Distance to an ellipse, to first order: exact near its edge, of the right sign everywhere."""
@@ -112,9 +120,20 @@ class _Canvas:
         return (np.clip(self.rgb * light[..., None] + grain[..., None], 0.0, 1.0) * 255.0).round().astype(np.uint8)
 
 
+def _extent(used: Any) -> slice:
+    """The smallest slice that holds all True; empty if there is none."""
+    places = np.flatnonzero(used)
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
+
+
 def _wander(rng: np.random.Generator, time: Field, depth: float) -> Field:
     """A slow movement over the clip, [T, 1, 1]."""
-    start, swing, rate, phase = rng.normal(0, depth), rng.normal(0, depth / 2), rng.uniform(0.3, 1.2), rng.uniform(0, 2 * np.pi)
+    start, swing, rate, phase = (
+        rng.normal(0, depth),
+        rng.normal(0, depth / 2),
+        rng.uniform(0.3, 1.2),
+        rng.uniform(0, 2 * np.pi),
+    )
     return (start + swing * np.sin(2 * np.pi * rate * time + phase)).astype(np.float32)[:, None, None]
 
 
@@ -137,8 +156,9 @@ def _paint_eyes(canvas: _Canvas, person: Identity, movement: Movement) -> None:
     v = -0.16 - 0.03 * squint
     for side in (-1.0, 1.0):
         u = side * person.eye_gap + canvas.yaw
-        eye = canvas.ellipse(u, v, 0.16 * person.eye_size, 0.085 * person.eye_size * opening)
-        canvas.paint(eye - 0.025, person.skin * 0.6)
+        wide, high = 0.16 * person.eye_size, 0.085 * person.eye_size * opening
+        canvas.paint(canvas.ellipse(u, v, wide + 0.025, high + 0.025), person.skin * 0.6)
+        eye = canvas.ellipse(u, v, wide, high)
         canvas.paint(eye, _WHITE)
         iris = canvas.ellipse(u + 0.3 * canvas.yaw, v, 0.07, 0.07)
         canvas.paint(np.maximum(eye, iris), person.iris)
@@ -149,7 +169,9 @@ def _paint_brows(canvas: _Canvas, person: Identity, movement: Movement) -> None:
     inner, outer = _over_pixels(movement["brow_inner"]), _over_pixels(movement["brow_outer"])
     knit = _over_pixels(movement["brow_knit"])
     for side in (-1.0, 1.0):
-        along = (side * (canvas.u - canvas.yaw) - (person.eye_gap - 0.17 - 0.05 * knit)) / 0.36  # 0 inner end, 1 outer end
+        along = (
+            side * (canvas.u - canvas.yaw) - (person.eye_gap - 0.17 - 0.05 * knit)
+        ) / 0.36  # 0 inner end, 1 outer end
         t = np.clip(along, 0.0, 1.0)
         height = -0.40 - 0.05 * np.sin(np.pi * t) - 0.11 * (inner * (1.0 - t) + outer * t)
         off_line = canvas.v - height
@@ -173,7 +195,9 @@ def _paint_mouth(canvas: _Canvas, person: Identity, movement: Movement) -> None:
     opening = np.clip(_over_pixels(movement["mouth_open"]), 0.0, 1.3)
     raised = 0.06 * np.clip(_over_pixels(movement["wrinkle"]), 0.0, 1.0)
     across = np.clip((canvas.u - canvas.yaw) / half, -1.0, 1.0)
-    line = person.mouth_height - raised + 0.05 * opening - 0.14 * _over_pixels(movement["mouth_curve"]) * (across**2 - 0.4)
+    line = (
+        person.mouth_height - raised + 0.05 * opening - 0.14 * _over_pixels(movement["mouth_curve"]) * (across**2 - 0.4)
+    )
     arch = np.sqrt(1.0 - across**2)
     beyond = abs(canvas.u - canvas.yaw) - half
     off_line = abs(canvas.v - line)

@@ -53,8 +53,18 @@ class Synth:
         _require(self.noise in KINDS, "--noise", f"one of {list(KINDS)}", self.noise)
         _require(0 <= self.mislabel <= 1 and 0 <= self.low_quality <= 1, "--mislabel and --low-quality", "0 to 1",
                  (self.mislabel, self.low_quality))  # fmt: skip
-        _require(self.mislabel + self.low_quality <= 1, "--mislabel + --low-quality", "at most 1", self.mislabel + self.low_quality)
-        _require(self.noise != "weak" or self.classes > CLASSES.index("neutral"), "--classes", "3 or more with --noise weak", self.classes)
+        _require(
+            self.mislabel + self.low_quality <= 1,
+            "--mislabel + --low-quality",
+            "at most 1",
+            self.mislabel + self.low_quality,
+        )
+        _require(
+            self.noise != "weak" or self.classes > CLASSES.index("neutral"),
+            "--classes",
+            "3 or more with --noise weak",
+            self.classes,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +129,14 @@ def generate(synth: Synth, out: Path, progress: Progress) -> Dataset:
         script = write_script(synth)
         (folder / "media").mkdir()
         tasks = [
-            _Task(synth, clip, int(script.true_label[clip]), int(script.person[clip]), script.kind[clip] == LOW_QUALITY, folder)
+            _Task(
+                synth,
+                clip,
+                int(script.true_label[clip]),
+                int(script.person[clip]),
+                script.kind[clip] == LOW_QUALITY,
+                folder,
+            )
             for clip in range(synth.clips)
         ]
         for done, (position, result) in enumerate(map_tasks(_write_clip, tasks), start=1):
@@ -167,8 +184,8 @@ def _table(synth: Synth, script: Script) -> ClipTable:
     classes = list(CLASSES[: synth.classes])
     clips = [
         ListedClip(
-            _name(synth, clip), KIND[synth.codec], classes[script.given_label[clip]], "", f"person {script.person[clip]}",
-            {1: "test" if script.test[clip] else "train"},
+            path=_name(synth, clip), kind=KIND[synth.codec], label=classes[script.given_label[clip]], where="synth",
+            group=f"person {script.person[clip]}", splits={1: "test" if script.test[clip] else "train"},
         )
         for clip in range(synth.clips)
     ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,9 +35,14 @@ def mislabel(
     elif kind == "weak":
         wrong = _weak_as_neutral(labels, intensity)
     else:
-        wrong = [(clip, _confuse(int(labels[clip]), kind, classes, rng)) for clip in _by_confusion(labels, order, kind, classes, rng)]
+        wrong = [
+            (clip, _confuse(int(labels[clip]), kind, classes, rng))
+            for clip in _by_confusion(labels, order, kind, classes, rng)
+        ]
     if len(wrong) < count:
-        raise DatasetError(f"--noise {kind} can mislabel at most {len(wrong)} of these {len(labels)} clips, but {count} are wanted.")
+        raise DatasetError(
+            f"--noise {kind} can mislabel at most {len(wrong)} of these {len(labels)} clips, but {count} are wanted."
+        )
     noisy = labels.copy()
     for clip, label in wrong[:count]:
         noisy[clip] = label
@@ -86,5 +90,3 @@ def _confirmation_bias(labels: Labels, order: Labels, rng: np.random.Generator) 
         wrong += [(int(clip), int(labels[first])) for clip in rest if labels[clip] != labels[first]]
         start += length
     return wrong
-
-

@@ -1,0 +1,114 @@
+"""What every command shares: one line for an error, exit codes, tables for people, JSON for machines, progress."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+import click
+
+from sciu.pipeline.dataset.errors import DatasetError
+
+RUN_FAILED, USAGE, BAD_DATA = 1, 2, 3
+
+EXIT_CODES: dict[type[Exception], int] = {DatasetError: BAD_DATA, ValueError: USAGE, OSError: RUN_FAILED}
+"""The rooms' errors, the more special first; anything else is a bug of ours and shows its traceback."""
+
+
+class Stopped(BaseException):
+    """SIGTERM arrived. Not an Exception: only the edge handles it, after every `finally` has run."""
+
+
+class Group(click.Group):
+    """A group of commands at whose edge errors become one line and an exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line and exit."""
+        signal.signal(signal.SIGTERM, _stop)
+        try:
+            sys.exit(super().main(*args, **{**kwargs, "standalone_mode": False}) or 0)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            _complain("stopped by the keyboard (SIGINT)")
+            sys.exit(128 + signal.SIGINT)
+        except Stopped:
+            _complain("stopped by SIGTERM")
+            sys.exit(128 + signal.SIGTERM)
+        except tuple(EXIT_CODES) as error:
+            _complain(_message(error))
+            sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)))
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise Stopped
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f"'{error.filename}': " if error.filename else ""
+        return f"{where}{error.strerror}. Free the disk or mend the path, then run the command again."
+    return " ".join(str(error).split())
+
+
+def _complain(message: str) -> None:
+    click.echo(f"Error: {message}", err=True)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--json` to a command."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")(command)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print the answer for machines."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print aligned columns, numbers to the right."""
+    texts = [
+        [f"{cell:,}" if isinstance(cell, int) else "-" if cell is None else str(cell) for cell in row] for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
+    numeric = [all(isinstance(row[k], int | None) for row in rows) for k in range(len(header))]
+    for line in (header, ["-" * width for width in widths], *texts):
+        cells = (
+            text.rjust(w) if right else text.ljust(w) for text, w, right in zip(line, widths, numeric, strict=True)
+        )
+        click.echo("  ".join(cells).rstrip())
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a plain line at the start of every tenth, at most one in five seconds."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._began = self._told = time.monotonic()
+        self._tenth = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Tell that `done` of `total` are done."""
+        now = time.monotonic()
+        if sys.stderr.isatty():
+            if now - self._told > 0.1 or done == total:
+                self._told = now
+                self._draw(done, total, now)
+        elif done * 10 // total > self._tenth and (now - self._told > 5 or done == total):
+            self._tenth, self._told = done * 10 // total, now
+            click.echo(f"{self._label}: {done:,} of {total:,} ({self._rate(done, now):,.0f}/s)", err=True)
+
+    def _draw(self, done: int, total: int, now: float) -> None:
+        filled = 30 * done // total
+        rate = self._rate(done, now)
+        left = f"{rate:,.0f}/s, {(total - done) / rate:,.0f} s left "
+        click.echo(f"\r{self._label} [{'=' * filled:<30}] {done:,}/{total:,}  {left}", err=True, nl=done == total)
+
+    def _rate(self, done: int, now: float) -> float:
+        return max(done, 1) / max(now - self._began, 1e-9)

@@ -1,0 +1,277 @@
+"""`sciu-data`: make, look at, check and pack datasets."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset import check as checking
+from sciu.pipeline.dataset.build import Built, build
+from sciu.pipeline.dataset.check import Problem
+from sciu.pipeline.dataset.encode import CODECS
+from sciu.pipeline.dataset.importers import Listing, dfew, ferv39k, folder, mafw, table_file
+from sciu.pipeline.dataset.pack import FITS, Packing, pack
+from sciu.pipeline.dataset.summary import beside_published, class_counts, summarise
+from sciu.pipeline.dataset.synth import Synth, generate
+from sciu.pipeline.dataset.synth.noise import KINDS as NOISES
+from sciu.tools.command import RUN_FAILED, Group, Progress, json_option, print_json, print_table
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def main() -> None:
+    """Make, look at, check and pack datasets of face clips."""
+
+
+# ---- info
+
+
+@main.command()
+@click.argument("data", type=_PATH)
+@click.option("--fold", type=int, default=1, help="The fold whose splits are counted.")
+@json_option
+def info(data: Path, fold: int, as_json: bool) -> None:
+    """Show classes, splits, frames, sizes, codecs and quarantine.
+
+    Example: sciu-data info data/dfew --fold 3
+    """
+    dataset = Dataset.load(data)
+    summary = summarise(dataset, fold)
+    if as_json:
+        print_json(summary)
+        return
+    click.echo(
+        f"{dataset.name}: {len(dataset):,} clips ({dataset.kind}), fold {fold} of {dataset.folds},"
+        f" media in '{dataset.media}'"
+    )
+    _print_classes(dataset, fold)
+    spread = summary["frames"] or {"min": "-", "median": "-", "max": "-"}
+    click.echo(f"frames       min {spread['min']}, median {spread['median']}, max {spread['max']}")
+    for key in ("sizes", "codecs", "quarantine"):
+        tally = list(summary[key].items())
+        shown = ", ".join(f"{name} ({count:,})" for name, count in tally[:4]) or "none"
+        click.echo(f"{key:<12} {shown}" + (f" and {len(tally) - 4} more" if len(tally) > 4 else ""))
+
+
+def _print_classes(dataset: Dataset, fold: int) -> None:
+    splits = class_counts(dataset, fold)
+    rows: list[list[object]] = [[name, *(counts[name] for counts in splits.values())] for name in dataset.classes]
+    rows.append(["all", *(sum(counts.values()) for counts in splits.values())])
+    print_table(["class", *splits], rows)
+
+
+# ---- check
+
+
+@main.command()
+@click.argument("data", type=_PATH)
+@click.option(
+    "--decode", is_flag=True, help="Decode every frame of every clip; otherwise headers, ends and first frames."
+)
+@json_option
+def check(data: Path, decode: bool, as_json: bool) -> None:
+    """Look at every clip; quarantine those that cannot be fed. Exit code 1 if there are any.
+
+    Example: sciu-data check data/dfew --decode
+    """
+    dataset, problems = checking.check(Dataset.load(data), "decode" if decode else "probe", Progress("check"))
+    if as_json:
+        print_json({"clips": len(dataset), "decoded": decode, **_problems(problems)})
+    else:
+        _print_problems(problems)
+        click.echo(f"{len(dataset):,} clips checked, {len(problems):,} in quarantine")
+    if problems:
+        sys.exit(RUN_FAILED)
+
+
+def _problems(problems: list[Problem]) -> dict[str, Any]:
+    return {"quarantined": len(problems), "problems": [asdict(problem) for problem in problems]}
+
+
+def _print_problems(problems: list[Problem]) -> None:
+    if problems:
+        print_table(["clip", "path", "reason"], [[problem.id, problem.path, problem.reason] for problem in problems])
+
+
+# ---- pack
+
+
+@main.command("pack")
+@click.argument("data", type=_PATH)
+@click.option("--out", type=_PATH, required=True, help="The new dataset's folder.")
+@click.option("--size", type=int, default=128, help="Width and height of every frame.")
+@click.option("--max-frames", type=int, default=48, help="Longer clips are thinned evenly to this many frames.")
+@click.option(
+    "--codec", type=click.Choice(CODECS), default="mjpeg", help="jpeg: one uncompressed zip of JPEG frames a clip."
+)
+@click.option("--fit", type=click.Choice(FITS), default="pad", help="What becomes of frames that are not square.")
+@json_option
+def pack_command(data: Path, out: Path, size: int, max_frames: int, codec: str, fit: str, as_json: bool) -> None:
+    """Rewrite a dataset into one size and codec for fast decoding. Stopped? Run it again: it goes on.
+
+    Ids, labels and folds stay; the source is only read. JPEG frames of the right size are copied, not encoded again.
+
+    Example: sciu-data pack data/dfew --out data/dfew128 --size 128 --codec mjpeg
+    """
+    packing = Packing(size=size, max_frames=max_frames, codec=codec, fit=fit)
+    packed = pack(Dataset.load(data), out, packing, Progress("pack"))
+    if as_json:
+        print_json({"out": str(out), "clips": len(packed.dataset)} | packed.counts | _problems(packed.problems))
+    else:
+        _print_problems(packed.problems)
+        counts = ", ".join(f"{count:,} {how}" for how, count in packed.counts.items() if count)
+        click.echo(f"{len(packed.dataset):,} clips packed into '{out}': {counts}")
+    if len(packed.problems) > int(Dataset.load(data).quarantined.sum()):
+        sys.exit(RUN_FAILED)
+
+
+# ---- synth
+
+
+@main.command()
+@click.argument("out", type=_PATH)
+@click.option("--clips", type=int, default=700)
+@click.option("--classes", type=int, default=7, help="2 to 7 expressions.")
+@click.option("--frames", type=int, default=32, help="Frames a clip.")
+@click.option("--size", type=int, default=64, help="Width and height in pixels.")
+@click.option("--codec", type=click.Choice(CODECS), default="vp9", help="jpeg: a folder of JPEG frames a clip.")
+@click.option("--mislabel", type=float, default=0.2, help="Share of the training clips with a wrong label.")
+@click.option("--low-quality", type=float, default=0.2, help="Share of the training clips made unusable.")
+@click.option("--noise", type=click.Choice(NOISES), default="sym", help="How labels go wrong.")
+@click.option("--seed", type=int, default=0)
+@json_option
+def synth(out: Path, as_json: bool, **settings: Any) -> None:
+    """Generate SynthDFER: painted faces with planted faults, and truth.csv to measure purification with.
+
+    Example: sciu-data synth data/synth --clips 700 --mislabel 0.2 --low-quality 0.2
+    """
+    chosen = Synth(**settings)
+    dataset = generate(chosen, out, Progress("synth"))
+    counts = class_counts(dataset, 1)
+    if as_json:
+        print_json({"out": str(out), **asdict(chosen), "splits": counts})
+        return
+    _print_classes(dataset, 1)
+    train = sum(counts["train"].values())
+    click.echo(f"{train:,} training clips, {round(chosen.mislabel * train):,} of them mislabelled ({chosen.noise}) and"
+               f" {round(chosen.low_quality * train):,} of low quality: see '{out / 'truth.csv'}'")  # fmt: skip
+
+
+# ---- import
+
+
+@main.group("import", cls=click.Group)
+def import_group() -> None:
+    """Make a dataset of clips that are on disk; they stay where they are."""
+
+
+def _importer(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        json_option,
+        click.option("--name", help="The dataset's name; that of its source by default."),
+        click.option("--out", type=_PATH, required=True, help="The new dataset's folder."),
+        click.argument("source", metavar="SRC", type=_PATH),
+    ):
+        command = option(command)
+    return command
+
+
+_CLASSES = click.option(
+    "--classes", default="", help="Class names in their order, parted by commas; others are refused."
+)
+
+
+@import_group.command("dfew")
+@_importer
+@click.option("--media", type=click.Choice(list(dfew.MEDIA)), default="faces")
+def import_dfew(source: Path, out: Path, name: str | None, as_json: bool, media: str) -> None:
+    """DFEW: SRC holds Clip/ and EmoLabel_DataSplit/. All five folds are recorded.
+
+    Example: sciu-data import dfew /data/DFEW --out data/dfew --media faces
+    """
+    _finish(dfew.read(source, media=media), out, name, as_json)
+
+
+@import_group.command("ferv39k")
+@_importer
+@click.option("--media", type=click.Choice(list(ferv39k.MEDIA)), default="faces")
+def import_ferv39k(source: Path, out: Path, name: str | None, as_json: bool, media: str) -> None:
+    """FERV39k: SRC holds 2_ClipsforFaceCrop/ or 0_7_LabelClips/, and 4_setups/.
+
+    Example: sciu-data import ferv39k /data/FERV39k --out data/ferv39k
+    """
+    _finish(ferv39k.read(source, media=media), out, name, as_json)
+
+
+@import_group.command("mafw")
+@_importer
+@click.option("--media", type=click.Choice(list(mafw.MEDIA)), default="frames")
+@click.option("--labels", type=click.Choice(mafw.LABELS), default="single", help="11 single or 43 compound classes.")
+def import_mafw(source: Path, out: Path, name: str | None, as_json: bool, media: str, labels: str) -> None:
+    """MAFW: SRC holds data/ and "Train & Test Set"/. All five folds are recorded.
+
+    Example: sciu-data import mafw /data/MAFW --out data/mafw --labels single
+    """
+    _finish(mafw.read(source, media=media, labels=labels), out, name, as_json)
+
+
+@import_group.command("csv")
+@_importer
+@_CLASSES
+@click.option("--encoding", default="utf-8-sig", help="Of the CSV file.")
+def import_csv(source: Path, out: Path, name: str | None, as_json: bool, classes: str, encoding: str) -> None:
+    """Your own list: SRC is a file of path,label[,split[,group]]; paths start from its folder.
+
+    Example: sciu-data import csv clips.csv --out data/mine
+    """
+    _finish(table_file.read(source, classes=_names(classes), encoding=encoding), out, name, as_json)
+
+
+@import_group.command("folder")
+@_importer
+@_CLASSES
+def import_folder(source: Path, out: Path, name: str | None, as_json: bool, classes: str) -> None:
+    """Your own tree: SRC/split/class/clip, a clip being a video, a folder of frames or an image.
+
+    Example: sciu-data import folder /data/rafdb --out data/rafdb
+    """
+    _finish(folder.read(source, classes=_names(classes)), out, name, as_json)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _finish(listing: Listing, out: Path, name: str | None, as_json: bool) -> None:
+    built = build(
+        listing, out, name=name, made_by=f"import of '{listing.root.absolute()}'", progress=Progress("import")
+    )
+    rows = beside_published(built.dataset, listing.published) if listing.published else []
+    if as_json:
+        print_json({"out": str(out), **summarise(built.dataset), "published": rows, "notes": built.notes})
+    else:
+        _print_built(built, rows)
+
+
+def _print_built(built: Built, published: list[dict[str, Any]]) -> None:
+    _print_classes(built.dataset, 1)
+    if published:
+        click.echo()
+        table = [
+            [f"{row['fold']}", row["split"], row["class"] or "all", row["here"], row["published"]] for row in published
+        ]
+        print_table(["fold", "split", "class", "here", "published"], table)
+    for note in built.notes:
+        click.echo(f"Note: {note}")
+    click.echo(f"{len(built.dataset):,} clips in '{built.dataset.folder}'")
+
+
+if __name__ == "__main__":
+    main()
