@@ -24,8 +24,8 @@ class Stopped(BaseException):
     """SIGTERM arrived. Not an Exception: only the edge handles it, after every `finally` has run."""
 
 
-class Group(click.Group):
-    """A group of commands at whose edge errors become one line and an exit code."""
+class Command(click.Command):
+    """A command at whose edge errors become one line and an exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line and exit."""
@@ -44,6 +44,10 @@ class Group(click.Group):
         except tuple(EXIT_CODES) as error:
             _complain(_message(error))
             sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)))
+
+
+class Group(Command, click.Group):
+    """A group of commands with the same edge."""
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:

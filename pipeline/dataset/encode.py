@@ -38,7 +38,7 @@ def encode_clip(frames: Sequence[NDArray[np.uint8]], codec: str) -> bytes:
     if codec in JPEG_CODECS:
         height, width = frames[0].shape[:2]
         return join_jpegs([encode_jpeg(frame) for frame in frames], codec, width=width, height=height)
-    return _encode_video(frames, *_ENCODERS[codec])
+    return encode_video(frames, *_ENCODERS[codec])
 
 
 def encode_jpeg(frame: NDArray[np.uint8]) -> bytes:
@@ -65,14 +65,20 @@ def join_jpegs(jpegs: list[bytes], codec: str, *, width: int, height: int) -> by
     return buffer.getvalue()
 
 
-def _encode_video(
-    frames: Sequence[NDArray[np.uint8]], encoder: str, container_format: str, options: dict[str, str]
+def encode_video(
+    frames: Sequence[NDArray[np.uint8]],
+    encoder: str,
+    container_format: str,
+    options: dict[str, str],
+    *,
+    pixels: str = "yuv420p",
 ) -> bytes:
+    """Encode RGB frames by one of FFmpeg's encoders."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container_format, options=_REPEATABLE) as container:
         stream: Any = container.add_stream(encoder, rate=_RATE, options=options)
         stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixels
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())

@@ -64,7 +64,7 @@ def resting_face(rng: np.random.Generator) -> NDArray[np.float64]:
 def perform(label: int, rest: NDArray[np.float64], frames: int, rng: np.random.Generator) -> Movement:
     """Let an identity show an expression, with the blinks and the talking that belong to no class."""
     time = np.linspace(0.0, 1.0, frames) if frames > 1 else np.array([0.4])
-    intensity = float(rng.uniform(0.7, 1.5))
+    intensity = float(rng.uniform(0.8, 1.7))
     apex = np.array(_APEX[CLASSES[label]]) * rng.uniform(0.75, 1.25, len(UNITS))
     units = rest + intensity * _envelope(time, rng)[:, None] * apex
     units[:, UNITS.index("mouth_open")] += _talking(time, rng)

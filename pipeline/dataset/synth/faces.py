@@ -89,7 +89,8 @@ class _Canvas:
         self.rgb = self._background(rng, time)
 
     def _background(self, rng: np.random.Generator, time: Field) -> Field:
-        near, far = rng.uniform(0.05, 0.95, (2, 3)).astype(np.float32)
+        near = rng.uniform(0.1, 0.9, 3).astype(np.float32)
+        far = np.clip(near + rng.normal(0.0, 0.15, 3), 0.0, 1.0).astype(np.float32)
         angle, waves = rng.uniform(0.0, np.pi), rng.uniform(1.0, 7.0)
         phase = (rng.uniform(-3.0, 3.0) * time)[:, None, None] + rng.uniform(0.0, 6.0)
         blend = 0.5 + 0.5 * np.sin(waves * (np.cos(angle) * self.x + np.sin(angle) * self.y) + phase)

@@ -1,0 +1,1 @@
+"""Which clips this epoch, which frames, and their pixels on the device."""
