@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -46,7 +47,7 @@ def _run(
     function: Callable[[Task], Result], chunks: Iterator[Chunk[Task]], workers: int
 ) -> Generator[tuple[int, Result | Crashed], None, Chunk[Task]]:
     """Work until all is done or a process dies; return the tasks that were in flight then."""
-    pool = ProcessPoolExecutor(workers, mp_context=_context())
+    pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_die_with_parent)
     in_flight: dict[Future[list[tuple[int, Result]]], Chunk[Task]] = {}
     handing_over: Chunk[Task] = []
     try:
@@ -68,6 +69,19 @@ def _run(
 
 def _work(function: Callable[[Task], Result], chunk: Chunk[Task]) -> list[tuple[int, Result]]:
     return [(position, function(task)) for position, task in chunk]
+
+
+def _die_with_parent() -> None:
+    """Watch the command from a thread and end with it: kill -9 leaves no workers behind.
+
+    The kernel's own death signal would not do: a worker is the fork server's child, and the server lives while it does.
+    """
+    threading.Thread(target=_end_after, args=[multiprocessing.parent_process()], daemon=True).start()
+
+
+def _end_after(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _context() -> multiprocessing.context.BaseContext:

@@ -11,8 +11,7 @@ Clip = NDArray[np.uint8]
 
 def degrade(clip: Clip, rng: np.random.Generator) -> Clip:
     """Spoil a clip in one of the five ways."""
-    ways = (_blur, _darken, _occlude, _crop_badly, _drown_in_noise)
-    return ways[rng.integers(len(ways))](clip, rng)
+    return WAYS[rng.integers(len(WAYS))](clip, rng)
 
 
 def _blur(clip: Clip, rng: np.random.Generator) -> Clip:
@@ -66,3 +65,6 @@ def _drown_in_noise(clip: Clip, rng: np.random.Generator) -> Clip:
 def _quantise(clip: NDArray[np.floating]) -> Clip:
     quantised: Clip = np.clip(clip, 0, 255).astype(np.uint8)
     return quantised
+
+
+WAYS = (_blur, _darken, _occlude, _crop_badly, _drown_in_noise)

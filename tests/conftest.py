@@ -1,0 +1,54 @@
+"""Shared by all tests: the GPU mark, real clips made once, and the commands as their users call them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner
+from helpers import Answer, silent
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.synth import Synth, generate
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip GPU tests where there is none; with SCIU_REQUIRE_CUDA=1 they fail instead."""
+    marked = [item for item in items if item.get_closest_marker("needs_cuda")]
+    if not marked or os.environ.get("SCIU_REQUIRE_CUDA") == "1":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture
+def sciu() -> Callable[..., Answer]:
+    """Call a command in this process, as in `sciu("data", "info", folder)`."""
+
+    def run(tool: str, *arguments: object) -> Answer:
+        main = importlib.import_module(f"sciu.tools.{tool}").main
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Answer(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A small dataset of VP9 clips; for reading only."""
+    return generate(Synth(clips=28, frames=12, size=32), tmp_path_factory.mktemp("faces") / "vp9", silent)
+
+
+@pytest.fixture(scope="session")
+def frame_faces(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The same as folders of JPEG frames; for reading only."""
+    return generate(
+        Synth(clips=28, frames=12, size=32, codec="jpeg"), tmp_path_factory.mktemp("faces") / "jpeg", silent
+    )

@@ -1,0 +1,128 @@
+"""DFEW as its archives unpack, and in the spellings that copies of it have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import Answer, make_dataset, moving_picture, write_clip, write_frames
+
+from sciu.pipeline.dataset import Dataset, DatasetError
+from sciu.pipeline.dataset.importers import dfew
+from sciu.pipeline.dataset.summary import class_counts
+
+LABELS = {1: 1, 2: 2, 10: 3, 300: 4, 4000: 5, 16372: 6, 7: 7}
+SPELLINGS = [
+    "EmoLabel_DataSplit/{split}(single-labeled)/set_{fold}.csv",
+    "EmoLabel_DataSplit/{split}(single_labeled)/set_{fold}.csv",
+    "EmoLabel_DataSplit/{split}_set_{fold}.csv",
+    "label/single_{split}set_{fold}.csv",
+]
+
+
+def write_tree(
+    root: Path, *, spelling: str = SPELLINGS[0], base: int = 1, padded: bool = False, folds: int = 5
+) -> Path:
+    """Seven clips; in fold k the k-th of them is tested on."""
+    for video in LABELS:
+        write_frames(root / "Clip/clip_224x224" / f"{video:05d}", moving_picture(11), f"{video:05d}_{{:05d}}.jpg")
+    for fold in range(1, 6):
+        for split in ("train", "test"):
+            path = root / spelling.format(split=split, fold=fold)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            chosen = [video for place, video in enumerate(LABELS, 1) if (place == fold) == (split == "test")]
+            names = [f"{video:05d}" if padded else str(video) for video in chosen]
+            rows = [f"{name},{LABELS[video] - 1 + base}" for name, video in zip(names, chosen, strict=True)]
+            path.write_text("\n".join(["video_name,label", *rows]) + "\n")
+    return root
+
+
+def load(source: Path, media: str = "faces") -> Dataset:
+    listing = dfew.read(source, media=media)
+    return make_dataset(listing, source.with_name("out"))
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("base", [0, 1])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_spelling_gives_the_same_dataset(tmp_path: Path, spelling: str, base: int, padded: bool) -> None:
+    dataset = load(write_tree(tmp_path / "DFEW", spelling=spelling, base=base, padded=padded))
+    assert dataset.folds == 5
+    assert dataset.classes == ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear")
+    names = {int(Path(path).name): dataset.clips.label[clip] for clip, path in enumerate(dataset.clips.path)}
+    assert names == {video: dataset.classes[label - 1] for video, label in LABELS.items()}
+    assert set(dataset.clips.frames) == {11}
+    tested = [dataset.clips.path[int(clip)] for fold in range(1, 6) for clip in dataset.ids("test", fold)]
+    assert [int(Path(path).name) for path in tested] == list(LABELS)[:5]
+    assert all(len(dataset.ids("train", fold)) == 6 for fold in range(1, 6))
+
+
+def test_a_copy_that_counts_from_0_says_so(tmp_path: Path) -> None:
+    assert any("start at 0" in note for note in dfew.read(write_tree(tmp_path / "DFEW", base=0)).notes)
+    assert dfew.read(write_tree(tmp_path / "other")).notes == []
+
+
+def test_codes_of_two_bases_are_refused(tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "DFEW")
+    path = source / SPELLINGS[0].format(split="test", fold=5)
+    path.write_text("video_name,label\n4000,0\n")
+    with pytest.raises(DatasetError, match="set_5.csv:2: label codes must be .*, but 0 occurs beside 7"):
+        dfew.read(source)
+
+
+def test_clips_without_frames_on_disk_are_counted_and_never_fed(tmp_path: Path, sciu: Callable[..., Answer]) -> None:
+    source = write_tree(tmp_path / "DFEW")
+    for video in (10, 7):
+        folder = source / "Clip/clip_224x224" / f"{video:05d}"
+        for frame in folder.iterdir():
+            frame.unlink()
+        folder.rmdir()
+    answer = sciu("data", "import", "dfew", source, "--out", tmp_path / "out")
+    assert answer.code == 0
+    assert "2 of 7 listed clips are not on disk" in answer.out
+    dataset = Dataset.load(tmp_path / "out")
+    assert len(dataset) == 7
+    assert len(dataset.ids("train")) + len(dataset.ids("test")) == 5
+
+
+def test_published_counts_stand_beside_ours(tmp_path: Path, sciu: Callable[..., Answer]) -> None:
+    answer = sciu("data", "import", "dfew", write_tree(tmp_path / "DFEW"), "--out", tmp_path / "out", "--json")
+    rows = {(row["fold"], row["split"], row["class"]): row for row in answer.json["published"]}
+    assert rows[5, "test", None] == {"fold": 5, "split": "test", "class": None, "here": 1, "published": 2336}
+    assert rows[1, "train", "Happy"]["published"] == 1956
+    assert sum(row["published"] for row in rows.values() if row["split"] == "test") == 11697
+
+
+@pytest.mark.parametrize(
+    ("media", "folder", "suffix"), [("faces16", "clip_224x224_16f", ""), ("clips", "original", ".mp4")]
+)
+def test_other_media(tmp_path: Path, media: str, folder: str, suffix: str) -> None:
+    source = write_tree(tmp_path / "DFEW")
+    for video in LABELS:
+        path = source / "Clip" / folder / f"{video:05d}{suffix}"
+        if suffix:
+            write_clip(path, "h264", frames=20)
+        else:
+            write_frames(path, moving_picture(16))  # 1.jpg ... 16.jpg, not padded
+    dataset = load(source, media)
+    assert not dataset.quarantined.any()
+    assert set(dataset.clips.frames) == {20 if suffix else 16}
+    assert class_counts(dataset, 1)["train"]["Happy"] == 0
+
+
+def test_a_wrong_folder_says_what_was_expected(tmp_path: Path) -> None:
+    (tmp_path / "Videos").mkdir()
+    with pytest.raises(DatasetError, match=r"must hold 'Clip/clip_224x224', .* but has \['Videos'\]"):
+        dfew.read(tmp_path)
+    (tmp_path / "Clip/clip_224x224").mkdir(parents=True)
+    with pytest.raises(DatasetError, match="no split files"):
+        dfew.read(tmp_path)
+
+
+def test_two_files_for_one_fold_are_refused(tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "DFEW")
+    write_tree(tmp_path / "copy", spelling=SPELLINGS[3])
+    (tmp_path / "copy/label").rename(source / "label")
+    with pytest.raises(DatasetError, match="two files list .* Remove one"):
+        dfew.read(source)

@@ -1,0 +1,74 @@
+"""A tree of split/class/clip, with videos, folders of frames and single images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import make_dataset, moving_picture, write_clip, write_frames
+
+from sciu.pipeline.dataset import Dataset, DatasetError
+from sciu.pipeline.dataset.encode import encode_jpeg
+from sciu.pipeline.dataset.importers import folder
+
+
+def load(source: Path) -> Dataset:
+    return make_dataset(folder.read(source), source.with_name("out"))
+
+
+def test_all_kinds_of_clips(tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    write_clip(source / "train/happy/video.mp4", "h264")
+    write_clip(source / "train/happy/packed.zip", "jpeg", frames=7)
+    write_frames(source / "train/very sad/frames", moving_picture(5))
+    (source / "valid/happy").mkdir(parents=True)
+    (source / "valid/happy/still.JPG").write_bytes(encode_jpeg(moving_picture(1)[0]))
+    for dropping in ("train/.DS_Store", "train/happy/._video.mp4", "train/happy/Thumbs.db"):
+        (source / dropping).write_bytes(b"x")
+    dataset = load(source)
+    found = {
+        path: (dataset.clips.label[k], dataset.splits()[k], dataset.clips.frames[k])
+        for k, path in enumerate(dataset.clips.path)
+    }
+    assert found == {
+        "train/happy/video.mp4": ("happy", "train", 12),
+        "train/happy/packed.zip": ("happy", "train", 7),
+        "train/very sad/frames": ("very sad", "train", 5),
+        "valid/happy/still.JPG": ("happy", "val", 1),
+    }
+
+
+def test_a_folder_named_like_a_video_is_quarantined(tmp_path: Path) -> None:
+    write_clip(tmp_path / "src/train/happy/good.mp4", "h264")
+    write_frames(tmp_path / "src/train/happy/bad.mp4", moving_picture(3))
+    dataset = load(tmp_path / "src")
+    assert dataset.clips.quarantine[0] == "is a folder, not a video file"
+    assert dataset.ids("train").tolist() == [1]
+
+
+def test_files_that_are_no_clips_are_told(tmp_path: Path) -> None:
+    write_clip(tmp_path / "src/train/happy/good.mp4", "h264")
+    (tmp_path / "src/train/happy/notes.txt").touch()
+    assert folder.read(tmp_path / "src").notes == [
+        "1 files are neither video nor image and were left out: train/happy/notes.txt"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ([], "must hold train/, test/ or val/, but has no folders"),
+        (["happy/a.mp4"], "split must be one of .*, but is 'happy'"),
+        (["train/a.mp4"], "must hold a folder for every class, but has no folders"),
+    ],
+)
+def test_another_layout_is_told(tmp_path: Path, tree: list[str], message: str) -> None:
+    for name in tree:
+        write_clip(tmp_path / name, "h264")
+    with pytest.raises(DatasetError, match=message):
+        folder.read(tmp_path)
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="cannot be read: No such file or directory"):
+        folder.read(tmp_path / "nowhere")

@@ -1,0 +1,81 @@
+"""MAFW: names in the official order, CRLF, GBK captions, five folds, single and compound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import make_dataset, moving_picture, write_clip
+from PIL import Image
+
+from sciu.pipeline.dataset import Dataset, DatasetError
+from sciu.pipeline.dataset.importers import mafw
+
+SINGLE = {1: "anger", 2: "contempt", 30: "disappointment", 3747: "anger", 5000: "surprise", 10045: "neutral"}
+COMPOUND = {**SINGLE, 2: "anger_disgust", 30: "sadness_helplessness_disappointment"}
+
+
+def write_tree(root: Path, *, captions: bool = False) -> Path:
+    for video in SINGLE:
+        folder = root / "data/frames" / f"{video:05d}"
+        folder.mkdir(parents=True)
+        for number, frame in enumerate(moving_picture(4, 40, 30), start=1):
+            Image.fromarray(frame).save(folder / f"{number:04d}.png")
+        write_clip(root / "data/clips" / f"{video:05d}.mp4", "h264", frames=5)
+    for labels, table in (("single", SINGLE), ("compound", COMPOUND)):
+        for fold in range(1, 6):
+            folder = root / "Train & Test Set" / labels / ("with_caption" if captions else "no_caption") / f"set_{fold}"
+            folder.mkdir(parents=True)
+            for split in ("train", "test"):
+                rows = [
+                    f"{video:05d}.mp4\t{name}\tHe is angry.\t他很生气。" if captions else f"{video:05d}.mp4 {name}"
+                    for place, (video, name) in enumerate(table.items(), 1)
+                    if (place == fold) == (split == "test")
+                ]
+                text = "\r\n".join(rows) + "\r\n"
+                (folder / f"{split}.txt").write_bytes(text.encode("gbk" if captions else "utf-8"))
+    return root
+
+
+def load(source: Path, media: str = "frames", labels: str = "single") -> Dataset:
+    listing = mafw.read(source, media=media, labels=labels)
+    return make_dataset(listing, source.with_name("out"))
+
+
+@pytest.mark.parametrize("captions", [False, True])
+def test_single_labels(tmp_path: Path, captions: bool) -> None:
+    dataset = load(write_tree(tmp_path / "MAFW", captions=captions))
+    assert dataset.classes == mafw.CLASSES
+    assert [dataset.clips.label[clip] for clip in range(6)] == list(SINGLE.values())
+    assert dataset.clips.codec.names == ("png",)
+    assert set(dataset.clips.frames) == {4}
+    assert [dataset.ids("test", fold).tolist() for fold in range(1, 6)] == [[0], [1], [2], [3], [4]]
+
+
+def test_compound_labels_single_ones_first(tmp_path: Path) -> None:
+    dataset = load(write_tree(tmp_path / "MAFW"), "clips", "compound")
+    assert dataset.kind == "video"
+    assert dataset.classes == ("anger", "neutral", "surprise", "anger_disgust", "sadness_helplessness_disappointment")
+    assert [dataset.clips.label[clip] for clip in range(6)] == list(COMPOUND.values())
+
+
+def test_a_missing_fold_is_told(tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "MAFW")
+    (source / "Train & Test Set/single/no_caption/set_4/test.txt").unlink()
+    with pytest.raises(DatasetError, match=r"set_4/test.txt' is not there"):
+        mafw.read(source)
+
+
+def test_wrong_encoding_is_told_with_the_remedy(tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "MAFW")
+    path = source / "Train & Test Set/single/no_caption/set_1/train.txt"
+    path.write_bytes("00001.mp4 愤怒\r\n".encode("gbk"))
+    with pytest.raises(DatasetError, match=r"is not utf-8-sig text \(byte 10\)\. Convert it: iconv"):
+        mafw.read(source)
+
+
+def test_an_unknown_emotion_is_told(tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "MAFW")
+    (source / "Train & Test Set/single/no_caption/set_1/train.txt").write_text("00001.mp4 anger_bored\n")
+    with pytest.raises(DatasetError, match="set_1/train.txt:1: a row must be .*, but is '00001.mp4 anger_bored'"):
+        mafw.read(source)

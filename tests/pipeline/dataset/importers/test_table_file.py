@@ -1,0 +1,96 @@
+"""A researcher's own CSV, with all that such files bring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import make_dataset, moving_picture, silent, write_clip, write_frames
+
+from sciu.pipeline.dataset import Dataset, DatasetError
+from sciu.pipeline.dataset.build import build
+from sciu.pipeline.dataset.importers import table_file
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    write_clip(tmp_path / "a.mp4", "h264")
+    write_clip(tmp_path / 'odd, "name" 顔.webm', "vp9")
+    write_frames(tmp_path / "frames", moving_picture(5))
+    return tmp_path
+
+
+def read(folder: Path, text: str | bytes, **options: object) -> Dataset:
+    source = folder / "clips.csv"
+    source.write_bytes(text if isinstance(text, bytes) else text.encode())
+    listing = table_file.read(source, **options)  # type: ignore[arg-type]
+    return make_dataset(listing, folder / "out")
+
+
+ROWS = 'a.mp4,happy,train,room 1\n"odd, ""name"" 顔.webm",sad,test,room 2\nframes,happy,dev,\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ROWS,
+        "path,label,split,group\n" + ROWS,
+        "\ufeffPath,Label,Split,Group\n" + ROWS,
+        ROWS.replace("\n", "\r\n"),
+        'label,path\nhappy,a.mp4\nsad,"odd, ""name"" 顔.webm"\nhappy,frames\n',
+    ],
+    ids=["bare", "header", "BOM and capitals", "CRLF", "columns in another order"],
+)
+def test_every_form_of_the_same_list(media: Path, text: str) -> None:
+    dataset = read(media, text)
+    assert dataset.clips.path == ["a.mp4", "frames", 'odd, "name" 顔.webm']
+    assert [dataset.clips.label[clip] for clip in range(3)] == ["happy", "happy", "sad"]
+    assert dataset.kind == "mixed"
+    assert not dataset.quarantined.any()
+    if "room" in text:
+        assert [dataset.splits()[clip] for clip in range(3)] == ["train", "val", "test"]
+        assert [dataset.clips.group[clip] for clip in range(3)] == ["room 1", None, "room 2"]
+    else:
+        assert len(dataset.ids("train")) == 3
+
+
+def test_absolute_paths_work(media: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    dataset = read(tmp_path_factory.mktemp("elsewhere"), f"{media / 'a.mp4'},happy\n")
+    assert dataset.path(0) == media / "a.mp4"
+    assert not dataset.quarantined.any()
+
+
+def test_a_repeated_row_counts_once_and_is_told(media: Path) -> None:
+    (media / "clips.csv").write_text("a.mp4,happy\na.mp4,happy\n")
+    built = build(table_file.read(media / "clips.csv"), media / "out", name=None, made_by="t", progress=silent)
+    assert len(built.dataset) == 1
+    assert built.notes == ["1 rows repeat an earlier one and were counted once"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a.mp4,happy\na.mp4,sad\n", r"labelled 'happy' at clips.csv:1 and 'sad' at clips.csv:2\. Remove one"),
+        ("a.mp4,happy,train\na.mp4,happy,test\n", "in both train and test .*leak"),
+        ("a.mp4,happy,tran\n", r"clips.csv:1: split must be one of .*, but is 'tran'"),
+        ("a.mp4\n", r"clips.csv:1: a row must be path,label,split,group, but has 1 fields"),
+        ("a.mp4,happy,train,g,more\n", "has 5 fields"),
+        (",happy\n", "path and label must not be empty"),
+        ("a.mp4,hapy\n", r"label must be one of \['happy', 'sad'\], but is 'hapy'\. Did you mean 'happy'\?"),
+        ('"a.mp4,happy\n', "is not valid CSV"),
+        ("愤怒.mp4,happy\n".encode("gbk"), r"is not utf-8-sig text \(byte 0\).*--encoding"),
+        ("", "no clips in"),
+        ("b.mp4,happy\n", r"none of the 1 listed clips is in .*the first: 'b.mp4'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(media: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        read(media, text, classes=["happy", "sad"])
+    assert not (media / "out").exists()
+
+
+def test_another_encoding_can_be_named(media: Path) -> None:
+    write_clip(media / "愤怒.mp4", "h264")
+    assert read(media, "愤怒.mp4,happy\n".encode("gbk"), encoding="gbk").clips.path == ["愤怒.mp4"]
+    with pytest.raises(DatasetError, match="encoding must be one that Python knows"):
+        table_file.read(media / "clips.csv", encoding="martian")

@@ -1,0 +1,79 @@
+"""A dataset folder: what it answers, and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sciu.pipeline.dataset import Dataset, DatasetError
+from sciu.pipeline.dataset.table import Categories
+
+
+def test_ids_of_a_split_leave_out_the_quarantined(faces: Dataset) -> None:
+    train = faces.ids("train")
+    assert np.array_equal(np.union1d(train, faces.ids("test")), np.arange(len(faces)))
+    reasons: list[str | None] = [None] * len(faces)
+    reasons[int(train[3])] = "is missing"
+    marked = replace(faces, clips=faces.clips.replace(quarantine=Categories.of(reasons)))
+    assert np.array_equal(marked.ids("train"), np.delete(train, 3))
+
+
+def test_labels_are_small_ints_by_class_name(faces: Dataset) -> None:
+    assert faces.labels.dtype == np.int16
+    assert [faces.classes[label] for label in faces.labels] == [faces.clips.label[clip] for clip in range(len(faces))]
+
+
+def test_fingerprint_is_of_meaning_not_of_health(faces: Dataset) -> None:
+    sick = replace(faces, clips=faces.clips.replace(quarantine=Categories.of(["bad"] * len(faces))))
+    assert sick.fingerprint == faces.fingerprint
+    relabelled = replace(faces, clips=faces.clips.replace(label=Categories.of(["sad"] * len(faces), faces.classes)))
+    renamed = replace(faces, clips=faces.clips.replace(path=faces.clips.path[::-1]))
+    assert len({faces.fingerprint, relabelled.fingerprint, renamed.fingerprint}) == 3
+
+
+def test_a_moved_folder_keeps_working(faces: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(faces.folder, tmp_path / "moved")
+    moved = Dataset.load(tmp_path / "moved")
+    assert moved.path(0) == tmp_path / "moved" / "media" / faces.clips.path[0]
+    assert moved.path(0).exists()
+
+
+def test_a_fold_that_is_not_there(faces: Dataset) -> None:
+    with pytest.raises(DatasetError, match="fold must be 1 to 1 .*, but is 2"):
+        faces.ids("train", fold=2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("format = 1", "format = 99", "format 99, but this sciu reads format 1"),
+        ("clips = 28", "clips = 27", "speaks of 27 clips, but 'clips.parquet' has 28"),
+        ('"happy"', '"joy"', "must be one of .*, but is 'happy'"),
+        ("folds = 1", 'folds = "1"', "`folds` in .* must be a int, but is '1'"),
+        ("name = ", "name ", "is not valid TOML"),
+        ("folds = 1", "folds = 3", "lacks the columns|cannot be read"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(
+    faces: Dataset, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    shutil.copytree(faces.folder, tmp_path / "d")
+    manifest = tmp_path / "d" / "dataset.toml"
+    assert old in manifest.read_text()
+    manifest.write_text(manifest.read_text().replace(old, new))
+    with pytest.raises(DatasetError, match=message):
+        Dataset.load(tmp_path / "d")
+
+
+def test_no_dataset_there(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"no dataset in .*sciu-data import --help"):
+        Dataset.load(tmp_path)
+
+
+def test_media_that_moved_away_are_one_fault(faces: Dataset) -> None:
+    with pytest.raises(DatasetError, match=r"media folder '/gone' .* set `root`"):
+        replace(faces, root="/gone").require_media()

@@ -1,0 +1,67 @@
+"""What is encoded is what is decoded, by PyAV and by DALI, and the same frames give the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import moving_picture
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset import DatasetError
+from sciu.pipeline.dataset.encode import KIND, SUFFIX, encode_clip
+from sciu.pipeline.dataset.packed import frames_of
+from sciu.pipeline.dataset.read import read_frames
+
+PICTURES = moving_picture(12)
+
+
+@pytest.fixture(params=SUFFIX)
+def codec(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_round_trip_by_frame_number(tmp_path: Path, codec: str) -> None:
+    path = tmp_path / f"clip{SUFFIX[codec]}"
+    path.write_bytes(encode_clip(PICTURES, codec))
+    numbers = [0, 3, 4, 11]
+    for number, frame in zip(numbers, read_frames(path, KIND[codec], numbers), strict=True):
+        differences = [np.abs(frame.astype(int) - picture).mean() for picture in PICTURES]
+        assert int(np.argmin(differences)) == number
+        assert differences[number] < 8
+
+
+def test_same_frames_same_bytes(codec: str) -> None:
+    assert encode_clip(PICTURES, codec) == encode_clip(PICTURES, codec)
+
+
+def test_asking_for_a_frame_that_is_not_there(tmp_path: Path, codec: str) -> None:
+    path = tmp_path / f"clip{SUFFIX[codec]}"
+    path.write_bytes(encode_clip(PICTURES, codec))
+    with pytest.raises((DatasetError, IndexError)):
+        read_frames(path, KIND[codec], [5, 12])
+
+
+@pytest.mark.parametrize("codec", ["vp9", "mjpeg"])
+def test_dali_decodes_our_videos(codec: str) -> None:
+    (decoded,) = run_dali("video", [encode_clip(PICTURES, codec)])
+    assert np.abs(decoded.astype(int) - np.stack(PICTURES)).mean() < 8
+
+
+def test_dali_decodes_our_packed_frames() -> None:
+    decoded = run_dali("image", frames_of(encode_clip(PICTURES, "jpeg")))
+    assert np.abs(np.stack(decoded).astype(int) - np.stack(PICTURES)).mean() < 3
+
+
+def run_dali(decoder: str, files: list[bytes]) -> list[NDArray[np.uint8]]:
+    from nvidia.dali import fn
+    from nvidia.dali.pipeline import Pipeline
+
+    batch = [np.frombuffer(content, np.uint8) for content in files]
+    pipeline = Pipeline(batch_size=len(batch), num_threads=1, device_id=None)
+    with pipeline:
+        pipeline.set_outputs(getattr(fn.decoders, decoder)(fn.external_source(source=lambda: batch), device="cpu"))
+    pipeline.build()
+    (decoded,) = pipeline.run()
+    return [np.array(decoded.at(k)) for k in range(len(batch))]

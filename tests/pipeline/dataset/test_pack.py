@@ -1,0 +1,133 @@
+"""Packing keeps ids, labels and folds, copies what fits, goes on where it was stopped, and never touches its source."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import make_dataset, moving_picture, silent, write_frames
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from sciu.pipeline.dataset import Dataset, DatasetError
+from sciu.pipeline.dataset.encode import CODECS, KIND
+from sciu.pipeline.dataset.importers import folder
+from sciu.pipeline.dataset.pack import Packing, pack, spread
+from sciu.pipeline.dataset.packed import frames_of
+from sciu.pipeline.dataset.read import read_frames
+
+
+def digests(root: Path) -> dict[str, str]:
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_the_same_dataset_in_another_codec(faces: Dataset, tmp_path: Path, codec: str) -> None:
+    before = digests(faces.folder)
+    packed = pack(faces, tmp_path / "out", Packing(size=24, max_frames=8, codec=codec), silent)
+    new = packed.dataset
+    assert digests(faces.folder) == before
+    assert packed.counts["encoded"] == len(faces)
+    assert new.classes == faces.classes
+    assert np.array_equal(new.labels, faces.labels)
+    assert np.array_equal(new.splits().codes, faces.splits().codes)
+    assert (new.folder / "truth.csv").read_bytes() == (faces.folder / "truth.csv").read_bytes()
+    assert set(new.clips.frames) == {8}
+    assert set(new.clips.width) == {24}
+    frames = read_frames(new.path(5), KIND[codec], range(8))
+    assert {frame.shape for frame in frames} == {(24, 24, 3)}
+
+
+@pytest.mark.parametrize("codec", ["jpeg", "mjpeg"])
+def test_frames_of_the_right_size_are_copied_byte_for_byte(frame_faces: Dataset, tmp_path: Path, codec: str) -> None:
+    packed = pack(frame_faces, tmp_path / "out", Packing(size=32, codec=codec), silent)
+    assert packed.counts["copied"] == len(frame_faces)
+    originals = [(frame_faces.path(4) / f"{number:05d}.jpg").read_bytes() for number in range(1, 13)]
+    content = packed.dataset.path(4).read_bytes()
+    assert all(original in content for original in originals)
+    if codec == "jpeg":
+        assert frames_of(content) == originals
+
+
+@pytest.mark.parametrize("spoil", ["gray", "progressive", "png", "another size"])
+def test_frames_that_would_not_decode_alike_are_encoded(tmp_path: Path, spoil: str) -> None:
+    clip = tmp_path / "src" / "train" / "happy" / "clip"
+    write_frames(clip, moving_picture(3, 32, 32))
+    odd = Image.fromarray(moving_picture(1, 32, 32)[0])
+    if spoil == "png":
+        odd.save(clip / "4.png")
+    else:
+        odd = odd.convert("L") if spoil == "gray" else odd.resize((30, 32)) if spoil == "another size" else odd
+        odd.save(clip / "4.jpg", progressive=spoil == "progressive")
+    made = make_dataset(folder.read(tmp_path / "src"), tmp_path / "data")
+    packed = pack(made, tmp_path / "out", Packing(size=32, codec="jpeg"), silent)
+    assert packed.counts["encoded"] == 1
+    assert packed.dataset.clips.frames[0] == 4
+
+
+@pytest.mark.parametrize(("fit", "bars"), [("pad", True), ("crop", False), ("stretch", False)])
+def test_frames_that_are_not_square(tmp_path: Path, fit: str, bars: bool) -> None:
+    white = [np.full((20, 40, 3), 255, np.uint8)]
+    write_frames(tmp_path / "src" / "train" / "happy" / "clip", white)
+    made = make_dataset(folder.read(tmp_path / "src"), tmp_path / "data")
+    new = pack(made, tmp_path / "out", Packing(size=32, codec="jpeg", fit=fit), silent).dataset
+    (frame,) = read_frames(new.path(0), "frames", [0])
+    assert (frame[0].mean() < 20) == bars
+    assert frame[16].mean() > 235
+
+
+@given(st.integers(1, 2000), st.integers(1, 100))
+def test_thinning_is_even_and_in_order(frames: int, at_most: int) -> None:
+    numbers = spread(frames, at_most)
+    assert len(numbers) == min(frames, at_most)
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] >= 0
+    assert numbers[-1] < frames
+    gaps = np.diff(numbers)
+    assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+
+
+def test_a_clip_that_breaks_costs_itself(faces: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(faces.folder, tmp_path / "copy")
+    source = Dataset.load(tmp_path / "copy")
+    source.path(6).write_bytes(b"junk")
+    packed = pack(source, tmp_path / "out", Packing(size=32), silent)
+    assert [(problem.id, problem.reason) for problem in packed.problems] == [(6, "no video file, or a damaged one")]
+    assert packed.counts["left out"] == 1
+    assert not packed.dataset.path(6).exists()
+    assert 6 not in packed.dataset.ids("train")
+
+
+def test_killed_and_run_again_it_ends_the_same(faces: Dataset, tmp_path: Path) -> None:
+    pack(faces, tmp_path / "whole", Packing(size=32), silent)
+    command = [sys.executable, "-m", "sciu.tools.data", "pack", str(faces.folder), "--size", "32"]
+    process = subprocess.Popen([*command, "--out", str(tmp_path / "out")], stderr=subprocess.DEVNULL)
+    while not list((tmp_path / "out.partial" / "media").glob("*.mp4")) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    time.sleep(0.5)  # its workers end a moment after it
+    done = len(list((tmp_path / "out.partial" / "media").glob("0*.mp4")))
+    assert done > 0
+    packed = pack(faces, tmp_path / "out", Packing(size=32), silent)
+    assert packed.counts["kept"] == done
+    assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+
+def test_going_on_with_other_settings_is_refused(faces: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "out.partial").mkdir()
+    with pytest.raises(OSError, match="Not a directory|File exists"):
+        (tmp_path / "out.partial" / "media").touch()
+        pack(faces, tmp_path / "out", Packing(size=32), silent)
+    with pytest.raises(DatasetError, match="unfinished pack with other settings: size 32 then, 64 now"):
+        pack(faces, tmp_path / "out", Packing(size=64), silent)

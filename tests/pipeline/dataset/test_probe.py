@@ -1,0 +1,179 @@
+"""A look at a clip counts its frames and finds what is wrong with it; good clips are not accused."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from helpers import moving_picture, write_clip, write_frames
+from PIL import Image
+
+from sciu.pipeline.dataset.encode import KIND, SUFFIX, encode_video
+from sciu.pipeline.dataset.probe import Depth, Probe, probe
+
+DEPTHS: tuple[Depth, ...] = ("count", "probe", "decode")
+H264 = ("libx264", "mp4", {"preset": "ultrafast"})
+
+
+def look(path: Path, kind: str = "video", depth: Depth = "probe") -> Probe:
+    return probe(str(path), kind, depth)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("codec", SUFFIX)
+def test_our_codecs(tmp_path: Path, codec: str, depth: Depth) -> None:
+    path = tmp_path / f"clip{SUFFIX[codec]}"
+    write_clip(path, codec, frames=9)
+    assert look(path, KIND[codec], depth) == Probe(frames=9, width=48, height=48, codec=codec)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_a_folder_of_frames_and_a_single_image(tmp_path: Path, depth: Depth) -> None:
+    write_frames(tmp_path / "clip", moving_picture(11, width=40, height=30))
+    assert look(tmp_path / "clip", "frames", depth) == Probe(frames=11, width=40, height=30, codec="jpeg")
+    assert look(tmp_path / "clip" / "3.jpg", "frames", depth) == Probe(frames=1, width=40, height=30, codec="jpeg")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "container", "options", "pixels"),
+    [
+        ("libx264", "mov", {}, "yuv420p10le"),
+        ("libx264", "matroska", {}, "yuv444p"),
+        ("libvpx", "webm", {"auto-alt-ref": "1", "lag-in-frames": "16", "b": "100k"}, "yuv420p"),
+        ("mjpeg", "avi", {}, "yuvj422p"),
+        ("mpeg4", "avi", {}, "yuv420p"),
+        ("libx264", "mp4", {"movflags": "faststart"}, "yuv420p"),
+        ("libx264", "mp4", {"movflags": "frag_keyframe+empty_moov"}, "yuv420p"),
+        ("libx264", "mpegts", {}, "yuv420p"),
+        ("flv", "flv", {}, "yuv420p"),
+    ],
+)
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_other_peoples_codecs(
+    tmp_path: Path, encoder: str, container: str, options: dict[str, str], pixels: str, depth: Depth
+) -> None:
+    path = tmp_path / "clip"
+    path.write_bytes(encode_video(moving_picture(30, width=96, height=64), encoder, container, options, pixels=pixels))
+    found = look(path, depth=depth)
+    assert (found.fault, found.frames, found.width, found.height) == (None, 30, 96, 64)
+
+
+def test_variable_frame_rate_is_counted_not_computed(tmp_path: Path) -> None:
+    with av.open(tmp_path / "clip.mkv", "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 48
+        for number, frame in enumerate(moving_picture(10)):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.pts = number**2
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    assert look(tmp_path / "clip.mkv").frames == 10
+
+
+# ---- what is wrong
+
+
+def cut(path: Path, share: float = 0.6) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("container", ["webm", "matroska", "avi", "mp4", "mov", "faststart"])
+def test_truncated_videos_are_found_without_decoding(tmp_path: Path, container: str, share: float) -> None:
+    codec = "libvpx-vp9" if container == "webm" else "mpeg4"
+    options = {"movflags": "faststart"} if container == "faststart" else {}
+    path = tmp_path / "clip"
+    content = encode_video(moving_picture(30), codec, container.replace("faststart", "mp4"), options)
+    path.write_bytes(content)
+    assert look(path).fault is None
+    assert "truncated: its header speaks of" in str(look(cut(path, share), depth="count").fault)
+
+
+def test_truncated_packed_frames(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.zip", "jpeg")
+    assert "truncated" in str(look(cut(tmp_path / "clip.zip"), "frames", "count").fault)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_a_truncated_frame_is_named(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for number, frame in enumerate(moving_picture(4), start=1):
+        Image.fromarray(frame).save(folder / f"{number}.{suffix}")
+    cut(folder / f"3.{suffix}")
+    assert look(folder, "frames", "probe").fault == f"frame 3.{suffix} is truncated: its end marker is missing"
+    assert look(folder, "frames", "decode").fault is not None
+
+
+def test_damage_inside_needs_decoding(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 48, 3)).astype(np.uint8)).save(buffer, "PNG")
+    content = bytearray(buffer.getvalue())
+    content[len(content) // 2] ^= 0xFF
+    write_frames(tmp_path / "clip", moving_picture(2))
+    (tmp_path / "clip" / "3.png").write_bytes(content)
+    assert look(tmp_path / "clip", "frames", "probe").fault is None
+    assert look(tmp_path / "clip", "frames", "decode").fault is not None
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize(
+    ("name", "kind", "reason"),
+    [
+        ("nothing.mp4", "video", "is missing"),
+        ("nothing", "frames", "is missing"),
+        ("empty.mp4", "video", "is an empty file"),
+        ("junk.mp4", "video", "no video file, or a damaged one"),
+        ("folder.mp4", "video", "is a folder, not a video file"),
+        ("sound.mp4", "video", "has no video stream"),
+        ("zero.avi", "video", "has zero frames"),
+        ("unknown.mkv", "video", "unsupported codec"),
+        ("bare", "frames", "has zero frames: no JPEG or PNG file in the folder"),
+        ("empty.jpg", "frames", "is an empty file"),
+        ("junk.png", "frames", "is no JPEG or PNG image, whatever its name says"),
+        ("junk.zip", "frames", "packed clip is truncated"),
+    ],
+)
+def test_unusable_clips(tmp_path: Path, name: str, kind: str, reason: str, depth: Depth) -> None:
+    make_unusable_clips(tmp_path)
+    fault = look(tmp_path / name, kind, depth).fault
+    assert fault is not None
+    assert reason in fault
+    assert "\n" not in fault
+
+
+def make_unusable_clips(folder: Path) -> None:
+    """One of every kind of unusable clip."""
+    for name in ("empty.mp4", "empty.jpg"):
+        (folder / name).touch()
+    for name in ("junk.mp4", "junk.png", "junk.zip"):
+        (folder / name).write_bytes(b"this is not what its name says " * 50)
+    for name in ("folder.mp4", "bare"):
+        (folder / name).mkdir()
+    with av.open(folder / "sound.mp4", "w") as container:
+        sound = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    with av.open(folder / "zero.avi", "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 48
+        container.start_encoding()
+    known = encode_video(moving_picture(), "mpeg4", "matroska", {})
+    assert b"V_MPEG4/ISO/ASP" in known
+    (folder / "unknown.mkv").write_bytes(known.replace(b"V_MPEG4/ISO/ASP", b"V_NOSUCHCODECXX"))
+
+
+def test_a_path_may_hold_anything(tmp_path: Path) -> None:
+    name = 'it\'s "quoted", with %20 and 顔.mp4'
+    (tmp_path / name).write_bytes(encode_video(moving_picture(5), *H264))
+    assert look(tmp_path / name).frames == 5
+    shutil.copy(tmp_path / name, tmp_path / "file:odd.mp4")
+    assert look(tmp_path / "file:odd.mp4").frames == 5

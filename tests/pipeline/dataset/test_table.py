@@ -1,0 +1,82 @@
+"""The clip table keeps what is put into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sciu.pipeline.dataset import DatasetError
+from sciu.pipeline.dataset.table import KINDS, SPLITS, Categories, ClipTable, read_table, write_table
+
+CLASSES = ("happy", "sad", "neutral")
+rows = st.tuples(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+    st.sampled_from(KINDS),
+    st.sampled_from(CLASSES),
+    st.sampled_from([*SPLITS, None]),
+    st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=3),
+    st.integers(0, 2**31 - 1),
+)
+
+
+def table_of(clips: list[tuple[str, str, str, str | None, str | None, int]]) -> ClipTable:
+    path, kind, label, split, note, number = zip(*clips, strict=True)
+    numbers = np.array(number, np.int32)
+    return ClipTable(
+        path=list(path), kind=Categories.of(kind, KINDS), frames=numbers, width=numbers, height=numbers,
+        codec=Categories.of(note), label=Categories.of(label, CLASSES), folds=(Categories.of(split, SPLITS),) * 2,
+        group=Categories.of(note), quarantine=Categories.of(note),
+    )  # fmt: skip
+
+
+@settings(max_examples=50, deadline=None)
+@given(clips=st.lists(rows, min_size=1, max_size=20))
+def test_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, clips: list[tuple[str, str, str, str | None, str | None, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("table") / "clips.parquet"
+    write_table(table_of(clips), path)
+    table = read_table(path, classes=CLASSES, folds=2)
+    assert table.path == [clip[0] for clip in clips]
+    for clip, (_, kind, label, split, note, number) in enumerate(clips):
+        assert (table.kind[clip], table.label[clip], table.folds[1][clip]) == (kind, label, split)
+        assert (table.codec[clip], table.group[clip], table.quarantine[clip], table.frames[clip]) == (
+            note,
+            note,
+            note,
+            number,
+        )
+    assert np.array_equal(table.label.codes, [CLASSES.index(clip[2]) for clip in clips])
+
+
+def test_classes_in_another_order_recode_the_labels(tmp_path: Path) -> None:
+    write_table(
+        table_of([("a", "video", "happy", "train", None, 1), ("b", "video", "sad", "train", None, 1)]), tmp_path / "t"
+    )
+    table = read_table(tmp_path / "t", classes=("sad", "neutral", "happy"), folds=2)
+    assert table.label.codes.tolist() == [2, 0]
+
+
+def test_an_unknown_class_is_refused(tmp_path: Path) -> None:
+    write_table(table_of([("a", "video", "happy", "train", None, 1)]), tmp_path / "t")
+    with pytest.raises(DatasetError, match="label in .* must be one of .*, but is 'happy'"):
+        read_table(tmp_path / "t", classes=("sad", "neutral"), folds=2)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"PAR1 junk PAR1"])
+def test_a_damaged_table_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"cannot be read.*Import the dataset again"):
+        read_table(tmp_path / "t", classes=CLASSES, folds=1)
+
+
+def test_counts() -> None:
+    column = Categories.of(["b", None, "a", "b"])
+    assert column.counts() == {"a": 1, "b": 2}
+    assert column.counts(np.array([True, True, False, False])) == {"a": 0, "b": 1}
+    assert column.where("b").tolist() == [True, False, False, True]
+    assert not column.where("c").any()

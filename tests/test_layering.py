@@ -1,0 +1,68 @@
+"""The arrows of the architecture: who may import whom, read from the code itself."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "models": (),
+    "purification": (),
+    "pipeline.dataset": (),
+    "pipeline.feed": ("pipeline.dataset", "purification.index"),
+    "pipeline.train": ("pipeline.dataset", "pipeline.feed", "models", "purification"),
+    "tools": ("models", "purification", "pipeline", "tools"),
+}
+NO_HEAVY_IMPORTS = {
+    "purification": {"torch", "torchvision", "nvidia"},
+    "pipeline.dataset": {"torch", "torchvision", "nvidia"},
+}
+FILES = [
+    path for room in ("models", "purification", "pipeline", "tools") for path in sorted((ROOT / room).rglob("*.py"))
+]
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in the file it does so."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the arrows"
+            found.add(str(node.module))
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+    return found
+
+
+def room_of(path: Path) -> str:
+    """The most special room that a file lies in; `pipeline/__init__.py` is in none."""
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return max((room for room in MAY_IMPORT if f"{module}.".startswith(f"{room}.")), key=len, default="")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_follow_the_arrows(path: Path) -> None:
+    room = room_of(path)
+    ours = {name.removeprefix("sciu.") for name in imports_of(path) if name.startswith("sciu.")}
+    allowed = (room, *MAY_IMPORT[room]) if room else ()
+    strangers = {name for name in ours if not any(f"{name}.".startswith(f"{home}.") for home in allowed)}
+    assert not strangers, f"{room or 'a package file'} must not import {sorted(strangers)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_light_rooms_stay_light(path: Path) -> None:
+    heavy = NO_HEAVY_IMPORTS.get(room_of(path), set())
+    assert not {name.split(".")[0] for name in imports_of(path)} & heavy
+
+
+def test_the_rule_itself_can_fail(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("def f():\n    from sciu.tools import data\n")
+    assert "sciu.tools.data" in imports_of(bad)
+    assert room_of(ROOT / "pipeline/dataset/synth/faces.py") == "pipeline.dataset"
+    assert room_of(ROOT / "pipeline/__init__.py") == ""

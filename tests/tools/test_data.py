@@ -1,0 +1,164 @@
+"""`sciu-data` as its users call it: answers for people and machines, exit codes, and mistakes told in one line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import Answer, write_clip
+
+from sciu.pipeline.dataset import Dataset
+
+Sciu = Callable[..., Answer]
+
+
+@pytest.fixture
+def copy(faces: Dataset, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(faces.folder, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize("codec", ["vp9", "mjpeg", "h264", "jpeg"])
+def test_synth_check_pack_info(tmp_path: Path, sciu: Sciu, codec: str) -> None:
+    made, packed = tmp_path / "made", tmp_path / "packed"
+    answer = sciu("data", "synth", made, "--clips", 14, "--frames", 6, "--size", 32, "--codec", codec, "--json")
+    assert (answer.code, answer.json["codec"]) == (0, codec)
+    answer = sciu("data", "check", made, "--decode", "--json")
+    assert (answer.code, answer.json["quarantined"], answer.json["problems"]) == (0, 0, [])
+    answer = sciu("data", "pack", made, "--out", packed, "--size", 16, "--max-frames", 4, "--codec", codec, "--json")
+    assert (answer.code, answer.json["encoded"]) == (0, 14)
+    answer = sciu("data", "info", packed, "--json")
+    assert answer.code == 0
+    assert answer.json["kind"] == ("frames" if codec == "jpeg" else "video")
+    assert (answer.json["clips"], answer.json["folds"], answer.json["quarantined"]) == (14, 1, 0)
+    assert answer.json["classes"] == ["happy", "sad", "neutral", "angry", "surprise", "disgust", "fear"]
+    assert sum(answer.json["splits"]["train"].values()) == sum(answer.json["splits"]["test"].values()) == 7
+    assert (answer.json["frames"]["max"], answer.json["sizes"], answer.json["codecs"]) == (
+        4,
+        {"16x16": 14},
+        {codec: 14},
+    )
+
+
+def test_info_for_people(faces: Dataset, sciu: Sciu) -> None:
+    answer = sciu("data", "info", faces.folder)
+    assert answer.code == 0
+    assert "class     train  test" in answer.out
+    assert "sizes        32x32 (28)" in answer.out
+
+
+def test_check_tells_each_problem_and_exits_with_1(copy: Path, sciu: Sciu) -> None:
+    (copy / "media" / "000004.webm").write_bytes(b"")
+    answer = sciu("data", "check", copy)
+    assert answer.code == 1
+    assert "4     000004.webm  is an empty file" in " ".join(answer.out.split("\n")).replace("   4  ", "4     ")
+    assert sciu("data", "info", copy, "--json").json["quarantine"] == {"is an empty file": 1}
+    assert sciu("data", "check", copy, "--json").json["problems"] == [
+        {"id": 4, "path": "000004.webm", "reason": "is an empty file"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["info", "{tmp}/nowhere"], 3, "no dataset in"),
+        (["info", "{data}", "--fold", "2"], 3, "fold must be 1 to 1"),
+        (["check", "{tmp}"], 3, "no dataset in"),
+        (["pack", "{data}", "--out", "{data}"], 3, "must be new or empty"),
+        (["pack", "{data}", "--out", "{tmp}/p", "--size", "17"], 2, "--size must be an even number"),
+        (["pack", "{data}", "--out", "{tmp}/p", "--codec", "gif"], 2, "Invalid value for '--codec'"),
+        (["synth", "{data}"], 3, "must be new or empty"),
+        (["synth", "{tmp}/s", "--classes", "8"], 2, "--classes must be 2 to 7, but is 8"),
+        (
+            ["synth", "{tmp}/s", "--noise", "weak", "--mislabel", "0.95", "--low-quality", "0", "--frames", "2"],
+            3,
+            "can mislabel at most",
+        ),
+        (["import", "dfew", "{tmp}/nowhere", "--out", "{tmp}/o"], 3, "no such folder"),
+        (["import", "folder", "{tmp}", "--out", "{tmp}/o"], 3, "The layout is split/class/clip"),
+        (["import", "csv", "{tmp}", "--out", "{tmp}/o"], 3, "import folder` takes folders"),
+        (["import", "csv", "{tmp}/no.csv", "--out", "{tmp}/o"], 3, "cannot be read: No such file"),
+        (["nonsense"], 2, "No such command"),
+        (["info"], 2, "Missing argument"),
+    ],
+)
+def test_mistakes_get_one_line(
+    faces: Dataset, tmp_path: Path, sciu: Sciu, arguments: list[str], code: int, message: str
+) -> None:
+    tmp_path = tmp_path / "empty"
+    tmp_path.mkdir()
+    answer = sciu("data", *(argument.format(data=faces.folder, tmp=tmp_path) for argument in arguments))
+    assert answer.code == code
+    assert message in answer.error()
+    assert list(tmp_path.iterdir()) == []
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "sciu.tools.data", *map(str, arguments)]
+
+
+@pytest.mark.parametrize("verb", ["import", "synth", "pack", "check"])
+def test_a_full_disk_leaves_nothing_that_looks_whole(faces: Dataset, copy: Path, tmp_path: Path, verb: str) -> None:
+    """A limit on the size of files meets every write, as a full disk does."""
+    source, out = tmp_path / "src", tmp_path / "out"
+    write_clip(source / "train" / "happy" / "a.mp4", "h264")
+    arguments = {
+        "import": ["import", "folder", source, "--out", out],
+        "synth": ["synth", out, "--clips", 14, "--frames", 4],
+        "pack": ["pack", faces.folder, "--out", out, "--size", 32],
+        "check": ["check", copy],
+    }[verb]
+    limited = f"ulimit -f 1; exec {' '.join(command(*arguments))}"
+    before = (copy / "clips.parquet").read_bytes()
+    done = subprocess.run(
+        ["bash", "-c", limited],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("Error: ")
+    assert "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+    assert (copy / "clips.parquet").read_bytes() == before
+    assert not list(tmp_path.rglob(".*.partial"))
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_command_says_so_and_cleans_up(tmp_path: Path, how: signal.Signals, code: int) -> None:
+    process = subprocess.Popen(command("synth", tmp_path / "out", "--clips", 5000), stderr=subprocess.PIPE, text=True)
+    while not list((tmp_path / "out.partial" / "media").glob("*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(how)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert error.strip().splitlines()[-1].startswith("Error: stopped by")
+    assert "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_at_once_on_one_folder(tmp_path: Path) -> None:
+    first = subprocess.Popen(command("synth", tmp_path / "out", "--clips", 5000), stderr=subprocess.DEVNULL)
+    while not list((tmp_path / "out.partial" / "media").glob("*")):
+        time.sleep(0.02)
+    second = subprocess.run(
+        command("synth", tmp_path / "out", "--clips", 14), capture_output=True, text=True, check=False
+    )
+    first.terminate()
+    first.wait()
+    assert second.returncode == 3
+    assert "is being written by another process" in second.stderr
+
+
+def test_a_library_of_commands_answers_help_without_torch() -> None:
+    code = "import sys, sciu.tools.data; print(sorted({'torch', 'nvidia.dali', 'torchvision'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

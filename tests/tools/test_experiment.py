@@ -1,0 +1,28 @@
+"""The experiment measures what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from helpers import Answer
+
+from sciu.pipeline.dataset import Dataset
+from sciu.tools.experiment import load_clips
+
+
+def test_clips_in_memory_are_the_datasets(faces: Dataset) -> None:
+    clips = load_clips(faces)
+    assert clips.frames_NTCHW.shape == (28, 12, 3, 32, 32)
+    assert clips.frames_NTCHW.dtype == torch.uint8
+    assert [faces.classes[label] for label in clips.labels_N] == [faces.clips.label[clip] for clip in range(28)]
+    assert clips.still().frames_NTCHW.shape == (28, 1, 3, 32, 32)
+
+
+def test_learnable_reports_every_classifier(faces: Dataset, sciu: Callable[..., Answer]) -> None:
+    answer = sciu("experiment", "learnable", faces.folder, "--epochs", 1, "--json")
+    assert answer.code == 0
+    accuracy = answer.json["accuracy"]
+    assert list(accuracy) == ["chance", "linear, mean frame", "CNN, mean frame", "CNN + LSTM, 16 frames"]
+    assert all(0 <= value <= 1 for value in accuracy.values())
+    assert accuracy == sciu("experiment", "learnable", faces.folder, "--epochs", 1, "--json").json["accuracy"]
