@@ -1,0 +1,39 @@
+"""The bench measures what it says and writes what it measured; how fast anything is, no test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import Answer
+
+from sciu.tools.bench import measure
+
+
+def test_medians_and_spread_of_interleaved_rounds() -> None:
+    order: list[str] = []
+    times = {"a": iter([1.0, 9.0, 2.0]), "b": iter([4.0, 4.0, 4.0])}
+
+    def run(name: str) -> float:
+        order.append(name)
+        return next(times[name])
+
+    rows = measure({("a", "ours"): lambda: run("a"), ("b", "usual"): lambda: run("b")}, rounds=3)
+    assert order == ["a", "b"] * 3
+    assert [(row.name, row.group, row.seconds, row.spread) for row in rows] == [
+        ("a", "ours", 2.0, 4.0),
+        ("b", "usual", 4.0, 0.0),
+    ]
+
+
+def test_dataset_bench_writes_rows_ratios_and_environment(sciu: Callable[..., Answer], tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    answer = sciu("bench", "dataset", "--clips", 500, "--rounds", 1, "--json", out)
+    assert answer.code == 0
+    written = Answer(0, out.read_text(), "").json
+    assert [row["group"] for row in written["rows"]] == ["ours", "usual"]
+    seconds = {row["group"]: row["seconds"] for row in written["rows"]}
+    assert written["ratios"]["usual/ours"] == pytest.approx(seconds["usual"] / seconds["ours"])
+    assert written["settings"] == {"clips": 500}
+    assert written["environment"]["cores"] >= 1
