@@ -106,13 +106,13 @@ class Progress:
                 self._draw(done, total, now)
         elif done * 10 // total > self._tenth and (now - self._told > 5 or done == total):
             self._tenth, self._told = done * 10 // total, now
-            click.echo(f"{self._label}: {done:,} of {total:,} ({self._rate(done, now):,.0f}/s)", err=True)
+            click.echo(f"{self._label}: {done:,} of {total:,} ({self._rate(done, now)})", err=True)
 
     def _draw(self, done: int, total: int, now: float) -> None:
         filled = 30 * done // total
-        rate = self._rate(done, now)
-        left = f"{rate:,.0f}/s, {(total - done) / rate:,.0f} s left "
+        left = f"{self._rate(done, now)}, {(total - done) * (now - self._began) / max(done, 1):,.0f} s left "
         click.echo(f"\r{self._label} [{'=' * filled:<30}] {done:,}/{total:,}  {left}", err=True, nl=done == total)
 
-    def _rate(self, done: int, now: float) -> float:
-        return max(done, 1) / max(now - self._began, 1e-9)
+    def _rate(self, done: int, now: float) -> str:
+        rate = done / max(now - self._began, 1e-9)
+        return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,9 +47,10 @@ def probe_clips(paths: Sequence[str], kinds: Sequence[str], depth: Depth, progre
     """Probe clips on all cores; one that kills its process is told as such."""
     found = [Probe()] * len(paths)
     tasks = [(path, kind, depth) for path, kind in zip(paths, kinds, strict=True)]
-    for done, (position, result) in enumerate(map_tasks(_probe, tasks), start=1):
-        found[position] = Probe(fault="crashes the decoder") if isinstance(result, Crashed) else result
-        progress(done, len(paths))
+    with closing(map_tasks(_probe, tasks)) as results:
+        for done, (position, result) in enumerate(results, start=1):
+            found[position] = Probe(fault="crashes the decoder") if isinstance(result, Crashed) else result
+            progress(done, len(paths))
     return found
 
 

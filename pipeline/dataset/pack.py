@@ -10,6 +10,7 @@ import io
 import json
 import shutil
 from collections import Counter
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -88,10 +89,11 @@ def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> P
         tasks = [_task(dataset, clip, media / names[clip], packing) for clip in wanted]
         probes = [Probe(fault=dataset.clips.quarantine[clip]) for clip in range(len(dataset))]
         counts: Counter[How] = Counter()
-        for done, (position, result) in enumerate(map_tasks(_pack_clip, tasks), start=1):
-            probes[wanted[position]], how = _CRASHED if isinstance(result, Crashed) else result
-            counts[how] += 1
-            progress(done, len(wanted))
+        with closing(map_tasks(_pack_clip, tasks)) as results:
+            for done, (position, result) in enumerate(results, start=1):
+                probes[wanted[position]], how = _CRASHED if isinstance(result, Crashed) else result
+                counts[how] += 1
+                progress(done, len(wanted))
         counts["left out"] += len(dataset) - len(wanted)
         clips = dataset.clips.replace(path=names, kind=Categories.of([KIND[packing.codec]] * len(dataset), KINDS))
         if (dataset.folder / TRUTH).exists():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -31,8 +32,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def map_tasks(function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result | Crashed]]:
-    """Yield (position, result) for every task, in the order they finish. The function's exceptions are raised."""
+def map_tasks(
+    function: Callable[[Task], Result], tasks: Sequence[Task]
+) -> Generator[tuple[int, Result | Crashed], None, None]:
+    """Yield (position, result) for every task, in the order they finish. The function's exceptions are raised.
+
+    Read it inside `contextlib.closing`: the workers have ended when that is left, by whatever way.
+    """
     chunks: Iterator[Chunk[Task]] = iter(
         [(position, tasks[position]) for position in range(start, min(start + _CHUNK, len(tasks)))]
         for start in range(0, len(tasks), _CHUNK)
@@ -47,7 +53,7 @@ def _run(
     function: Callable[[Task], Result], chunks: Iterator[Chunk[Task]], workers: int
 ) -> Generator[tuple[int, Result | Crashed], None, Chunk[Task]]:
     """Work until all is done or a process dies; return the tasks that were in flight then."""
-    pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_die_with_parent)
+    pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_follow_the_command)
     in_flight: dict[Future[list[tuple[int, Result]]], Chunk[Task]] = {}
     handing_over: Chunk[Task] = []
     try:
@@ -71,11 +77,12 @@ def _work(function: Callable[[Task], Result], chunk: Chunk[Task]) -> list[tuple[
     return [(position, function(task)) for position, task in chunk]
 
 
-def _die_with_parent() -> None:
-    """Watch the command from a thread and end with it: kill -9 leaves no workers behind.
+def _follow_the_command() -> None:
+    """Leave Ctrl-C to the command, and watch it from a thread to end with it: kill -9 leaves no workers behind.
 
     The kernel's own death signal would not do: a worker is the fork server's child, and the server lives while it does.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_after, args=[multiprocessing.parent_process()], daemon=True).start()
 
 

@@ -134,11 +134,13 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(faces: Dataset, copy: Path,
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stopped_command_says_so_and_cleans_up(tmp_path: Path, how: signal.Signals, code: int) -> None:
-    process = subprocess.Popen(command("synth", tmp_path / "out", "--clips", 5000), stderr=subprocess.PIPE, text=True)
+    """The signal goes to the whole process group, as a terminal's Ctrl-C and a scheduler's scancel do."""
+    synth = command("synth", tmp_path / "out", "--clips", 5000)
+    process = subprocess.Popen(synth, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not list((tmp_path / "out.partial" / "media").glob("*")):
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(how)
+    os.killpg(process.pid, how)
     _, error = process.communicate(timeout=60)
     assert process.returncode == code
     assert error.strip().splitlines()[-1].startswith("Error: stopped by")

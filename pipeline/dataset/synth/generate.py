@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,10 +140,11 @@ def generate(synth: Synth, out: Path, progress: Progress) -> Dataset:
             )
             for clip in range(synth.clips)
         ]
-        for done, (position, result) in enumerate(map_tasks(_write_clip, tasks), start=1):
-            if isinstance(result, Crashed):
-                raise DatasetError(f"the process that painted clip {position} died. Is there memory left?")
-            progress(done, synth.clips)
+        with closing(map_tasks(_write_clip, tasks)) as results:
+            for done, (position, result) in enumerate(results, start=1):
+                if isinstance(result, Crashed):
+                    raise DatasetError(f"the process that painted clip {position} died. Is there memory left?")
+                progress(done, synth.clips)
         write_atomically(folder / TRUTH, _truth(synth, script))
         Dataset(
             folder=folder, name=f"synthdfer-{synth.seed}", classes=CLASSES[: synth.classes], root="media",
