@@ -16,7 +16,12 @@ from sciu.pipeline.dataset.errors import DatasetError
 
 RUN_FAILED, USAGE, BAD_DATA = 1, 2, 3
 
-EXIT_CODES: dict[type[Exception], int] = {DatasetError: BAD_DATA, ValueError: USAGE, OSError: RUN_FAILED}
+EXIT_CODES: dict[type[Exception], int] = {
+    DatasetError: BAD_DATA,
+    ValueError: USAGE,
+    OSError: RUN_FAILED,
+    MemoryError: RUN_FAILED,
+}
 """The rooms' errors, the more special first; anything else is a bug of ours and shows its traceback."""
 
 
@@ -55,6 +60,8 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "the memory is full. Choose smaller numbers, or a larger machine."
     if isinstance(error, OSError) and error.strerror:
         where = f"'{error.filename}': " if error.filename else ""
         return f"{where}{error.strerror}. Free the disk or mend the path, then run the command again."
@@ -99,6 +106,8 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         """Tell that `done` of `total` are done."""
+        if sys.stderr is None:  # closed by the caller
+            return
         now = time.monotonic()
         if sys.stderr.isatty():
             if now - self._told > 0.1 or done == total:

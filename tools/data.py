@@ -14,6 +14,7 @@ from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset import check as checking
 from sciu.pipeline.dataset.build import Built, build
 from sciu.pipeline.dataset.check import Problem
+from sciu.pipeline.dataset.dataset import require_distinct
 from sciu.pipeline.dataset.encode import CODECS
 from sciu.pipeline.dataset.importers import Listing, dfew, ferv39k, folder, mafw, table_file
 from sciu.pipeline.dataset.pack import FITS, Packing, pack
@@ -246,7 +247,10 @@ def import_folder(source: Path, out: Path, name: str | None, as_json: bool, clas
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names:
+        require_distinct(names, "--classes")
+    return names
 
 
 def _finish(listing: Listing, out: Path, name: str | None, as_json: bool) -> None:

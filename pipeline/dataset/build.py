@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sciu.pipeline.dataset.check import Progress, probe_clips, problems, with_probes
+from sciu.pipeline.dataset.check import Progress, probe_clips, problems, require_any, with_probes
 from sciu.pipeline.dataset.dataset import Dataset
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.files import new_folder
-from sciu.pipeline.dataset.importers.listing import ListedClip, Listing
+from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, some
 from sciu.pipeline.dataset.probe import MISSING
 from sciu.pipeline.dataset.table import KINDS, SPLITS, Categories, ClipTable
 
@@ -32,16 +32,12 @@ def build(listing: Listing, out: Path, *, name: str | None, made_by: str, progre
             f"no clips in '{listing.root}'. Check the folder, and `sciu-data import --help` for its layout."
         )
     root = listing.root.absolute()
-    with new_folder(out) as folder:
+    out = out.absolute()
+    with new_folder(out, maker="import") as folder:
         table = listed_table(clips, listing.class_names(), listing.folds)
-        probes = probe_clips(
-            [str(root / clip.path) for clip in clips], [clip.kind for clip in clips], "count", progress
-        )
-        if all(found.fault == MISSING for found in probes):
-            raise DatasetError(
-                f"none of the {len(clips)} listed clips is in '{root}' (the first: '{clips[0].path}')."
-                " Unpack them there."
-            )
+        paths, kinds = [str(root / clip.path) for clip in clips], [clip.kind for clip in clips]
+        probes = probe_clips(paths, kinds, ["count"] * len(clips), progress)
+        require_any(probes, f"the list (the first: '{clips[0].path}')", root)
         Dataset(
             folder=folder, name=name or listing.name, classes=tuple(listing.class_names()), root=str(root),
             clips=with_probes(table, probes), made_by=made_by,
@@ -72,12 +68,8 @@ def _notes(listing: Listing, dataset: Dataset) -> list[str]:
     absent = [problem.path for problem in bad if problem.reason == MISSING]
     if absent:
         notes.append(
-            f"{len(absent)} of {len(dataset)} listed clips are not on disk and are quarantined: {_some(absent)}"
+            f"{len(absent)} of {len(dataset)} listed clips are not on disk and are quarantined: {some(absent)}"
         )
     if damaged := [f"{problem.path} ({problem.reason})" for problem in bad if problem.reason != MISSING]:
-        notes.append(f"{len(damaged)} clips cannot be used and are quarantined: {_some(damaged)}")
+        notes.append(f"{len(damaged)} clips cannot be used and are quarantined: {some(damaged)}")
     return notes
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

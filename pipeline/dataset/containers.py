@@ -20,7 +20,8 @@ def declared_size(file: BinaryIO) -> int:
     file.seek(0)
     head = file.read(16)
     if head[:4] == b"RIFF":
-        return 8 + int.from_bytes(head[4:8], "little")
+        size = int.from_bytes(head[4:8], "little")
+        return 0 if size in (0, 0xFFFFFFFF) else 8 + size  # written to a pipe: the size was never filled in
     if head[:4] == _EBML:
         return _matroska_size(file)
     if head[4:8] in _MP4_BOXES:

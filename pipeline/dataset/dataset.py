@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -51,10 +52,16 @@ class Dataset:
                 f"'{folder / MANIFEST}' speaks of {manifest['clips']} clips, but '{TABLE}' has {len(clips)}."
                 " They are not of one dataset: import it again."
             )
-        return cls(
+        dataset = cls(
             folder=folder, name=manifest["name"], classes=classes, root=manifest["root"], clips=clips,
-            made_by=manifest.get("made_by", ""),
+            made_by=str(manifest.get("made_by", "")),
         )  # fmt: skip
+        if dataset.fingerprint != manifest["fingerprint"]:
+            raise DatasetError(
+                f"'{folder / TABLE}' is not the table that '{MANIFEST}' was written for: clips, labels, folds or"
+                " classes have changed. Import the dataset again."
+            )
+        return dataset
 
     def save(self) -> None:
         """Write the table, then the manifest: a folder with a manifest holds a whole dataset."""
@@ -73,7 +80,7 @@ class Dataset:
     def _manifest(self) -> dict[str, Any]:
         return {
             "format": FORMAT, "name": self.name, "kind": self.kind, "classes": list(self.classes), "root": self.root,
-            "folds": self.folds, "clips": len(self), "made_by": self.made_by,
+            "folds": self.folds, "clips": len(self), "fingerprint": self.fingerprint, "made_by": self.made_by,
         }  # fmt: skip
 
     def __len__(self) -> int:
@@ -148,14 +155,25 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise DatasetError(
             f"no dataset in '{folder}': it has no {MANIFEST}. `sciu-data import --help` makes one."
         ) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise DatasetError(f"'{path}' is not valid TOML: {error}. Mend it, or import the dataset again.") from error
     if manifest.get("format") != FORMAT:
         raise DatasetError(
             f"'{path}' has format {manifest.get('format')}, but this sciu reads format {FORMAT}. Update sciu."
         )
-    _require_types(path, manifest, {"name": str, "classes": list, "root": str, "folds": int, "clips": int})
+    _require_types(
+        path, manifest, {"name": str, "classes": list, "root": str, "folds": int, "clips": int, "fingerprint": str}
+    )
+    if manifest["folds"] < 1:
+        raise DatasetError(f"`folds` in '{path}' must be at least 1, but is {manifest['folds']}.")
+    require_distinct([str(name) for name in manifest["classes"]], f"`classes` in '{path}'")
     return manifest
+
+
+def require_distinct(names: Sequence[str], what: str) -> None:
+    """Refuse a list of class names in which one stands twice, or that is empty."""
+    if not names or len(set(names)) < len(names) or not all(names):
+        raise DatasetError(f"{what} must be different names, but is {list(names)}.")
 
 
 def _require_types(path: Path, manifest: dict[str, Any], types: dict[str, type]) -> None:

@@ -55,29 +55,29 @@ def only_writer(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def refuse_existing(folder: Path) -> None:
-    """Refuse a folder that holds anything: no command overwrites what it did not make."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DatasetError(f"output folder must be new or empty, but '{folder}' is not. Choose another, or remove it.")
+_MARKER = ".sciu-partial"
 
 
 @contextmanager
-def new_folder(folder: Path, *, keep_partial: bool = False) -> Iterator[Path]:
+def new_folder(folder: Path, *, maker: str, keep_partial: bool = False) -> Iterator[Path]:
     """Yield `<folder>.partial` to work in; it becomes `folder` in one rename when the block ends well.
 
-    With `keep_partial` what was made survives a failure, for a later run to go on with.
+    With `keep_partial` what was made survives a failure, for a later run of the same maker to go on with.
     """
-    folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would look through the user's own links
-    refuse_existing(folder)
+    folder = _usable(Path(os.path.abspath(folder)))  # noqa: PTH100 - resolve() would look through the user's own links
     partial = folder.with_name(folder.name + ".partial")
+    if partial.is_symlink():
+        raise DatasetError(f"'{partial}' must not be a link. Remove it, or choose another output folder.")
     partial.mkdir(parents=True, exist_ok=True)
     with only_writer(partial):
+        _claim(partial, maker)
         if not keep_partial:
             _empty(partial)
         try:
             yield partial
-            refuse_existing(folder)
+            _usable(folder)
             partial.replace(folder)
+            (folder / _MARKER).unlink()
             sync_folder(folder.parent)
         except BaseException:
             if not keep_partial:
@@ -85,8 +85,35 @@ def new_folder(folder: Path, *, keep_partial: bool = False) -> Iterator[Path]:
             raise
 
 
+def _usable(folder: Path) -> Path:
+    """Refuse, before any work is done, a folder that could not be made or that holds anything."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise DatasetError(
+            f"output folder must have a name in UTF-8, but is {str(folder)!r}. Choose another."
+        ) from None
+    if folder.is_symlink() or folder.is_mount() or folder == Path.cwd():
+        raise DatasetError(f"output folder must not be a link, a mount point or the current folder, but is '{folder}'.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DatasetError(f"output folder must be new or empty, but '{folder}' is not. Choose another, or remove it.")
+    return folder
+
+
+def _claim(partial: Path, maker: str) -> None:
+    """Mark a partial folder as ours; go into a filled one only if the same maker left it there."""
+    marker = partial / _MARKER
+    owner = marker.read_text("utf-8", "replace") if marker.is_file() else None
+    if owner != maker and any(partial.iterdir()):
+        what = f"an unfinished {owner}" if owner else "something that is not ours"
+        raise DatasetError(f"'{partial}' holds {what}. Remove it, or choose another output folder.")
+    marker.write_text(maker)
+
+
 def _empty(folder: Path) -> None:
     for entry in folder.iterdir():
+        if entry.name == _MARKER:
+            continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
+
+from sciu.pipeline.dataset.errors import DatasetError
 
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp", ".ts")
@@ -12,12 +15,15 @@ VIDEO_SUFFIXES = frozenset(
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png"))
 PACKED_SUFFIX = ".zip"
 
-_DIGITS = re.compile(r"(\d+)")
+_NUMBER = re.compile(r"([0-9]+)")
+
+NaturalKey = tuple[list[tuple[int, str]], str]
 
 
-def natural_key(name: str) -> tuple[tuple[int, str], ...]:
-    """Sort key that puts `2.jpg` before `10.jpg`."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in _DIGITS.split(name))
+def natural_key(name: str) -> NaturalKey:
+    """Sort key that puts `2.jpg` before `10.jpg`; `1.jpg` and `01.jpg` have an order too."""
+    parts = _NUMBER.split(name)
+    return [(int(part), "") if place % 2 else (-1, part) for place, part in enumerate(parts)], name
 
 
 def is_hidden(name: str) -> bool:
@@ -35,13 +41,33 @@ def is_image(name: str) -> bool:
     return _suffix(name) in IMAGE_SUFFIXES and not is_hidden(name)
 
 
+def is_packed(name: str) -> bool:
+    """Tell by its suffix whether a file is a clip of packed frames."""
+    return _suffix(name) == PACKED_SUFFIX and not is_hidden(name)
+
+
 def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 - called once a frame; a Path each costs ten times as much
 
 
+def is_folder(path: Path | os.DirEntry[str]) -> bool:
+    """Tell whether this is a folder; a link loop or an over-long name is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def frame_files(clip: Path) -> list[Path]:
     """List the image files of a frames clip in natural order; a single image is a clip of one frame."""
-    if clip.is_file():
-        return [clip]
+    if not stat.S_ISDIR(clip.stat().st_mode):
+        return [require_file(clip)]
     names = [entry.name for entry in os.scandir(clip) if is_image(entry.name)]
     return [clip / name for name in sorted(names, key=natural_key)]
+
+
+def require_file(path: Path) -> Path:
+    """Refuse what only looks like a file: opening a pipe would wait for ever."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DatasetError("is no regular file")
+    return path

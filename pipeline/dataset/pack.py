@@ -19,18 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from sciu.pipeline.dataset.check import Problem, Progress, problems, with_probes
+from sciu.pipeline.dataset.check import Problem, Progress, problems, require_any, with_probes
 from sciu.pipeline.dataset.dataset import TRUTH, Dataset
 from sciu.pipeline.dataset.encode import CODECS, JPEG_CODECS, KIND, SUFFIX, encode_clip, join_jpegs
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.files import new_folder, write_atomically
-from sciu.pipeline.dataset.probe import MEDIA_ERRORS, Probe, probe, reason
+from sciu.pipeline.dataset.probe import MEDIA_ERRORS, MISSING, Probe, is_outage, probe, reason
 from sciu.pipeline.dataset.read import decode_image, read_images, read_video
 from sciu.pipeline.dataset.table import KINDS, Categories
 from sciu.pipeline.dataset.workers import Crashed, map_tasks
 
 FITS = ("pad", "crop", "stretch")
 _SETTINGS = "pack.json"
+_ORIENTATION = 0x112  # the EXIF tag
 
 How = Literal["copied", "encoded", "kept", "left out"]
 """JPEG files copied as they are; frames encoded; already there from an earlier run; in quarantine."""
@@ -51,8 +52,8 @@ class Packing:
     def __post_init__(self) -> None:
         if not 16 <= self.size <= 4096 or self.size % 2:
             raise ValueError(f"--size must be an even number from 16 to 4096, but is {self.size}.")
-        if self.max_frames < 1:
-            raise ValueError(f"--max-frames must be at least 1, but is {self.max_frames}.")
+        if not 1 <= self.max_frames <= 65535:  # what a zip without extensions holds
+            raise ValueError(f"--max-frames must be 1 to 65535, but is {self.max_frames}.")
         if self.codec not in CODECS:
             raise ValueError(f"--codec must be one of {list(CODECS)}, but is {self.codec!r}.")
         if self.fit not in FITS:
@@ -80,7 +81,8 @@ class _Task:
 def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> Packed:
     """Pack every clip that is not in quarantine; ids, labels and folds stay what they are."""
     dataset.require_media()
-    with new_folder(out, keep_partial=True) as folder:
+    out = out.absolute()
+    with new_folder(out, maker="pack", keep_partial=True) as folder:
         _same_settings(folder / _SETTINGS, {"source": dataset.fingerprint, **asdict(packing)})
         media = folder / "media"
         media.mkdir(exist_ok=True)
@@ -94,6 +96,7 @@ def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> P
                 probes[wanted[position]], how = _CRASHED if isinstance(result, Crashed) else result
                 counts[how] += 1
                 progress(done, len(wanted))
+        require_any([probes[clip] for clip in wanted], f"dataset '{dataset.name}'", dataset.media)
         counts["left out"] += len(dataset) - len(wanted)
         clips = dataset.clips.replace(path=names, kind=Categories.of([KIND[packing.codec]] * len(dataset), KINDS))
         if (dataset.folder / TRUTH).exists():
@@ -101,7 +104,9 @@ def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> P
         made_by = f"pack of {dataset.name} with {packing}"
         replace(dataset, folder=folder, root="media", clips=with_probes(clips, probes), made_by=made_by).save()
     new = Dataset.load(out)
-    return Packed(dataset=new, counts={str(how): count for how, count in counts.items()}, problems=problems(new.clips))
+    named_as_before = new.clips.replace(path=dataset.clips.path)
+    counted = {str(how): count for how, count in counts.items()}
+    return Packed(dataset=new, counts=counted, problems=problems(named_as_before))
 
 
 def _same_settings(path: Path, settings: dict[str, object]) -> None:
@@ -109,7 +114,10 @@ def _same_settings(path: Path, settings: dict[str, object]) -> None:
     if not path.exists():
         write_atomically(path, json.dumps(settings, indent=1).encode())
         return
-    begun = json.loads(path.read_text())
+    try:
+        begun = dict(json.loads(path.read_text()))
+    except (ValueError, TypeError):
+        raise DatasetError(f"'{path}' is damaged. Remove '{path.parent}' to start anew.") from None
     if different := [
         f"{key} {begun.get(key)} then, {value} now" for key, value in settings.items() if begun.get(key) != value
     ]:
@@ -126,16 +134,19 @@ def _task(dataset: Dataset, clip: int, target: Path, packing: Packing) -> _Task:
 
 
 def _pack_clip(task: _Task) -> tuple[Probe, How]:
-    """Write one clip; a clip that cannot be read is told, a file that cannot be written is raised."""
+    """Write one clip. A clip that cannot be read is told; a disk that is gone or full is raised, to go on later."""
     packing = task.packing
     if task.target.exists() and (found := probe(str(task.target), KIND[packing.codec], "count")).fault is None:
         return found, "kept"
     numbers = spread(task.frames, packing.max_frames)
     try:
-        content, how = _content(task, numbers)
+        how = _write_clip(task, numbers)
+    except FileNotFoundError:
+        return Probe(fault=MISSING), "left out"
     except MEDIA_ERRORS as error:
+        if is_outage(error) or isinstance(error, _WriteError):
+            raise
         return Probe(fault=reason(error)), "left out"
-    write_atomically(task.target, content, durable=False)
     return Probe(frames=len(numbers), width=packing.size, height=packing.size, codec=packing.codec), how
 
 
@@ -146,16 +157,32 @@ def spread(frames: int, at_most: int) -> list[int]:
     return [(2 * part + 1) * frames // (2 * at_most) for part in range(at_most)]
 
 
-def _content(task: _Task, numbers: list[int]) -> tuple[bytes, How]:
+def _write_clip(task: _Task, numbers: list[int]) -> How:
     packing = task.packing
+    if not numbers:
+        raise DatasetError("has zero frames")
     if task.kind == "video":
-        frames = read_video(task.source, numbers)
+        frames = read_video(task.source, numbers, lambda frame: _resize(frame, packing))
     else:
         images = read_images(task.source, numbers)
         if packing.codec in JPEG_CODECS and _fit_as_they_are(images, packing.size):
-            return join_jpegs(images, packing.codec, width=packing.size, height=packing.size), "copied"
-        frames = [decode_image(image) for image in images]
-    return encode_clip([_resize(frame, packing) for frame in frames], packing.codec), "encoded"
+            _write(task, join_jpegs(images, packing.codec, width=packing.size, height=packing.size))
+            if probe(str(task.target), KIND[packing.codec], "decode").fault is None:
+                return "copied"  # else FFmpeg is stricter than Pillow about these files: encode them
+        frames = [_resize(decode_image(image), packing) for image in images]
+    _write(task, encode_clip(frames, packing.codec))
+    return "encoded"
+
+
+def _write(task: _Task, content: bytes) -> None:
+    try:
+        write_atomically(task.target, content, durable=False)
+    except OSError as error:
+        raise _WriteError(error.errno, error.strerror, str(task.target)) from error
+
+
+class _WriteError(OSError):
+    """The output cannot be written: nothing is wrong with the clip."""
 
 
 def _fit_as_they_are(images: list[bytes], size: int) -> bool:

@@ -5,9 +5,11 @@ Frames are counted, not believed: headers lie. A fault is an answer here, not an
 
 from __future__ import annotations
 
+import errno
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,18 +19,24 @@ from PIL import Image, UnidentifiedImageError
 
 from sciu.pipeline.dataset.containers import actual_size, declared_size
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.media import PACKED_SUFFIX, frame_files
+from sciu.pipeline.dataset.media import frame_files, is_packed, require_file
 from sciu.pipeline.dataset.packed import frames_of
+from sciu.pipeline.dataset.read import load_image, upright, video_stream
 
 Depth = Literal["count", "probe", "decode"]
 """count: frames counted, the first decoded. probe: also every frame file's head and tail. decode: every pixel."""
 
 MISSING = "is missing"
-MEDIA_ERRORS = (DatasetError, OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError)
+MEDIA_ERRORS = (
+    DatasetError, av.error.FFmpegError, OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError,
+)  # fmt: skip
 """What FFmpeg's and Pillow's readers raise at damaged files; Pillow's PNG reader really raises SyntaxError."""
-
-JPEG_HEAD, JPEG_TAIL = b"\xff\xd8", b"\xff\xd9"
-PNG_HEAD, PNG_TAIL = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_OUTAGES = {
+    errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT,
+    errno.ENOTCONN, errno.EHOSTDOWN, errno.ENETDOWN,
+}  # fmt: skip
+_PNG = b"\x89PNG\r\n\x1a\n"
+_TAIL = 4096  # cameras pad the end of their files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +48,7 @@ class Probe:
     height: int = 0
     codec: str | None = None
     fault: str | None = None
+    stored: int = 0  # pictures in the file: more than `frames` where some of them are never shown
 
 
 def probe(path: str, kind: str, depth: Depth) -> Probe:
@@ -63,13 +72,18 @@ def reason(error: Exception) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
+def is_outage(error: Exception) -> bool:
+    """Tell what the machine did (no permission, a disk that is gone) from what is wrong with a file."""
+    return isinstance(error, OSError) and error.errno in _OUTAGES
+
+
 # ---- video files
 
 
 def _probe_video(path: Path, depth: Depth) -> Probe:
     if path.is_dir():
         return Probe(fault="is a folder, not a video file")
-    with path.open("rb") as file:
+    with require_file(path).open("rb") as file:
         size, declared = actual_size(file), declared_size(file)
     if size == 0:
         return Probe(fault="is an empty file")
@@ -84,9 +98,9 @@ def _probe_video(path: Path, depth: Depth) -> Probe:
 def _count(path: Path) -> Probe:
     """Count the packets and decode the first frame."""
     with av.open(path) as container:
-        if not container.streams.video:
+        stream = video_stream(container)
+        if stream is None:
             return Probe(fault="has no video stream")
-        stream = container.streams.video[0]
         if stream.codec_context is None:
             return Probe(fault="unsupported codec: FFmpeg does not know it")
         codec = stream.codec_context.name
@@ -96,24 +110,25 @@ def _count(path: Path) -> Probe:
             corrupt += packet.is_corrupt
             if first is None:
                 first = next(iter(packet.decode()), None)
-    if not frames or first is None:
-        return Probe(fault="has zero frames")
-    if corrupt:
-        return Probe(fault=f"truncated or damaged: {corrupt} of {frames} packets are incomplete")
-    return Probe(frames=frames, width=first.width, height=first.height, codec=_codec_name(codec))
+        if not frames or first is None:
+            return Probe(fault="has zero frames")
+        if corrupt:
+            return Probe(fault=f"truncated or damaged: {corrupt} of {frames} packets are incomplete")
+        height, width = upright(first).shape[:2]
+    return Probe(frames=frames, width=width, height=height, codec=_codec_name(codec), stored=frames)
 
 
 def _decode(path: Path, found: Probe) -> Probe:
     """Decode every frame. VP8 comes here always: its invisible reference frames are packets too."""
     frames = 0
     with av.open(path) as container:
-        stream = container.streams.video[0]
+        stream = video_stream(container)
         stream.codec_context.options = {"err_detect": "explode"}
         for frame in container.decode(stream):
             frames += 1
             if frame.is_corrupt:
                 return Probe(fault=f"damaged: frame {frames} does not decode cleanly")
-    return Probe(frames=frames, width=found.width, height=found.height, codec=found.codec)
+    return replace(found, frames=frames)
 
 
 def _codec_name(decoder: str) -> str:
@@ -125,44 +140,55 @@ def _codec_name(decoder: str) -> str:
 
 
 def _probe_frames(path: Path, depth: Depth) -> Probe:
-    if path.suffix.lower() == PACKED_SUFFIX and path.is_file():
-        return _probe_packed(path, depth)
-    files = frame_files(path)
-    if not files:
-        return Probe(fault="has zero frames: no JPEG or PNG file in the folder")
-    for file in files if depth != "count" else files[:1]:
-        if fault := _frame_fault(file.read_bytes()):
-            return Probe(fault=f"frame {file.name} {fault}")
-    for file in files[1:] if depth == "decode" else ():
-        _load(file)
-    first = _load(files[0])
-    return Probe(frames=len(files), width=first.width, height=first.height, codec=str(first.format).lower())
+    path.stat()  # a clip that is not there is missing; a frame that is not there is a fault
+    first, codec, count = None, "", 0
+    for name, content in _packed(path, depth) if is_packed(path.name) else _files(path, depth):
+        count += 1
+        if content is None:
+            continue
+        try:
+            image = _look_at(content, decode=depth == "decode" or first is None)
+        except DatasetError as error:
+            return Probe(fault=f"frame {name} {error}")
+        if first is None:
+            first, codec = image, "png" if content.startswith(_PNG) else "jpeg"
+    if first is None:
+        return Probe(fault="has zero frames: no JPEG or PNG file in it")
+    return Probe(frames=count, width=first.width, height=first.height, codec=codec, stored=count)
 
 
-def _probe_packed(path: Path, depth: Depth) -> Probe:
-    jpegs = frames_of(path.read_bytes())
-    if not jpegs:
-        return Probe(fault="has zero frames")
-    for number, jpeg in enumerate(jpegs, start=1):
-        if fault := _frame_fault(jpeg):
-            return Probe(fault=f"frame {number} {fault}")
-    for jpeg in jpegs[1:] if depth == "decode" else ():
-        _load(io.BytesIO(jpeg))
-    first = _load(io.BytesIO(jpegs[0]))
-    return Probe(frames=len(jpegs), width=first.width, height=first.height, codec="jpeg")
+def _files(path: Path, depth: Depth) -> Iterator[tuple[str, bytes | None]]:
+    """Yield the frames' names and contents; to count, one content is enough."""
+    for place, file in enumerate(frame_files(path)):
+        try:
+            yield file.name, require_file(file).read_bytes() if place == 0 or depth != "count" else None
+        except OSError as error:
+            raise DatasetError(f"frame {file.name} cannot be read: {reason(error)}") from error
 
 
-def _frame_fault(content: bytes) -> str | None:
-    """Tell from its first and last bytes what is wrong with an image file; cameras pad the end, hence the window."""
+def _packed(path: Path, depth: Depth) -> Iterator[tuple[str, bytes]]:
+    content = require_file(path).read_bytes()
+    yield from ((str(number), jpeg) for number, jpeg in enumerate(frames_of(content), start=1))
+    if depth == "decode":
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if damaged := archive.testzip():
+                raise DatasetError(f"frame {damaged} is damaged: its checksum does not match")
+
+
+def _look_at(content: bytes, *, decode: bool) -> Image.Image | None:
+    """Tell from its first and last bytes whether an image file is whole; decode it where they do not say."""
     if not content:
-        return "is an empty file"
-    for head, tail in ((JPEG_HEAD, JPEG_TAIL), (PNG_HEAD, PNG_TAIL)):
-        if content.startswith(head):
-            return None if tail in content[-4096:] else "is truncated: its end marker is missing"
-    return "is no JPEG or PNG image, whatever its name says"
-
-
-def _load(source: object) -> Image.Image:
-    with Image.open(source) as image:  # type: ignore[arg-type]
-        image.load()
-        return image
+        raise DatasetError("is an empty file")
+    if content.startswith(b"\xff\xd8"):
+        whole = b"\xff\xd9" in content[-_TAIL:]
+    elif content.startswith(_PNG):
+        whole = b"IEND\xaeB`\x82" in content[-_TAIL:]
+    else:
+        raise DatasetError("is no JPEG or PNG image, whatever its name says")
+    if whole and not decode:
+        return None
+    try:
+        return load_image(content)
+    except MEDIA_ERRORS as error:
+        fault = f"does not decode: {reason(error)}" if whole else "is truncated: its end marker is missing"
+        raise DatasetError(fault) from error

@@ -1,56 +1,95 @@
-"""The pixels of one clip on the host, for packing, synthesis checks and experiments; training has its own feed."""
+"""Open one clip on the host, for probing, packing and experiments; training has its own feed.
+
+Pixels come upright: the rotation that phones write beside the picture is applied, in videos and in images.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.media import PACKED_SUFFIX, frame_files
+from sciu.pipeline.dataset.media import frame_files, is_packed, require_file
 from sciu.pipeline.dataset.packed import frames_of
 
 Frames = NDArray[np.uint8]
 
 
-def read_video(path: Path, numbers: Sequence[int]) -> list[Frames]:
-    """Decode the frames with these numbers (ascending, from 0), each [H, W, 3] RGB."""
-    wanted, found = set(numbers), {}
-    with av.open(path) as container:
-        for number, frame in enumerate(container.decode(video=0)):
-            if number in wanted:
-                found[number] = frame.to_ndarray(format="rgb24")
-            if len(found) == len(wanted):
-                break
-    if missing := sorted(wanted - set(found)):
-        raise DatasetError(f"has no frame {missing[0]}: the file is shorter than the table says")
-    return [found[number] for number in numbers]
-
-
-def read_images(path: Path, numbers: Sequence[int]) -> list[bytes]:
-    """Return the undecoded image files with these numbers (from 0) of a frames clip."""
-    if path.suffix.lower() == PACKED_SUFFIX and path.is_file():
-        jpegs = frames_of(path.read_bytes())
-        return [jpegs[number] for number in numbers]
-    files = frame_files(path)
-    if len(files) <= max(numbers):
-        raise DatasetError(f"has {len(files)} frames, fewer than the table says")
-    return [files[number].read_bytes() for number in numbers]
-
-
-def decode_image(content: bytes) -> Frames:
-    """Decode an image file to [H, W, 3] RGB."""
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert("RGB"))
+def as_it_is(frame: Frames) -> Frames:
+    """Change nothing."""
+    return frame
 
 
 def read_frames(path: Path, kind: str, numbers: Sequence[int]) -> list[Frames]:
-    """Return the frames with these numbers (ascending, from 0) of a clip of either kind."""
+    """Return the frames with these numbers (ascending, from 0) of a clip of either kind, each [H, W, 3] RGB."""
     if kind == "video":
         return read_video(path, numbers)
     return [decode_image(content) for content in read_images(path, numbers)]
+
+
+# ---- videos
+
+
+def video_stream(container: Any) -> Any:
+    """Return the first stream that moves, or None; a sound file's cover picture does not."""
+    moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+    return next(moving, None)
+
+
+def read_video(path: Path, numbers: Sequence[int], convert: Callable[[Frames], Frames] = as_it_is) -> list[Frames]:
+    """Decode the frames with these numbers, each converted as it comes: whole clips of large frames fill the memory."""
+    wanted, found = set(numbers), {}
+    with av.open(require_file(path)) as container:
+        for number, frame in enumerate(container.decode(video_stream(container))):
+            if number in wanted:
+                found[number] = convert(upright(frame))
+            if len(found) == len(wanted):
+                break
+    if missing := sorted(wanted - set(found)):
+        raise DatasetError(f"has no frame {missing[0]}: it is shorter than the table says")
+    return [found[number] for number in numbers]
+
+
+def upright(frame: Any) -> Frames:
+    """Turn a video frame as its display matrix asks."""
+    pixels: Frames = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90)) if frame.rotation else pixels
+
+
+# ---- images
+
+
+def read_images(path: Path, numbers: Sequence[int]) -> list[bytes]:
+    """Return the undecoded image files with these numbers of a frames clip."""
+    images: list[bytes] | list[Path]
+    images = frames_of(require_file(path).read_bytes()) if is_packed(path.name) else frame_files(path)
+    if numbers and max(numbers) >= len(images):
+        raise DatasetError(f"has no frame {max(numbers)}: it is shorter than the table says")
+    chosen = [images[number] for number in numbers]
+    return [image if isinstance(image, bytes) else image.read_bytes() for image in chosen]
+
+
+def load_image(content: bytes) -> Image.Image:
+    """Decode an image file completely, upright."""
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        return ImageOps.exif_transpose(image)
+
+
+def decode_image(content: bytes) -> Frames:
+    """Decode an image file to [H, W, 3] RGB; 16 bits of grey become 8, not white."""
+    image = load_image(content)
+    if image.mode.startswith("F"):
+        raise DatasetError(f"has pixels of mode {image.mode}, which are no colours")
+    if image.mode.startswith("I"):
+        grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    return np.asarray(image.convert("RGB"))

@@ -114,7 +114,8 @@ def read_table(path: Path, *, classes: Sequence[str], folds: int) -> ClipTable:
             f"clip ids in '{path}' must be 0, 1, 2, ... in order, but are not. Import the dataset again."
         )
     names: dict[str, Sequence[str]] = {"kind": KINDS, "label": classes}
-    numbers: dict[str, Any] = {name: columns[name].to_numpy().astype(np.int32, copy=False) for name in _NUMBERS}
+    _require_filled(columns, path, fold_names)
+    numbers: dict[str, Any] = {name: columns[name].to_numpy() for name in _NUMBERS}
     categories: dict[str, Any] = {
         name: _categories(columns[name], names.get(name), f"{name} in '{path}'") for name in _CATEGORIES
     }
@@ -124,6 +125,22 @@ def read_table(path: Path, *, classes: Sequence[str], folds: int) -> ClipTable:
         **numbers,
         **categories,
     )
+
+
+def _require_filled(columns: Any, path: Path, fold_names: list[str]) -> None:
+    """Refuse a table that somebody edited into nonsense: gaps, numbers below 0, columns of another type."""
+    kinds = {"path": pa.string(), **dict.fromkeys(_NUMBERS, pa.int32())}
+    for name in ("path", "kind", "label", *_NUMBERS):
+        if columns[name].null_count:
+            raise DatasetError(f"{name} in '{path}' must be known for every clip, but is missing. Import it again.")
+    for name in (*kinds, *_CATEGORIES, *fold_names):
+        kind = columns[name].type
+        expected = kinds.get(name, pa.string())
+        if expected != (kind.value_type if pa.types.is_dictionary(kind) else kind):
+            raise DatasetError(f"{name} in '{path}' must be of type {expected}, but is {kind}. Import it again.")
+    for name in _NUMBERS:
+        if len(columns) and np.min(columns[name].to_numpy()) < 0:
+            raise DatasetError(f"{name} in '{path}' must be at least 0, but is {np.min(columns[name].to_numpy())}.")
 
 
 def _dictionary(column: Categories) -> Any:

@@ -53,6 +53,7 @@ def _run(
     function: Callable[[Task], Result], chunks: Iterator[Chunk[Task]], workers: int
 ) -> Generator[tuple[int, Result | Crashed], None, Chunk[Task]]:
     """Work until all is done or a process dies; return the tasks that were in flight then."""
+    strangers = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_follow_the_command)
     in_flight: dict[Future[list[tuple[int, Result]]], Chunk[Task]] = {}
     handing_over: Chunk[Task] = []
@@ -69,6 +70,11 @@ def _run(
                 del in_flight[future]
     except BrokenProcessPool:
         return [task for chunk in (*in_flight.values(), handing_over) for task in chunk]
+    except BaseException:
+        # Whatever they are at is not wanted any more, and a decoder that hangs would never come back.
+        for worker in set(multiprocessing.active_children()) - strangers:
+            worker.kill()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Published, first_folder, read_lines
+from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Published, first_folder, read_rows
+from sciu.pipeline.dataset.media import is_folder, is_hidden, is_packed, is_video
 
 CLASSES = ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear")  # codes 1 to 7
 MEDIA = {"faces": "clip_224x224", "faces16": "clip_224x224_16f", "clips": "original"}
@@ -19,6 +19,8 @@ PUBLISHED = Published(
     | {(fold, "test"): n for fold, n in enumerate(_TEST, 1)},
     by_class={(1, "train"): dict(zip(CLASSES, (1956, 1515, 2135, 1738, 1175, 116, 721), strict=True))},
 )
+_Row = tuple[int, int, str, int, str]
+"""Clip number, label code, split, fold, place in the file."""
 _SPLIT_FILE = re.compile(r"(?P<split>train|test)(?!.*(?:train|test)).*?(?P<fold>[1-5])\.csv$")
 
 
@@ -27,8 +29,9 @@ def read(source: Path, *, media: str = "faces") -> Listing:
     folder = first_folder(source, f"Clip/{MEDIA[media]}", MEDIA[media])
     listing = Listing(name=f"dfew-{media}", root=source, classes=CLASSES, published=PUBLISHED)
     rows = [row for (split, fold), path in _split_files(source).items() for row in _rows(path, split, fold)]
+    _note_gaps(rows, listing)
     base = _label_base(rows, listing)
-    on_disk = _names_by_number(source / folder)
+    on_disk = _names_by_number(source / folder, media)
     for video, label, split, fold, where in rows:
         name = on_disk.get(video, f"{video:05d}" + (".mp4" if media == "clips" else ""))
         kind = "video" if media == "clips" else "frames"
@@ -40,11 +43,13 @@ def _split_files(source: Path) -> dict[tuple[str, int], Path]:
     """Find every split and fold: `train(single-labeled)/set_1.csv`, `train_set_1.csv`, `single_trainset_1.csv`."""
     found: dict[tuple[str, int], Path] = {}
     for folder, folders, files in os.walk(source):
-        folders[:] = sorted(name for name in folders if name not in {"Clip", "Annotation", *MEDIA.values()})
+        folders[:] = sorted(
+            name for name in folders if name not in {"Clip", "Annotation", *MEDIA.values()} and not is_hidden(name)
+        )
         for name in sorted(files):
             path = Path(folder, name)
             match = _SPLIT_FILE.search(str(path.relative_to(source)).lower())
-            if not match or "multi" in str(path.relative_to(source)).lower():
+            if not match or is_hidden(name) or "multi" in str(path.relative_to(source)).lower():
                 continue
             key = (match["split"], int(match["fold"]))
             if (other := found.setdefault(key, path)) != path:
@@ -58,23 +63,31 @@ def _split_files(source: Path) -> dict[tuple[str, int], Path]:
     return found
 
 
-def _rows(path: Path, split: str, fold: int) -> list[tuple[int, int, str, int, str]]:
+def _rows(path: Path, split: str, fold: int) -> list[_Row]:
+    place = path.name if path.parent.name == "label" else f"{path.parent.name}/{path.name}"
     rows = []
-    for number, row in enumerate(csv.reader(read_lines(path)), start=1):
-        where = f"{path.name}:{number}" if path.parent.name == "label" else f"{path.parent.name}/{path.name}:{number}"
-        if not row or (number == 1 and row[0].strip() == "video_name"):
+    for number, row in read_rows(path):
+        if number == 1 and row[0].strip() == "video_name":
             continue
-        try:
-            video, label = int(row[0].strip().split(".")[0]), int(row[1])
-        except (ValueError, IndexError):
+        fields = re.fullmatch(r"\s*0*([0-9]{1,9})(?:\.mp4)?\s*,\s*([0-9])\s*", ",".join(row))
+        if not fields:
             raise DatasetError(
-                f"{where}: a row must be `video_name,label` in numbers, but is {','.join(row)!r}."
-            ) from None
-        rows.append((video, label, split, fold, where))
+                f"{place}:{number}: a row must be `video_name,label` in numbers, but is {','.join(row)!r}."
+            )
+        rows.append((int(fields[1]), int(fields[2]), split, fold, f"{place}:{number}"))
     return rows
 
 
-def _label_base(rows: list[tuple[int, int, str, int, str]], listing: Listing) -> int:
+def _note_gaps(rows: list[_Row], listing: Listing) -> None:
+    listed = {(split, fold) for _, _, split, fold, _ in rows}
+    gaps = [
+        f"{split} of fold {fold}" for fold in range(1, 6) for split in ("train", "test") if (split, fold) not in listed
+    ]
+    if gaps:
+        listing.notes.append(f"no file lists a clip for {', '.join(gaps)}")
+
+
+def _label_base(rows: list[_Row], listing: Listing) -> int:
     """Tell whether the codes are 1..7 as published or 0..6 as in a popular copy."""
     codes = {label for _, label, *_ in rows}
     if codes - set(range(8)) or {0, 7} <= codes:
@@ -91,7 +104,18 @@ def _label_base(rows: list[tuple[int, int, str, int, str]], listing: Listing) ->
     return 1
 
 
-def _names_by_number(folder: Path) -> dict[int, str]:
-    """Clips on disk by their number, padded to five digits or not."""
-    stems = ((entry.name, entry.name.split(".")[0]) for entry in os.scandir(folder))
-    return {int(stem): name for name, stem in stems if stem.isdigit()}
+def _names_by_number(folder: Path, media: str) -> dict[int, str]:
+    """Clips on disk by their number, padded to five digits or not; what lies beside them is passed over."""
+    names: dict[int, str] = {}
+    for entry in os.scandir(folder):
+        stem = entry.name.split(".")[0]
+        is_clip = is_video(entry.name) if media == "clips" else is_packed(entry.name) or is_folder(entry)
+        if (
+            is_clip
+            and re.fullmatch("[0-9]+", stem)
+            and (other := names.setdefault(int(stem), entry.name)) != entry.name
+        ):
+            raise DatasetError(
+                f"'{folder}' holds clip {int(stem)} twice: '{other}' and '{entry.name}'. Remove one of them."
+            )
+    return names

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Published, first_folder, read_lines
+from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Published, first_folder, read_lines, some
 
 CLASSES = ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear")
 MEDIA = {"faces": "2_ClipsforFaceCrop", "clips": "0_7_LabelClips"}
@@ -21,6 +22,7 @@ def read(source: Path, *, media: str = "faces") -> Listing:
     folder = first_folder(source, MEDIA[media])
     setup = first_folder(source, "4_setups/All_scenes", "All_scenes")
     listing = Listing(name=f"ferv39k-{media}", root=source, classes=CLASSES, published=PUBLISHED)
+    elsewhere: list[str] = []
     for split in ("train", "test"):
         path = source / setup / f"{split}_All.csv"
         for number, line in enumerate(read_lines(path), start=1):
@@ -32,13 +34,17 @@ def read(source: Path, *, media: str = "faces") -> Listing:
             kind = "frames" if media == "faces" else "video"
             listing.add(ListedClip(clip, kind, label, where, group=name.split("/")[0]), split)
             if name.split("/")[-2:-1] != [label]:
-                listing.notes.append(f"{where}: labelled {label}, but lies in '{name}'; the label was taken")
+                elsewhere.append(f"{where} {label} in '{name}'")
+    if elsewhere:
+        listing.notes.append(
+            f"{len(elsewhere)} labels contradict their clip's folder and were taken: {some(elsewhere)}"
+        )
     return listing
 
 
 def _parse(line: str, where: str) -> tuple[str, str]:
     name, _, label = line.strip().rpartition("," if "," in line else " ")
-    if label.isdigit() and int(label) < len(_CODES):
+    if re.fullmatch("[0-6]", label):
         label = _CODES[int(label)]
     if not name or label not in CLASSES:
         raise DatasetError(

@@ -7,40 +7,42 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, split_name
-from sciu.pipeline.dataset.media import PACKED_SUFFIX, is_hidden, is_image, is_video
+from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, some, split_name
+from sciu.pipeline.dataset.media import is_folder, is_hidden, is_image, is_packed, is_video
 
 
 def read(source: Path, *, classes: Sequence[str] = ()) -> Listing:
     """Walk the tree; `classes` fixes their order, else it is that of the names."""
     listing = Listing(name=source.absolute().name, root=source, classes=classes)
     skipped: list[str] = []
+    class_names: list[str] = []
     for split_folder in _folders(source, "train/, test/ or val/"):
         split = split_name(split_folder.name, f"'{split_folder}'")
         for class_folder in _folders(split_folder, "a folder for every class"):
+            class_names.append(class_folder.name)
             for entry in _entries(class_folder):
                 path = f"{split_folder.name}/{class_folder.name}/{entry.name}"
                 if (kind := _kind(entry)) is None:
                     skipped.append(path)
                 else:
                     listing.add(ListedClip(path, kind, class_folder.name, f"'{path}'"), split)
+    if bare := sorted(set(class_names) - {clip.label for clip in listing.clips.values()}):
+        listing.notes.append(f"class folders without a clip were left out: {some(bare)}")
     if skipped:
-        listing.notes.append(
-            f"{len(skipped)} files are neither video nor image and were left out: {', '.join(skipped[:5])}"
-        )
+        listing.notes.append(f"{len(skipped)} files are neither video nor image and were left out: {some(skipped)}")
     return listing
 
 
 def _kind(entry: os.DirEntry[str]) -> str | None:
     if is_video(entry.name):
         return "video"
-    if entry.is_dir() or is_image(entry.name) or entry.name.lower().endswith(PACKED_SUFFIX):
+    if is_image(entry.name) or is_packed(entry.name) or is_folder(entry) or entry.is_symlink():
         return "frames"
     return None
 
 
 def _folders(folder: Path, expected: str) -> list[Path]:
-    found = [Path(entry.path) for entry in _entries(folder) if entry.is_dir()]
+    found = [Path(entry.path) for entry in _entries(folder) if is_folder(entry)]
     if not found:
         raise DatasetError(f"'{folder}' must hold {expected}, but has no folders. The layout is split/class/clip.")
     return found

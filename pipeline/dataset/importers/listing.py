@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -56,10 +59,16 @@ class Listing:
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise DatasetError(f"{clip.where}: label must be one of {list(self.classes)}, but is {clip.label!r}.{hint}")
         _require_text(clip)
+        clip.path = self._one_spelling(clip.path)
         known = self.clips.setdefault(clip.path, clip)
         if known.label != clip.label:
             raise DatasetError(
                 f"clip '{clip.path}' is labelled {known.label!r} at {known.where} and {clip.label!r} at {clip.where}."
+                " Remove one of the two rows."
+            )
+        if known.group != clip.group:
+            raise DatasetError(
+                f"clip '{clip.path}' is of group {known.group!r} at {known.where} and {clip.group!r} at {clip.where}."
                 " Remove one of the two rows."
             )
         self.repeated += fold in known.splits
@@ -68,6 +77,12 @@ class Listing:
                 f"clip '{clip.path}' is in both {earlier} and {split} of fold {fold} ({known.where}, {clip.where}):"
                 " testing on it would be a leak. Remove one of the two rows."
             )
+
+    def _one_spelling(self, path: str) -> str:
+        """`a.mp4`, `./a.mp4` and its absolute path are one clip: relative where it lies inside the root."""
+        root = str(self.root.absolute())
+        full = os.path.normpath(os.path.join(root, path))  # noqa: PTH118 - a Path each costs ten times as much
+        return full.removeprefix(f"{root}/")
 
     @property
     def folds(self) -> int:
@@ -91,21 +106,37 @@ def split_name(name: str, where: str) -> str:
         raise DatasetError(f"{where}: split must be one of {sorted(SPLIT_NAMES)}, but is {name!r}.") from None
 
 
-def read_lines(path: Path, encoding: str = "utf-8-sig") -> list[str]:
-    """Read the lines of a split file; a wrong encoding is named, with the way to mend it."""
+def read_text(path: Path, encoding: str = "utf-8-sig", remedy: str = "Convert it to UTF-8") -> str:
+    """Read a split file with any line ends; a wrong encoding is named, with the way to mend it."""
     try:
-        return path.read_bytes().decode(encoding).replace("\r\n", "\n").split("\n")
-    except UnicodeDecodeError as error:
-        raise DatasetError(
-            f"'{path}' is not {encoding} text (byte {error.start}). "
-            "Convert it: iconv -f gb18030 -t utf-8, or give --encoding."
-        ) from None
+        return path.read_bytes().decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeError as error:
+        where = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
+        raise DatasetError(f"'{path}' is not {encoding} text{where}. {remedy}: iconv -f gb18030 -t utf-8.") from None
     except LookupError:
         raise DatasetError(
             f"encoding must be one that Python knows, like utf-8 or gb18030, but is {encoding!r}."
         ) from None
     except OSError as error:
         raise DatasetError(f"'{path}' cannot be read: {error.strerror}.") from error
+
+
+def read_lines(path: Path, encoding: str = "utf-8-sig") -> list[str]:
+    """Read the lines of a split file."""
+    return read_text(path, encoding).split("\n")
+
+
+def read_rows(
+    path: Path, encoding: str = "utf-8-sig", remedy: str = "Convert it to UTF-8"
+) -> list[tuple[int, list[str]]]:
+    """Read the rows of a CSV file that are not empty, each with the number of its line; fields may hold line ends."""
+    reader = csv.reader(io.StringIO(read_text(path, encoding, remedy), newline=""), strict=True)
+    try:
+        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise DatasetError(
+            f"'{path}':{reader.line_num} is not valid CSV: {error}. Quote fields with commas or quotes."
+        ) from error
 
 
 def first_folder(source: Path, *candidates: str) -> str:
@@ -122,3 +153,8 @@ def _require_text(clip: ListedClip) -> None:
         clip.path.encode()
     except UnicodeEncodeError:
         raise DatasetError(f"{clip.where}: path {clip.path!r} is not valid UTF-8. Rename the file.") from None
+
+
+def some(names: list[str]) -> str:
+    """Name the first few of many."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -31,7 +31,7 @@ def read(source: Path, *, media: str = "frames", labels: str = "single") -> List
     folder = first_folder(source, MEDIA[media])
     sets = first_folder(source, *(f"Train & Test Set/{labels}/{kind}" for kind in ("no_caption", "with_caption")))
     listing = Listing(name=f"mafw-{labels}-{media}", root=source, published=PUBLISHED if labels == "single" else None)
-    encoding = "gbk" if sets.endswith("with_caption") else "utf-8-sig"
+    encoding = "gb18030" if sets.endswith("with_caption") else "utf-8-sig"
     for fold in _FOLDS:
         for split in ("train", "test"):
             path = source / sets / f"set_{fold}" / f"{split}.txt"
@@ -50,13 +50,14 @@ def read(source: Path, *, media: str = "frames", labels: str = "single") -> List
 def _parse(line: str, where: str) -> tuple[str, str]:
     """Read `03747.mp4 anger`, or the same by tabs with captions behind."""
     fields = [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
-    video = re.fullmatch(r"(\d+)\.mp4", fields[0])
+    video = re.fullmatch(r"([0-9]+)\.mp4", fields[0])
     label = next((field for field in fields[1:] if _is_label(field)), None)
     if not video or label is None:
         raise DatasetError(
             f"{where}: a row must be `00001.mp4 emotion`, but is {line!r}. The emotions are {list(CLASSES)}."
         )
-    return video[1], label
+    parts = sorted(set(label.split("_")), key=CLASSES.index)
+    return f"{int(video[1]):05d}", "_".join(parts)  # one name for anger_disgust and disgust_anger
 
 
 def _is_label(field: str) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, read_lines, split_name
-from sciu.pipeline.dataset.media import PACKED_SUFFIX, is_image, is_video
+from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, read_rows, split_name
+from sciu.pipeline.dataset.media import is_folder, is_image, is_packed, is_video
 
 _COLUMNS: tuple[str, ...] = ("path", "label", "split", "group")
 
@@ -18,10 +18,8 @@ def read(source: Path, *, classes: Sequence[str] = (), encoding: str = "utf-8-si
     if source.is_dir():
         raise DatasetError(f"'{source}' must be a CSV file, but is a folder. `sciu-data import folder` takes folders.")
     listing = Listing(name=source.stem, root=source.absolute().parent, classes=classes)
-    rows = [(number, row) for number, row in enumerate(_rows(source, encoding), start=1) if any(row)]
-    columns = _COLUMNS
-    if rows and {"path", "label"} <= {cell.strip().lower() for cell in rows[0][1]}:
-        columns = tuple(cell.strip().lower() for cell in rows.pop(0)[1])
+    rows = read_rows(source, encoding, "Give --encoding, or convert it")
+    columns = _header(rows, source) or _COLUMNS
     for number, row in rows:
         where = f"{source.name}:{number}"
         if not 2 <= len(row) <= len(columns):
@@ -29,22 +27,37 @@ def read(source: Path, *, classes: Sequence[str] = (), encoding: str = "utf-8-si
                 f"{where}: a row must be {','.join(columns)}, but has {len(row)} fields: {','.join(row)!r}."
             )
         fields = dict(zip(columns, (cell.strip() for cell in row), strict=False))
-        if not fields["path"] or not fields["label"]:
+        if not fields.get("path") or not fields.get("label"):
             raise DatasetError(f"{where}: path and label must not be empty, but the row is {','.join(row)!r}.")
-        clip = ListedClip(
-            fields["path"], _kind(listing.root / fields["path"]), fields["label"], where, fields.get("group") or None
+        kind = _kind(listing.root / fields["path"])
+        listing.add(
+            ListedClip(fields["path"], kind, fields["label"], where, fields.get("group") or None),
+            split_name(fields.get("split") or "train", where),
         )
-        listing.add(clip, split_name(fields.get("split") or "train", where))
     return listing
 
 
-def _rows(source: Path, encoding: str) -> list[list[str]]:
-    try:
-        return list(csv.reader(read_lines(source, encoding), strict=True))
-    except csv.Error as error:
-        raise DatasetError(f"'{source}' is not valid CSV: {error}. Quote fields that hold commas or quotes.") from error
+def _header(rows: list[tuple[int, list[str]]], source: Path) -> tuple[str, ...] | None:
+    """Take the header off the rows, if the first of them is one."""
+    if not rows:
+        return None
+    names = tuple(cell.strip().lower() for cell in rows[0][1])
+    if {"path", "label"} <= set(names):
+        if len(set(names)) < len(names) or not set(names) <= set(_COLUMNS):
+            raise DatasetError(
+                f"the header of '{source}' must be of {list(_COLUMNS)}, but is {list(names)}. Remove the rest."
+            )
+        del rows[0]
+        return names
+    on_disk = [os.path.lexists(source.parent / row[0].strip()) for _, row in rows[:2]]
+    if on_disk == [False, True]:
+        raise DatasetError(
+            f"the first row of '{source}' must be a clip or a header with path and label, but is {list(names)}."
+        )
+    return None
 
 
 def _kind(path: Path) -> str:
-    is_file_of_frames = is_image(path.name) or path.suffix.lower() == PACKED_SUFFIX
-    return "frames" if is_file_of_frames or (path.is_dir() and not is_video(path.name)) or not path.suffix else "video"
+    if is_video(path.name):
+        return "video"
+    return "frames" if is_image(path.name) or is_packed(path.name) or is_folder(path) or not path.suffix else "video"

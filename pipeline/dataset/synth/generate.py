@@ -47,9 +47,15 @@ class Synth:
 
     def __post_init__(self) -> None:
         _require(2 <= self.classes <= len(CLASSES), "--classes", f"2 to {len(CLASSES)}", self.classes)
-        _require(self.clips >= 2 * self.classes, "--clips", f"at least {2 * self.classes}, two a class", self.clips)
-        _require(self.frames >= 1, "--frames", "at least 1", self.frames)
-        _require(self.size >= 16 and self.size % 2 == 0, "--size", "an even number from 16", self.size)
+        _require(
+            2 * self.classes <= self.clips <= 10**7,
+            "--clips",
+            f"{2 * self.classes} (two a class) to 10000000",
+            self.clips,
+        )
+        _require(1 <= self.frames <= 10000, "--frames", "1 to 10000", self.frames)
+        _require(16 <= self.size <= 1024 and self.size % 2 == 0, "--size", "an even number from 16 to 1024", self.size)
+        _require(self.seed >= 0, "--seed", "at least 0", self.seed)
         _require(self.codec in SUFFIX, "--codec", f"one of {list(SUFFIX)}", self.codec)
         _require(self.noise in KINDS, "--noise", f"one of {list(KINDS)}", self.noise)
         _require(0 <= self.mislabel <= 1 and 0 <= self.low_quality <= 1, "--mislabel and --low-quality", "0 to 1",
@@ -126,7 +132,7 @@ def _play(synth: Synth, clip: int, label: int, person: int) -> _Play:
 
 def generate(synth: Synth, out: Path, progress: Progress) -> Dataset:
     """Paint the clips on all cores and write the dataset to a new folder, with its truth beside it."""
-    with new_folder(out) as folder:
+    with new_folder(out, maker="synth") as folder:
         script = write_script(synth)
         (folder / "media").mkdir()
         tasks = [
@@ -150,7 +156,7 @@ def generate(synth: Synth, out: Path, progress: Progress) -> Dataset:
             folder=folder, name=f"synthdfer-{synth.seed}", classes=CLASSES[: synth.classes], root="media",
             clips=_table(synth, script), made_by=str(synth),
         ).save()  # fmt: skip
-    return Dataset.load(out)
+    return Dataset.load(out.absolute())
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_a_folder_appears_only_when_it_is_finished(tmp_path: Path) -> None:
     out = tmp_path / "a" / "out"
-    with new_folder(out) as partial:
+    with new_folder(out, maker="test") as partial:
         (partial / "file").write_text("x")
         assert not out.exists()
     assert [entry.name for entry in out.iterdir()] == ["file"]
@@ -38,25 +38,52 @@ def test_a_folder_appears_only_when_it_is_finished(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_failure_leaves_nothing_or_what_was_asked_to_be_kept(tmp_path: Path, keep: bool) -> None:
     out = tmp_path / "out"
-    with pytest.raises(RuntimeError), new_folder(out, keep_partial=keep) as partial:
+    with pytest.raises(RuntimeError), new_folder(out, keep_partial=keep, maker="test") as partial:
         (partial / "file").write_text("x")
         raise RuntimeError
-    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == (
-        ["out.partial", "out.partial/file"] if keep else []
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == (
+        ["out.partial", "out.partial/.sciu-partial", "out.partial/file"] if keep else []
     )
 
 
 def test_leftovers_of_a_killed_run_do_not_reach_the_next(tmp_path: Path) -> None:
     (tmp_path / "out.partial" / "deep").mkdir(parents=True)
     (tmp_path / "out.partial" / "deep" / "old").write_text("x")
-    with new_folder(tmp_path / "out"):
+    (tmp_path / "out.partial" / ".sciu-partial").write_text("test")
+    with new_folder(tmp_path / "out", maker="test"):
         pass
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("marker", [None, "another maker"])
+def test_a_partial_folder_of_somebody_else_is_left_alone(tmp_path: Path, marker: str | None) -> None:
+    partial = tmp_path / "out.partial"
+    partial.mkdir()
+    (partial / "precious").write_text("x")
+    if marker:
+        (partial / ".sciu-partial").write_text(marker)
+    with pytest.raises(DatasetError, match="holds .* Remove it"), new_folder(tmp_path / "out", maker="test"):
+        pass
+    assert (partial / "precious").read_text() == "x"
+
+
+@pytest.mark.parametrize("link", ["out", "out.partial"])
+def test_links_are_not_followed(tmp_path: Path, link: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / link).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DatasetError, match="must not be a link"), new_folder(tmp_path / "out", maker="test"):
+        pass
+
+
+def test_the_current_folder_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match="the current folder"), new_folder(Path(), maker="test"):
+        pass
+
+
 def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
-    with pytest.raises(DatasetError, match="must be new or empty"), new_folder(tmp_path):
+    with pytest.raises(DatasetError, match="must be new or empty"), new_folder(tmp_path, maker="test"):
         pass
     assert (tmp_path / "precious").read_text() == "x"
 

@@ -125,9 +125,16 @@ def test_killed_and_run_again_it_ends_the_same(faces: Dataset, tmp_path: Path) -
 
 
 def test_going_on_with_other_settings_is_refused(faces: Dataset, tmp_path: Path) -> None:
-    (tmp_path / "out.partial").mkdir()
-    with pytest.raises(OSError, match="Not a directory|File exists"):
-        (tmp_path / "out.partial" / "media").touch()
-        pack(faces, tmp_path / "out", Packing(size=32), silent)
+    partial = tmp_path / "out.partial"
+    with pytest.raises(KeyboardInterrupt):
+        pack(faces, tmp_path / "out", Packing(size=32), interrupt)
+    assert (partial / "pack.json").exists()
     with pytest.raises(DatasetError, match="unfinished pack with other settings: size 32 then, 64 now"):
         pack(faces, tmp_path / "out", Packing(size=64), silent)
+    (partial / "pack.json").write_text("[]")
+    with pytest.raises(DatasetError, match="is damaged. Remove"):
+        pack(faces, tmp_path / "out", Packing(size=32), silent)
+
+
+def interrupt(_done: int, _total: int) -> None:
+    raise KeyboardInterrupt

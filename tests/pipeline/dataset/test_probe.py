@@ -28,14 +28,16 @@ def look(path: Path, kind: str = "video", depth: Depth = "probe") -> Probe:
 def test_our_codecs(tmp_path: Path, codec: str, depth: Depth) -> None:
     path = tmp_path / f"clip{SUFFIX[codec]}"
     write_clip(path, codec, frames=9)
-    assert look(path, KIND[codec], depth) == Probe(frames=9, width=48, height=48, codec=codec)
+    assert look(path, KIND[codec], depth) == Probe(frames=9, width=48, height=48, codec=codec, stored=9)
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_a_folder_of_frames_and_a_single_image(tmp_path: Path, depth: Depth) -> None:
     write_frames(tmp_path / "clip", moving_picture(11, width=40, height=30))
-    assert look(tmp_path / "clip", "frames", depth) == Probe(frames=11, width=40, height=30, codec="jpeg")
-    assert look(tmp_path / "clip" / "3.jpg", "frames", depth) == Probe(frames=1, width=40, height=30, codec="jpeg")
+    assert look(tmp_path / "clip", "frames", depth) == Probe(frames=11, width=40, height=30, codec="jpeg", stored=11)
+    assert look(tmp_path / "clip" / "3.jpg", "frames", depth) == Probe(
+        frames=1, width=40, height=30, codec="jpeg", stored=1
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_damage_inside_needs_decoding(tmp_path: Path) -> None:
         ("sound.mp4", "video", "has no video stream"),
         ("zero.avi", "video", "has zero frames"),
         ("unknown.mkv", "video", "unsupported codec"),
-        ("bare", "frames", "has zero frames: no JPEG or PNG file in the folder"),
+        ("bare", "frames", "has zero frames: no JPEG or PNG file in it"),
         ("empty.jpg", "frames", "is an empty file"),
         ("junk.png", "frames", "is no JPEG or PNG image, whatever its name says"),
         ("junk.zip", "frames", "packed clip is truncated"),

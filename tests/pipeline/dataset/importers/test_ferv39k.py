@@ -61,7 +61,9 @@ def test_raw_clips(tmp_path: Path) -> None:
 def test_a_label_that_contradicts_its_folder_is_taken_and_told(tmp_path: Path) -> None:
     listing = ferv39k.read(write_tree(tmp_path / "FERV39k", [*TRAIN[:2], "Action/Fear/0003 Sad"]))
     assert listing.clips["2_ClipsforFaceCrop/Action/Fear/0003"].label == "Sad"
-    assert listing.notes == ["train_All.csv:3: labelled Sad, but lies in 'Action/Fear/0003'; the label was taken"]
+    assert listing.notes == [
+        "1 labels contradict their clip's folder and were taken: train_All.csv:3 Sad in 'Action/Fear/0003'"
+    ]
 
 
 @pytest.mark.parametrize("row", ["Action/Sad/0010 Bored", "Action/Sad/0010,9", "Sad", "path,id,more"])

@@ -80,7 +80,10 @@ def test_a_repeated_row_counts_once_and_is_told(media: Path) -> None:
         ('"a.mp4,happy\n', "is not valid CSV"),
         ("愤怒.mp4,happy\n".encode("gbk"), r"is not utf-8-sig text \(byte 0\).*--encoding"),
         ("", "no clips in"),
-        ("b.mp4,happy\n", r"none of the 1 listed clips is in .*the first: 'b.mp4'"),
+        (
+            "b.mp4,happy\n",
+            r"none of the 1 clips of the list \(the first: 'b.mp4'\) in .* can be used; the first is missing",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(media: Path, text: str | bytes, message: str) -> None:

@@ -106,8 +106,8 @@ def detail(clip: np.ndarray) -> np.ndarray:
     ("settings", "message"),
     [
         ({"classes": 8}, "--classes must be 2 to 7, but is 8"),
-        ({"clips": 13}, "--clips must be at least 14"),
-        ({"size": 33}, "--size must be an even number from 16, but is 33"),
+        ({"clips": 13}, "--clips must be 14 .two a class. to"),
+        ({"size": 33}, "--size must be an even number from 16 to 1024, but is 33"),
         ({"mislabel": 0.7, "low_quality": 0.7}, "must be at most 1"),
         ({"mislabel": -0.1}, "0 to 1"),
         ({"noise": "weak", "classes": 2}, "3 or more with --noise weak"),
