@@ -62,7 +62,8 @@ def frame_files(clip: Path) -> list[Path]:
     """List the image files of a frames clip in natural order; a single image is a clip of one frame."""
     if not stat.S_ISDIR(clip.stat().st_mode):
         return [require_file(clip)]
-    names = [entry.name for entry in os.scandir(clip) if is_image(entry.name)]
+    with os.scandir(clip) as entries:
+        names = [entry.name for entry in entries if is_image(entry.name)]
     return [clip / name for name in sorted(names, key=natural_key)]
 
 

@@ -186,16 +186,13 @@ class _WriteError(OSError):
 
 
 def _fit_as_they_are(images: list[bytes], size: int) -> bool:
-    """Tell whether all are plain JPEG files of the wanted size and one chroma layout: they need no new encoding."""
+    """Tell whether all are plain JPEG files of the wanted size, upright and of one chroma layout."""
     layouts = set()
     for content in images:
         with Image.open(io.BytesIO(content)) as image:
-            if (
-                image.format != "JPEG"
-                or image.size != (size, size)
-                or image.mode != "RGB"
-                or "progressive" in image.info
-            ):
+            plain = image.format == "JPEG" and image.mode == "RGB" and "progressive" not in image.info
+            upright = image.getexif().get(_ORIENTATION, 1) == 1
+            if not (plain and upright and image.size == (size, size)):
                 return False
             layouts.add(str(getattr(image, "layer", None)))
     return len(layouts) == 1

@@ -84,6 +84,9 @@ def test_check_tells_each_problem_and_exits_with_1(copy: Path, sciu: Sciu) -> No
         (["import", "folder", "{tmp}", "--out", "{tmp}/o"], 3, "The layout is split/class/clip"),
         (["import", "csv", "{tmp}", "--out", "{tmp}/o"], 3, "import folder` takes folders"),
         (["import", "csv", "{tmp}/no.csv", "--out", "{tmp}/o"], 3, "cannot be read: No such file"),
+        (["import", "folder", "{tmp}", "--out", "{tmp}/o", "--classes", "a,b,a"], 3, "must be different names"),
+        (["synth", "{tmp}/s", "--seed", "-1"], 2, "--seed must be at least 0, but is -1"),
+        (["synth", "{tmp}/s", "--clips", "1000000000000"], 2, "--clips must be"),
         (["nonsense"], 2, "No such command"),
         (["info"], 2, "Missing argument"),
     ],
@@ -146,6 +149,25 @@ def test_a_stopped_command_says_so_and_cleans_up(tmp_path: Path, how: signal.Sig
     assert error.strip().splitlines()[-1].startswith("Error: stopped by")
     assert "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clip_that_hangs_does_not_keep_a_stopped_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "hang.py"
+    script.write_text(
+        "import click, time\n"
+        "from sciu.pipeline.dataset.workers import map_tasks\n"
+        "from sciu.tools.command import Command\n"
+        "def hang(task):\n    print('ready', flush=True)\n    time.sleep(10**6)\n"
+        "@click.command(cls=Command)\n"
+        "def main():\n    list(map_tasks(hang, range(2)))\n"
+        "if __name__ == '__main__':\n    main()\n"
+    )
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.terminate()
+    assert process.wait(timeout=60) == 143
+    process.stdout.close()
 
 
 def test_two_at_once_on_one_folder(tmp_path: Path) -> None:

@@ -106,16 +106,16 @@ def _label_base(rows: list[_Row], listing: Listing) -> int:
 
 def _names_by_number(folder: Path, media: str) -> dict[int, str]:
     """Clips on disk by their number, padded to five digits or not; what lies beside them is passed over."""
+    with os.scandir(folder) as entries:
+        if media == "clips":
+            clips = sorted(entry.name for entry in entries if is_video(entry.name))
+        else:
+            clips = sorted(entry.name for entry in entries if is_packed(entry.name) or is_folder(entry))
     names: dict[int, str] = {}
-    for entry in os.scandir(folder):
-        stem = entry.name.split(".")[0]
-        is_clip = is_video(entry.name) if media == "clips" else is_packed(entry.name) or is_folder(entry)
-        if (
-            is_clip
-            and re.fullmatch("[0-9]+", stem)
-            and (other := names.setdefault(int(stem), entry.name)) != entry.name
-        ):
+    for name in clips:
+        number = re.match(r"([0-9]+)(\.|$)", name)
+        if number and (other := names.setdefault(int(number[1]), name)) != name:
             raise DatasetError(
-                f"'{folder}' holds clip {int(stem)} twice: '{other}' and '{entry.name}'. Remove one of them."
+                f"'{folder}' holds clip {int(number[1])} twice: '{other}', '{name}'. Remove one of them."
             )
     return names

@@ -50,9 +50,8 @@ def _folders(folder: Path, expected: str) -> list[Path]:
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        return sorted(
-            (entry for entry in os.scandir(folder) if not is_hidden(entry.name)), key=lambda entry: entry.name
-        )
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
         raise DatasetError(
             f"'{folder}' cannot be read: {error.strerror}. Give the folder that holds split/class/clip."

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import silent
+from PIL import Image
 
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.check import check
+from sciu.pipeline.dataset.probe import probe
 
 
 @pytest.fixture
@@ -49,10 +53,47 @@ def test_a_mended_clip_is_released(copy: Dataset) -> None:
     assert not Dataset.load(copy.folder).quarantined.any()
 
 
+def test_what_decoding_found_is_not_released_by_less(frame_faces: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(frame_faces.folder, tmp_path / "copy")
+    copy = Dataset.load(tmp_path / "copy")
+    frame = copy.path(4) / "00005.jpg"
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)).save(buffer, "PNG")
+    broken = bytearray(buffer.getvalue())
+    broken[len(broken) // 2] ^= 0xFF
+    frame.write_bytes(broken)
+    assert check(copy, "probe", silent)[1] == []
+    marked, problems = check(copy, "decode", silent)
+    assert [problem.id for problem in problems] == [4]
+    assert [problem.id for problem in check(marked, "probe", silent)[1]] == [4]
+
+
+def test_a_clip_that_lost_frames_is_told(copy: Dataset, faces: Dataset) -> None:
+    """A WebM whose middle is overwritten still plays: the demuxer finds its way again behind the damage."""
+    whole = copy.path(2).read_bytes()
+    for start in range(len(whole) // 3, len(whole) - 100):
+        copy.path(2).write_bytes(whole[:start] + b"\xff" * 60 + whole[start + 60 :])
+        found = probe(str(copy.path(2)), "video", "decode")
+        if found.fault is None and found.frames < 12:
+            break
+    assert found.fault is None
+    assert found.frames < 12
+    marked, problems = check(copy, "decode", silent)
+    assert [problem.id for problem in problems] == [2]
+    assert [problem.id for problem in check(marked, "decode", silent)[1]] == [2]
+    assert marked.clips.frames[2] == faces.clips.frames[2]
+
+
+def test_a_read_only_dataset_is_refused_at_once(copy: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(DatasetError, match="must be writable"):
+        check(copy, "probe", silent)
+
+
 def test_a_lost_disk_marks_nothing(copy: Dataset) -> None:
     for path in (copy.folder / "media").iterdir():
         path.unlink()
-    with pytest.raises(DatasetError, match="none of the 28 clips .* Nothing was marked"):
+    with pytest.raises(DatasetError, match="none of the 28 clips .* the first is missing. Nothing was marked"):
         check(copy, "probe", silent)
     (copy.folder / "media").rmdir()
     with pytest.raises(DatasetError, match="is not there"):

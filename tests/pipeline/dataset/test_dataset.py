@@ -55,6 +55,9 @@ def test_a_fold_that_is_not_there(faces: Dataset) -> None:
         ('"happy"', '"joy"', "must be one of .*, but is 'happy'"),
         ("folds = 1", 'folds = "1"', "`folds` in .* must be a int, but is '1'"),
         ("name = ", "name ", "is not valid TOML"),
+        ("folds = 1", "folds = 0", "`folds` in .* must be at least 1, but is 0"),
+        ('"happy"', '"sad"', "must be different names"),
+        ('    "happy",\n', "", "must be one of .*, but is 'happy'"),
         ("folds = 1", "folds = 3", "lacks the columns|cannot be read"),
     ],
 )
@@ -77,3 +80,10 @@ def test_no_dataset_there(tmp_path: Path) -> None:
 def test_media_that_moved_away_are_one_fault(faces: Dataset) -> None:
     with pytest.raises(DatasetError, match=r"media folder '/gone' .* set `root`"):
         replace(faces, root="/gone").require_media()
+
+
+def test_the_table_of_another_dataset_is_refused(faces: Dataset, frame_faces: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(faces.folder, tmp_path / "d")
+    shutil.copy(frame_faces.folder / "clips.parquet", tmp_path / "d")
+    with pytest.raises(DatasetError, match="is not the table that 'dataset.toml' was written for"):
+        Dataset.load(tmp_path / "d")

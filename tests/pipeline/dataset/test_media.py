@@ -16,6 +16,12 @@ def test_numbers_sort_by_value_padded_or_not(numbers: list[int]) -> None:
     assert sorted(names, key=natural_key) == [f"img_{number}.jpg" for number in sorted(numbers)]
 
 
+def test_names_that_count_alike_still_have_one_order() -> None:
+    names = ["01.jpg", "1.jpg", "001.jpg", "1²2.jpg"]
+    backwards = names[::-1]
+    assert sorted(names, key=natural_key) == sorted(backwards, key=natural_key)
+
+
 def test_a_folder_gives_its_images_only(tmp_path: Path) -> None:
     for name in ("10.jpg", "2.JPG", "1.png", ".DS_Store", "._1.jpg", "Thumbs.db", "notes.txt"):
         (tmp_path / name).touch()

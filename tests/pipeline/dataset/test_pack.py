@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import make_dataset, moving_picture, silent, write_frames
+from helpers import make_dataset, moving_picture, silent, write_clip, write_frames
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from sciu.pipeline.dataset import Dataset, DatasetError
+from sciu.pipeline.dataset.check import check
 from sciu.pipeline.dataset.encode import CODECS, KIND
 from sciu.pipeline.dataset.importers import folder
 from sciu.pipeline.dataset.pack import Packing, pack, spread
@@ -107,6 +108,52 @@ def test_a_clip_that_breaks_costs_itself(faces: Dataset, tmp_path: Path) -> None
     assert 6 not in packed.dataset.ids("train")
 
 
+def test_media_that_went_away_are_waited_for(faces: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(faces.folder, tmp_path / "copy")
+    source = Dataset.load(tmp_path / "copy")
+    (source.folder / "media").rename(source.folder / "kept")
+    (source.folder / "media").mkdir()
+    with pytest.raises(DatasetError, match="none of the 28 clips .* the first is missing"):
+        pack(source, tmp_path / "out", Packing(size=32), silent)
+    assert not (tmp_path / "out").exists()
+    (source.folder / "media").rmdir()
+    (source.folder / "kept").rename(source.folder / "media")
+    assert pack(source, tmp_path / "out", Packing(size=32), silent).counts["encoded"] == len(faces)
+
+
+def test_a_clip_that_is_shorter_than_the_table_says(tmp_path: Path) -> None:
+    for name in ("a.zip", "b.zip"):
+        write_clip(tmp_path / "src" / "train" / "happy" / name, "jpeg", frames=9)
+    made = make_dataset(folder.read(tmp_path / "src"), tmp_path / "data")
+    write_clip(made.path(0), "jpeg", frames=4)
+    packed = pack(made, tmp_path / "out", Packing(size=32), silent)
+    assert [problem.reason for problem in packed.problems] == ["has no frame 8: it is shorter than the table says"]
+    assert [problem.path for problem in packed.problems] == ["train/happy/a.zip"]
+
+
+def test_a_left_out_clip_keeps_its_reason(faces: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(faces.folder, tmp_path / "copy")
+    source = Dataset.load(tmp_path / "copy")
+    source.path(6).write_bytes(b"junk")
+    packed = pack(source, tmp_path / "out", Packing(size=32), silent)
+    _, problems = check(packed.dataset, "probe", silent)
+    assert [(problem.id, problem.reason) for problem in problems] == [(6, "no video file, or a damaged one")]
+
+
+def test_a_sideways_photo_is_packed_upright(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.repeat(np.linspace(0, 255, 32).astype(np.uint8)[:, None], 32, axis=1)).convert("RGB")
+    exif = Image.Exif()
+    exif[0x112] = 6
+    clip = tmp_path / "src" / "train" / "happy" / "clip"
+    clip.mkdir(parents=True)
+    picture.transpose(Image.Transpose.ROTATE_90).save(clip / "1.jpg", exif=exif)
+    made = make_dataset(folder.read(tmp_path / "src"), tmp_path / "data")
+    packed = pack(made, tmp_path / "out", Packing(size=32, codec="jpeg"), silent)
+    assert packed.counts["encoded"] == 1
+    (frame,) = read_frames(packed.dataset.path(0), "frames", [0])
+    assert np.abs(frame.astype(int) - np.asarray(picture)).mean() < 4
+
+
 def test_killed_and_run_again_it_ends_the_same(faces: Dataset, tmp_path: Path) -> None:
     pack(faces, tmp_path / "whole", Packing(size=32), silent)
     command = [sys.executable, "-m", "sciu.tools.data", "pack", str(faces.folder), "--size", "32"]
@@ -131,7 +178,7 @@ def test_going_on_with_other_settings_is_refused(faces: Dataset, tmp_path: Path)
     assert (partial / "pack.json").exists()
     with pytest.raises(DatasetError, match="unfinished pack with other settings: size 32 then, 64 now"):
         pack(faces, tmp_path / "out", Packing(size=64), silent)
-    (partial / "pack.json").write_text("[]")
+    (partial / "pack.json").write_text("null")
     with pytest.raises(DatasetError, match="is damaged. Remove"):
         pack(faces, tmp_path / "out", Packing(size=32), silent)
 

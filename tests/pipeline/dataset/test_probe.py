@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from helpers import moving_picture, write_clip, write_frames
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from sciu.pipeline.dataset.encode import KIND, SUFFIX, encode_video
+from sciu.pipeline.dataset.encode import KIND, SUFFIX, encode_clip, encode_jpeg, encode_video
 from sciu.pipeline.dataset.probe import Depth, Probe, probe
 
 DEPTHS: tuple[Depth, ...] = ("count", "probe", "decode")
@@ -179,3 +183,79 @@ def test_a_path_may_hold_anything(tmp_path: Path) -> None:
     assert look(tmp_path / name).frames == 5
     shutil.copy(tmp_path / name, tmp_path / "file:odd.mp4")
     assert look(tmp_path / "file:odd.mp4").frames == 5
+
+
+# ---- what only looks bad, and what only looks good
+
+
+def test_a_video_written_to_a_pipe_has_no_size_to_be_believed(tmp_path: Path) -> None:
+    content = bytearray(encode_video(moving_picture(9), "mjpeg", "avi", {}, pixels="yuvj420p"))
+    content[4:8] = b"\xff\xff\xff\xff"
+    (tmp_path / "clip.avi").write_bytes(content)
+    assert look(tmp_path / "clip.avi").frames == 9
+
+
+def test_bytes_behind_the_end_of_a_photo_are_no_fault(tmp_path: Path) -> None:
+    write_frames(tmp_path / "clip", moving_picture(2))
+    with (tmp_path / "clip" / "1.jpg").open("ab") as file:
+        file.write(bytes(10_000))
+    assert look(tmp_path / "clip", "frames", "decode").fault is None
+
+
+def test_a_dangling_frame_is_a_fault_of_the_clip_not_its_absence(tmp_path: Path) -> None:
+    write_frames(tmp_path / "clip", moving_picture(2))
+    (tmp_path / "clip" / "0.jpg").symlink_to("nowhere")
+    assert look(tmp_path / "clip", "frames").fault == "frame 0.jpg cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("pipe.mp4", "video"), ("pipe.jpg", "frames"), ("pipe.zip", "frames")])
+def test_a_pipe_does_not_hang(tmp_path: Path, name: str, kind: str) -> None:
+    os.mkfifo(tmp_path / name)
+    assert look(tmp_path / name, kind).fault == "is no regular file"
+
+
+def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
+    with av.open(tmp_path / "song.mp4", "w") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width = cover.height = 48
+        cover.pix_fmt = "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(moving_picture(1)[0], format="rgb24")))
+        container.mux(cover.encode())
+    with av.open(tmp_path / "song.mp4") as container:
+        marked = container.streams.video[0].disposition & Disposition.attached_pic
+    assert (look(tmp_path / "song.mp4").fault == "has no video stream") == bool(marked)
+
+
+def test_a_changed_byte_of_packed_frames_fails_its_checksum(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.zip", "jpeg")
+    content = bytearray((tmp_path / "clip.zip").read_bytes())
+    content[100] ^= 1  # in the first frame's tables: it decodes, to other colours
+    (tmp_path / "clip.zip").write_bytes(content)
+    assert look(tmp_path / "clip.zip", "frames", "decode").fault is not None
+
+
+WHOLE = {
+    "mkv": encode_video(moving_picture(8), "libx264", "matroska", {"preset": "ultrafast"}),
+    "webm": encode_clip(moving_picture(8), "vp9"),
+    "mp4": encode_clip(moving_picture(8), "mjpeg"),
+    "avi": encode_video(moving_picture(8), "mpeg4", "avi", {}),
+    "zip": encode_clip(moving_picture(8), "jpeg"),
+    "jpg": encode_jpeg(moving_picture(1)[0]),
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    suffix=st.sampled_from(sorted(WHOLE)), damage=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6)
+)
+def test_no_damage_is_an_exception(
+    tmp_path_factory: pytest.TempPathFactory, suffix: str, damage: list[tuple[float, int]]
+) -> None:
+    content = bytearray(WHOLE[suffix])
+    for place, value in damage:
+        content[int(place * (len(content) - 1))] = value
+    path = tmp_path_factory.getbasetemp() / f"damaged.{suffix}"
+    path.write_bytes(content)
+    found = look(path, "frames" if suffix in ("zip", "jpg") else "video", "decode")
+    assert found.fault is not None or found.frames > 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,3 +82,24 @@ def test_counts() -> None:
     assert column.counts(np.array([True, True, False, False])) == {"a": 0, "b": 1}
     assert column.where("b").tolist() == [True, False, False, True]
     assert not column.where("c").any()
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("label", pa.array([None], pa.string()), "label .* must be known for every clip"),
+        ("frames", pa.array([None], pa.int32()), "frames .* must be known for every clip"),
+        ("frames", pa.array([2**40], pa.int64()), "frames .* must be of type int32, but is int64"),
+        ("frames", pa.array([-1], pa.int32()), "frames .* must be at least 0, but is -1"),
+        ("path", pa.array([7], pa.int32()), "path .* must be of type string"),
+        ("group", pa.array([7], pa.int32()), "group .* must be of type string"),
+        ("id", pa.array([1], pa.int32()), "clip ids .* must be 0, 1, 2"),
+    ],
+)
+def test_an_edited_table_is_refused(tmp_path: Path, column: str, values: pa.Array, message: str) -> None:
+    path = tmp_path / "t"
+    write_table(table_of([("a", "video", "happy", "train", None, 1)]), path)
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.column_names.index(column), column, values), path)
+    with pytest.raises(DatasetError, match=message):
+        read_table(path, classes=CLASSES, folds=2)

@@ -120,6 +120,30 @@ def test_a_wrong_folder_says_what_was_expected(tmp_path: Path) -> None:
         dfew.read(tmp_path)
 
 
+def test_what_lies_beside_the_clips_is_passed_over(tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "DFEW")
+    for video in LABELS:
+        write_clip(source / "Clip/original" / f"{video:05d}.mp4", "h264")
+    for name in ("00001.txt", "00002.mp4.part", "².mp4", "._00007.mp4"):
+        (source / "Clip/original" / name).touch()
+    (source / "Clip/original/00010").mkdir()
+    (source / "EmoLabel_DataSplit/train(single-labeled)/._set_1.csv").touch()
+    assert not load(source, "clips").quarantined.any()
+
+
+def test_a_clip_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "DFEW")
+    write_frames(source / "Clip/clip_224x224" / "1", moving_picture(2))
+    with pytest.raises(DatasetError, match="holds clip 1 twice"):
+        dfew.read(source)
+
+
+def test_a_missing_split_file_is_told(tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "DFEW")
+    (source / "EmoLabel_DataSplit/test(single-labeled)/set_3.csv").unlink()
+    assert dfew.read(source).notes == ["no file lists a clip for test of fold 3"]
+
+
 def test_two_files_for_one_fold_are_refused(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "DFEW")
     write_tree(tmp_path / "copy", spelling=SPELLINGS[3])

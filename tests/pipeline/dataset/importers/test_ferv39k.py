@@ -66,10 +66,19 @@ def test_a_label_that_contradicts_its_folder_is_taken_and_told(tmp_path: Path) -
     ]
 
 
-@pytest.mark.parametrize("row", ["Action/Sad/0010 Bored", "Action/Sad/0010,9", "Sad", "path,id,more"])
+@pytest.mark.parametrize(
+    "row",
+    ["Action/Sad/0010 Bored", "Action/Sad/0010,9", "Action/Sad/0010,12", "Action/Sad/0010,²", "Sad", "path,id,more"],
+)
 def test_a_row_that_is_no_row(tmp_path: Path, row: str) -> None:
     with pytest.raises(DatasetError, match="train_All.csv:4: a row must be .* but is"):
         ferv39k.read(write_tree(tmp_path / "FERV39k", [*TRAIN, row]))
+
+
+def test_line_ends_of_an_old_macintosh(tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "FERV39k")
+    (source / "4_setups/All_scenes/train_All.csv").write_bytes("\r".join(TRAIN).encode())
+    assert len(load(source)) == 4
 
 
 def test_a_clip_in_both_splits_is_a_leak(tmp_path: Path) -> None:

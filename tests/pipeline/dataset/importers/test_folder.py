@@ -54,6 +54,15 @@ def test_files_that_are_no_clips_are_told(tmp_path: Path) -> None:
     ]
 
 
+def test_a_link_in_a_circle_costs_itself(tmp_path: Path) -> None:
+    write_clip(tmp_path / "src/train/happy/good.mp4", "h264")
+    (tmp_path / "src/train/happy/loop").symlink_to("loop")
+    (tmp_path / "src/train/sad").mkdir()
+    dataset = load(tmp_path / "src")
+    assert dataset.clips.quarantine[1] == "Too many levels of symbolic links"
+    assert folder.read(tmp_path / "src").notes == ["class folders without a clip were left out: sad"]
+
+
 @pytest.mark.parametrize(
     ("tree", "message"),
     [

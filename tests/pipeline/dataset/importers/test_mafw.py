@@ -59,6 +59,14 @@ def test_compound_labels_single_ones_first(tmp_path: Path) -> None:
     assert [dataset.clips.label[clip] for clip in range(6)] == list(COMPOUND.values())
 
 
+def test_a_compound_has_one_name_whatever_the_order(tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "MAFW")
+    path = source / "Train & Test Set/compound/no_caption/set_1/train.txt"
+    path.write_text(path.read_text().replace("anger_disgust", "disgust_anger"))
+    assert "anger_disgust" in mafw.read(source, labels="compound").classes
+    assert "disgust_anger" not in mafw.read(source, labels="compound").classes
+
+
 def test_a_missing_fold_is_told(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "MAFW")
     (source / "Train & Test Set/single/no_caption/set_4/test.txt").unlink()

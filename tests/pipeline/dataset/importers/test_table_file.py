@@ -73,6 +73,11 @@ def test_a_repeated_row_counts_once_and_is_told(media: Path) -> None:
         ("a.mp4,happy\na.mp4,sad\n", r"labelled 'happy' at clips.csv:1 and 'sad' at clips.csv:2\. Remove one"),
         ("a.mp4,happy,train\na.mp4,happy,test\n", "in both train and test .*leak"),
         ("a.mp4,happy,tran\n", r"clips.csv:1: split must be one of .*, but is 'tran'"),
+        ("a.mp4,happy,train,x\na.mp4,happy,train,y\n", r"of group 'x' at clips.csv:1 and 'y' at clips.csv:2"),
+        ("a.mp4,happy,train\n./a.mp4,happy,test\n", "in both train and test .*leak"),
+        ("filename,emotion\na.mp4,happy\n", "the first row .* must be a clip or a header with path and label"),
+        ("path,label,label\na.mp4,happy,sad\n", "the header of .* must be of"),
+        ("path,label,fold\na.mp4,happy,1\n", "the header of .* must be of"),
         ("a.mp4\n", r"clips.csv:1: a row must be path,label,split,group, but has 1 fields"),
         ("a.mp4,happy,train,g,more\n", "has 5 fields"),
         (",happy\n", "path and label must not be empty"),
@@ -90,6 +95,13 @@ def test_what_is_wrong_is_said_with_its_place(media: Path, text: str | bytes, me
     with pytest.raises(DatasetError, match=message):
         read(media, text, classes=["happy", "sad"])
     assert not (media / "out").exists()
+
+
+def test_a_name_may_hold_a_line_end(media: Path) -> None:
+    write_clip(media / "two\nlines.mp4", "h264")
+    dataset = read(media, '"two\nlines.mp4",happy\na.mp4,sad\n')
+    assert dataset.clips.path == ["a.mp4", "two\nlines.mp4"]
+    assert not dataset.quarantined.any()
 
 
 def test_another_encoding_can_be_named(media: Path) -> None:
