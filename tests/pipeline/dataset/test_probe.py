@@ -219,12 +219,10 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
         cover = container.add_stream("mjpeg", rate=1)
         cover.width = cover.height = 48
         cover.pix_fmt = "yuvj420p"
-        cover.disposition = Disposition.attached_pic
+        cover.disposition = Disposition.attached_pic.value
         container.mux(cover.encode(av.VideoFrame.from_ndarray(moving_picture(1)[0], format="rgb24")))
         container.mux(cover.encode())
-    with av.open(tmp_path / "song.mp4") as container:
-        marked = container.streams.video[0].disposition & Disposition.attached_pic
-    assert (look(tmp_path / "song.mp4").fault == "has no video stream") == bool(marked)
+    assert look(tmp_path / "song.mp4").fault == "has no video stream"
 
 
 def test_a_changed_byte_of_packed_frames_fails_its_checksum(tmp_path: Path) -> None:
