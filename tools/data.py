@@ -124,12 +124,13 @@ def pack_command(data: Path, out: Path, size: int, max_frames: int, codec: str, 
     packing = Packing(size=size, max_frames=max_frames, codec=codec, fit=fit)
     packed = pack(Dataset.load(data), out, packing, Progress("pack"))
     if as_json:
-        print_json({"out": str(out), "clips": len(packed.dataset)} | packed.counts | _problems(packed.problems))
+        counts = {str(how): count for how, count in packed.counts.items()}
+        print_json({"out": str(out), "clips": len(packed.dataset), **counts, **_problems(packed.problems)})
     else:
         _print_problems(packed.problems)
-        counts = ", ".join(f"{count:,} {how}" for how, count in packed.counts.items() if count)
-        click.echo(f"{len(packed.dataset):,} clips packed into '{out}': {counts}")
-    if len(packed.problems) > int(Dataset.load(data).quarantined.sum()):
+        told = ", ".join(f"{count:,} {how}" for how, count in packed.counts.items() if count)
+        click.echo(f"{len(packed.dataset):,} clips packed into '{out}': {told}")
+    if packed.counts["failed"]:
         sys.exit(RUN_FAILED)
 
 

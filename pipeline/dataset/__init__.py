@@ -2,6 +2,6 @@
 
 from sciu.pipeline.dataset.dataset import Dataset
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.listing import list_paths
+from sciu.pipeline.dataset.file_list import list_paths
 
 __all__ = ["Dataset", "DatasetError", "list_paths"]

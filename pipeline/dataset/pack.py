@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections import Counter
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -33,11 +32,11 @@ FITS = ("pad", "crop", "stretch")
 _SETTINGS = "pack.json"
 _ORIENTATION = 0x112  # the EXIF tag
 
-How = Literal["copied", "encoded", "kept", "left out"]
-"""JPEG files copied as they are; frames encoded; already there from an earlier run; in quarantine."""
+How = Literal["copied", "encoded", "kept", "failed"]
+"""JPEG files copied as they are; frames encoded; already there from an earlier run; not readable."""
 
 
-_CRASHED: tuple[Probe, How] = (Probe(fault="crashes the decoder"), "left out")
+_CRASHED: tuple[Probe, How] = (Probe(fault="crashes the decoder"), "failed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +64,7 @@ class Packed:
     """The new dataset, what became of the clips, and those that could not be packed."""
 
     dataset: Dataset
-    counts: dict[str, int]
+    counts: dict[How, int]
     problems: list[Problem]
 
 
@@ -90,14 +89,13 @@ def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> P
         wanted = np.flatnonzero(~dataset.quarantined).tolist()
         tasks = [_task(dataset, clip, media / names[clip], packing) for clip in wanted]
         probes = [Probe(fault=dataset.clips.quarantine[clip]) for clip in range(len(dataset))]
-        counts: Counter[How] = Counter()
+        counts: dict[How, int] = {"copied": 0, "encoded": 0, "kept": 0, "failed": 0}
         with closing(map_tasks(_pack_clip, tasks)) as results:
             for done, (position, result) in enumerate(results, start=1):
                 probes[wanted[position]], how = _CRASHED if isinstance(result, Crashed) else result
                 counts[how] += 1
                 progress(done, len(wanted))
         require_any([probes[clip] for clip in wanted], f"dataset '{dataset.name}'", dataset.media)
-        counts["left out"] += len(dataset) - len(wanted)
         clips = dataset.clips.replace(path=names, kind=Categories.of([KIND[packing.codec]] * len(dataset), KINDS))
         if (dataset.folder / TRUTH).exists():
             shutil.copyfile(dataset.folder / TRUTH, folder / TRUTH)
@@ -105,8 +103,7 @@ def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> P
         replace(dataset, folder=folder, root="media", clips=with_probes(clips, probes), made_by=made_by).save()
     new = Dataset.load(out)
     named_as_before = new.clips.replace(path=dataset.clips.path)
-    counted = {str(how): count for how, count in counts.items()}
-    return Packed(dataset=new, counts=counted, problems=problems(named_as_before))
+    return Packed(dataset=new, counts=counts, problems=problems(named_as_before))
 
 
 def _same_settings(path: Path, settings: dict[str, object]) -> None:
@@ -142,11 +139,11 @@ def _pack_clip(task: _Task) -> tuple[Probe, How]:
     try:
         how = _write_clip(task, numbers)
     except FileNotFoundError:
-        return Probe(fault=MISSING), "left out"
+        return Probe(fault=MISSING), "failed"
     except MEDIA_ERRORS as error:
         if is_outage(error) or isinstance(error, _WriteError):
             raise
-        return Probe(fault=reason(error)), "left out"
+        return Probe(fault=reason(error)), "failed"
     return Probe(frames=len(numbers), width=packing.size, height=packing.size, codec=packing.codec), how
 
 

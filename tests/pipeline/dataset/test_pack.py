@@ -103,7 +103,7 @@ def test_a_clip_that_breaks_costs_itself(faces: Dataset, tmp_path: Path) -> None
     source.path(6).write_bytes(b"junk")
     packed = pack(source, tmp_path / "out", Packing(size=32), silent)
     assert [(problem.id, problem.reason) for problem in packed.problems] == [(6, "no video file, or a damaged one")]
-    assert packed.counts["left out"] == 1
+    assert packed.counts["failed"] == 1
     assert not packed.dataset.path(6).exists()
     assert 6 not in packed.dataset.ids("train")
 
