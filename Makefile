@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ROOMS := pipeline models purification tools tests setup.py
 
-.PHONY: demo test test-slow check format clean
+.PHONY: demo test test-slow test-lowest check format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -15,6 +15,11 @@ test: $(VENV)/.installed-dev
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -n 2 -m slow
+
+test-lowest:
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/pip install --quiet --editable '.[test]' --constraint tests/lowest.txt
+	$(VENV)-lowest/bin/pytest -q -n 2 -m "not slow"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(ROOMS)
@@ -36,4 +41,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest demo build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.build import build
-from sciu.pipeline.dataset.encode import encode_clip, encode_jpeg
+from sciu.pipeline.dataset.encode import encode_clip, encode_jpeg, encode_video
 from sciu.pipeline.dataset.importers import Listing
 
 
@@ -36,6 +37,51 @@ def write_clip(path: Path, codec: str = "mjpeg", frames: int = 12) -> None:
     """Write a clip file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_clip(moving_picture(frames), codec))
+
+
+def cut(path: Path, share: float = 0.6) -> Path:
+    """Cut a file off, and return it."""
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+UNUSABLE = {
+    "empty.mp4": "is an empty file",
+    "junk.mp4": "no video file, or a damaged one",
+    "folder.mp4": "is a folder, not a video file",
+    "sound.mp4": "has no video stream",
+    "zero.avi": "has zero frames",
+    "unknown.mkv": "unsupported codec",
+    "bare": "has zero frames: no JPEG or PNG file in it",
+    "empty.jpg": "is an empty file",
+    "junk.png": "is no JPEG or PNG image, whatever its name says",
+    "junk.zip": "packed clip is truncated",
+}
+H264 = ("libx264", "mp4", {"preset": "ultrafast"})
+
+
+def make_unusable_clips(folder: Path) -> None:
+    """One of every kind of unusable clip."""
+    for name in ("empty.mp4", "empty.jpg"):
+        (folder / name).touch()
+    for name in ("junk.mp4", "junk.png", "junk.zip"):
+        (folder / name).write_bytes(b"this is not what its name says " * 50)
+    for name in ("folder.mp4", "bare"):
+        (folder / name).mkdir()
+    with av.open(folder / "sound.mp4", "w") as container:
+        sound = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    with av.open(folder / "zero.avi", "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 48
+        container.start_encoding()
+    known = encode_video(moving_picture(), "mpeg4", "matroska", {})
+    assert b"V_MPEG4/ISO/ASP" in known
+    (folder / "unknown.mkv").write_bytes(known.replace(b"V_MPEG4/ISO/ASP", b"V_NOSUCHCODECXX"))
 
 
 def silent(_done: int, _total: int) -> None:

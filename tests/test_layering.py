@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,14 @@ def test_imports_follow_the_arrows(path: Path) -> None:
     allowed = (room, *MAY_IMPORT[room]) if room else ()
     strangers = {name for name in ours if not any(f"{name}.".startswith(f"{home}.") for home in allowed)}
     assert not strangers, f"{room or 'a package file'} must not import {sorted(strangers)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_purification_needs_numpy_and_lmdb_only(path: Path) -> None:
+    """Anybody's training loop can use it."""
+    if room_of(path) == "purification":
+        foreign = {name.split(".")[0] for name in imports_of(path)} - set(sys.stdlib_module_names)
+        assert foreign <= {"numpy", "lmdb", "sciu"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,37 @@ def test_a_tool_runs_as_a_file_and_as_a_module(command: str) -> None:
     for how in ([str(ROOT / "tools" / f"{command}.py")], ["-m", f"sciu.tools.{command}"]):
         done = subprocess.run([sys.executable, *how, "--help"], capture_output=True, text=True, check=True)
         assert "Usage:" in done.stdout
+
+
+def test_the_lowest_versions_are_those_promised() -> None:
+    promised = re.findall(
+        r'"([a-z0-9-]+)>=([0-9.]+)', (ROOT / "pyproject.toml").read_text().split("[project.scripts]")[0]
+    )
+    pinned = re.findall(r"^([a-z0-9-]+)==([0-9.]+)$", (ROOT / "tests/lowest.txt").read_text(), re.MULTILINE)
+    tools = {"setuptools", "ruff", "mypy"}
+    assert {(name, bound + ".0" * (2 - bound.count("."))) for name, bound in promised if name not in tools} == set(
+        pinned
+    )
+
+
+@pytest.mark.slow
+def test_a_wheel_holds_nothing_but_sciu(tmp_path: Path) -> None:
+    shutil.copytree(
+        ROOT, tmp_path / "src", ignore=shutil.ignore_patterns(".venv", ".git", "demo", "build"), symlinks=True
+    )
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        str(tmp_path),
+        str(tmp_path / "src"),
+    ]
+    subprocess.run(pip, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {"sciu"}
+    assert "sciu/pipeline/dataset/importers/dfew.py" in names

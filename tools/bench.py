@@ -121,8 +121,9 @@ def _large_dataset(folder: Path, clips: int) -> Dataset:
         return Categories(rng.integers(0, len(names), clips).astype(np.int32), names)
 
     nothing = Categories(np.full(clips, -1, np.int32), ())
+    paths = [f"Clip/clip_224x224/{clip:07d}" for clip in range(clips)]
     table = ClipTable(
-        path=[f"Clip/clip_224x224/{clip:07d}" for clip in range(clips)], kind=some(KINDS), **numbers,
+        name=paths, path=paths, kind=some(KINDS), **numbers,
         codec=some(("jpeg",)), label=some(classes), folds=tuple(some(SPLITS[:2]) for _ in range(5)),
         group=some(tuple(f"scene {k:02d}" for k in range(22))), quarantine=nothing,
     )  # fmt: skip

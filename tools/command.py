@@ -12,17 +12,7 @@ from typing import Any
 
 import click
 
-from sciu.pipeline.dataset.errors import DatasetError
-
-RUN_FAILED, USAGE, BAD_DATA = 1, 2, 3
-
-EXIT_CODES: dict[type[Exception], int] = {
-    DatasetError: BAD_DATA,
-    ValueError: USAGE,
-    OSError: RUN_FAILED,
-    MemoryError: RUN_FAILED,
-}
-"""The rooms' errors, the more special first; anything else is a bug of ours and shows its traceback."""
+RUN_FAILED = 1
 
 
 class Stopped(BaseException):
@@ -46,9 +36,14 @@ class Command(click.Command):
         except Stopped:
             _complain("stopped by SIGTERM")
             sys.exit(128 + signal.SIGTERM)
-        except tuple(EXIT_CODES) as error:
-            _complain(_message(error))
-            sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)))
+        except (OSError, MemoryError) as error:
+            _complain(_system_message(error))
+            sys.exit(RUN_FAILED)
+        except ValueError as error:
+            if not hasattr(error, "exit_code"):  # not one of the rooms' errors: a bug, which shows its traceback
+                raise
+            _complain(" ".join(str(error).split()))
+            sys.exit(error.exit_code)
 
 
 class Group(Command, click.Group):
@@ -59,13 +54,11 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise Stopped
 
 
-def _message(error: Exception) -> str:
+def _system_message(error: OSError | MemoryError) -> str:
     if isinstance(error, MemoryError):
         return "the memory is full. Choose smaller numbers, or a larger machine."
-    if isinstance(error, OSError) and error.strerror:
-        where = f"'{error.filename}': " if error.filename else ""
-        return f"{where}{error.strerror}. Free the disk or mend the path, then run the command again."
-    return " ".join(str(error).split())
+    where = f"'{error.filename}': " if error.filename else ""
+    return f"{where}{error.strerror or error}. Free the disk or mend the path, then run the command again."
 
 
 def _complain(message: str) -> None:

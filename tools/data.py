@@ -13,11 +13,11 @@ import click
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset import check as checking
 from sciu.pipeline.dataset.build import Built, build
-from sciu.pipeline.dataset.check import Problem
-from sciu.pipeline.dataset.dataset import require_distinct
 from sciu.pipeline.dataset.encode import CODECS
+from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.dataset.importers import Listing, dfew, ferv39k, folder, mafw, table_file
 from sciu.pipeline.dataset.pack import FITS, Packing, pack
+from sciu.pipeline.dataset.probing import Problem
 from sciu.pipeline.dataset.summary import beside_published, class_counts, summarise
 from sciu.pipeline.dataset.synth import Synth, generate
 from sciu.pipeline.dataset.synth.noise import KINDS as NOISES
@@ -98,7 +98,7 @@ def _problems(problems: list[Problem]) -> dict[str, Any]:
 
 def _print_problems(problems: list[Problem]) -> None:
     if problems:
-        print_table(["clip", "path", "reason"], [[problem.id, problem.path, problem.reason] for problem in problems])
+        print_table(["clip", "name", "reason"], [[problem.id, problem.name, problem.reason] for problem in problems])
 
 
 # ---- pack
@@ -249,8 +249,7 @@ def import_folder(source: Path, out: Path, name: str | None, as_json: bool, clas
 
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
-    if names:
-        require_distinct(names, "--classes")
+    require(len(set(names)) == len(names), "--classes", "different names", names)
     return names
 
 

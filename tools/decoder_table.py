@@ -40,7 +40,7 @@ def decoder_table() -> dict[str, dict[str, bool]]:
     with _quiet():
         table = {}
         for codec, clip in _samples(frames).items():
-            by_device = {f"DALI {device}": _able(partial(_dali_frames, [clip], device)) for device in devices}
+            by_device = {f"DALI {device}": _able(partial(_dali_frames, clip, device)) for device in devices}
             table[codec] = {"host": _able(partial(_pyav_frames, clip)), **by_device}
         jpegs = [encode_jpeg(frame) for frame in frames]
         by_device = {f"DALI {device}": _able(partial(_dali_images, jpegs, device)) for device in devices}
@@ -71,32 +71,30 @@ def _pyav_frames(clip: bytes) -> int:
         return sum(1 for _ in container.decode(video=0))
 
 
-def _dali_frames(clip: list[bytes], device: str) -> int:
-    from nvidia.dali import fn
-
-    (decoded,) = _run_dali(clip, device, fn.decoders.video)
-    return int(decoded.shape()[0][0])
+def _dali_frames(clip: bytes, device: str) -> int:
+    return len(decode_with_dali([clip], device, "video")[0])
 
 
 def _dali_images(images: list[bytes], device: str) -> int:
-    from nvidia.dali import fn
-
-    (decoded,) = _run_dali(images, device, fn.decoders.image)
-    return len(decoded)
+    return len(decode_with_dali(images, device, "image"))
 
 
-def _run_dali(files: list[bytes], device: str, decoder: Callable[..., Any]) -> Any:
+def decode_with_dali(files: list[bytes], device: str, kind: str) -> list[NDArray[np.uint8]]:
+    """Decode files with one of DALI's decoders, `video` or `image`, and bring the pixels to the host."""
     from nvidia.dali import fn
     from nvidia.dali.pipeline import Pipeline
 
     batch = [np.frombuffer(content, np.uint8) for content in files]
     pipeline: Any = Pipeline(batch_size=len(batch), num_threads=1, device_id=0 if device == "gpu" else None)
     with pipeline:
+        decoder = getattr(fn.decoders, kind)
         pipeline.set_outputs(
             decoder(fn.external_source(source=lambda: batch), device="mixed" if device == "gpu" else "cpu")
         )
     pipeline.build()
-    return pipeline.run()
+    (decoded,) = pipeline.run()
+    decoded = decoded.as_cpu()
+    return [np.array(decoded.at(place)) for place in range(len(batch))]
 
 
 @contextlib.contextmanager

@@ -20,7 +20,6 @@ import click
 
 from sciu.pipeline.feed import nvdec
 from sciu.tools.command import RUN_FAILED, Command, json_option, print_json, print_table
-from sciu.tools.decoder_table import decoder_table
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 
@@ -42,14 +41,23 @@ def main(as_json: bool) -> None:
 
     Example: sciu-doctor
     """
-    findings = [*_installation(), *_packages(), *_machine(), *_gpu()]
-    decoders = {} if any(finding.state == PROBLEM for finding in findings) else decoder_table()
+    findings = [*_installation(), *_packages(), *_machine()]
+    broken = {finding.what for finding in findings if finding.state == PROBLEM}
+    if "torch" not in broken:
+        findings += _gpu()
+    decoders = {} if broken else _decoders()
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings], "decoders": decoders})
     else:
         _print(findings, decoders)
-    if any(finding.state == PROBLEM for finding in findings):
+    if broken:
         sys.exit(RUN_FAILED)
+
+
+def _decoders() -> dict[str, dict[str, bool]]:
+    from sciu.tools.decoder_table import decoder_table  # needs packages that may be the ones that are broken
+
+    return decoder_table()
 
 
 def _print(findings: list[Finding], decoders: dict[str, dict[str, bool]]) -> None:
@@ -174,15 +182,32 @@ def _nvdec() -> Iterator[Finding]:
 
 def _nvjpeg() -> Finding:
     """Ask nvJPEG for the GPU's JPEG engines; A100 and later data-centre GPUs have them."""
-    for name in ("libnvjpeg.so.12", "libnvjpeg.so.13", "libnvjpeg.so"):
+    nvjpeg = _load_nvjpeg()
+    if nvjpeg is None:
+        return Finding(what="NVJPG", state=NOTE, found="libnvjpeg not found", remedy="pip install nvidia-nvjpeg-cu12")
+    handle, engines, cores = ctypes.c_void_p(), ctypes.c_uint(0), ctypes.c_uint(0)
+    if nvjpeg.nvjpegCreateSimple(ctypes.byref(handle)) != 0:
+        return Finding(what="NVJPG", state=NOTE, found="nvJPEG does not start", remedy="Update NVIDIA's driver.")
+    refused = nvjpeg.nvjpegGetHardwareDecoderInfo(handle, ctypes.byref(engines), ctypes.byref(cores))
+    nvjpeg.nvjpegDestroy(handle)
+    if refused or not engines.value:
+        return Finding(
+            what="NVJPG", state=NOTE, found="no engines", remedy="JPEG is decoded by the GPU's general cores."
+        )
+    return Finding(what="NVJPG", state=OK, found=f"{engines.value} engines, {cores.value} cores each")
+
+
+def _load_nvjpeg() -> ctypes.CDLL | None:
+    """Find the library where pip puts it, else where the system does."""
+    places = ["libnvjpeg.so.13", "libnvjpeg.so.12", "libnvjpeg.so"]
+    for distribution in ("nvidia-nvjpeg", "nvidia-nvjpeg-cu12"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            files = importlib.metadata.files(distribution) or []
+            places += [str(file.locate()) for file in files if file.name.startswith("libnvjpeg.so")]
+    for place in places:
         with contextlib.suppress(OSError):
-            nvjpeg = ctypes.CDLL(name)
-            handle, engines, cores = ctypes.c_void_p(), ctypes.c_uint(0), ctypes.c_uint(0)
-            if nvjpeg.nvjpegCreateSimple(ctypes.byref(handle)) == 0:
-                nvjpeg.nvjpegGetHardwareDecoderInfo(handle, ctypes.byref(engines), ctypes.byref(cores))
-                nvjpeg.nvjpegDestroy(handle)
-            return Finding(what="NVJPG", state=OK, found=f"{engines.value} engines, {cores.value} cores each ({name})")
-    return Finding(what="NVJPG", state=NOTE, found="libnvjpeg does not load", remedy="pip install nvidia-nvjpeg-cu12")
+            return ctypes.CDLL(place)
+    return None
 
 
 if __name__ == "__main__":

@@ -12,10 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sciu.models.tiny_lstm import TinyLstm
-from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.pack import spread
-from sciu.pipeline.dataset.read import read_frames
-from sciu.pipeline.dataset.table import KINDS
+from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.workers import cores
 from sciu.tools.command import Group, Progress, json_option, print_json, print_table
 
@@ -30,7 +27,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--epochs", type=int, default=20, help="Epochs of the networks.")
+@click.option("--epochs", type=click.IntRange(min=1), default=20, help="Epochs of the networks.")
 @click.option("--seed", type=int, default=0)
 @json_option
 def learnable(data: Path, epochs: int, seed: int, as_json: bool) -> None:
@@ -77,17 +74,25 @@ class Clips:
 def load_clips(dataset: Dataset) -> Clips:
     """Decode 16 frames of every clip that can be fed."""
     train, test = dataset.ids("train"), dataset.ids("test")
+    if not len(train) or not len(test):
+        raise DatasetError(
+            f"dataset '{dataset.name}' must have clips to train and to test, but has {len(train)} and {len(test)}."
+        )
     ids = np.union1d(train, test)
+    if len(sizes := np.unique(np.stack([dataset.clips.width[ids], dataset.clips.height[ids]]), axis=1).T) > 1:
+        raise DatasetError(f"clips must be of one size, but are of {len(sizes)}. `sciu-data pack` makes them so.")
     progress = Progress("decode")
 
-    def decode(clip: int) -> np.ndarray:
-        numbers = spread(int(dataset.clips.frames[clip]), FRAMES)
-        return np.stack(read_frames(dataset.path(clip), KINDS[dataset.clips.kind.codes[clip]], numbers))
+    def decode(clip: int) -> Tensor:
+        frames = int(dataset.clips.frames[clip])
+        centres = (2 * np.arange(FRAMES) + 1) * frames // (2 * FRAMES)  # short clips repeat frames evenly
+        numbers, places = np.unique(centres, return_inverse=True)
+        return torch.from_numpy(np.stack(dataset.read(clip, numbers.tolist()))[places]).permute(0, 3, 1, 2)
 
     with ThreadPoolExecutor(cores()) as pool:
         clips = []
         for frames in pool.map(decode, ids.tolist()):
-            clips.append(torch.from_numpy(frames).permute(0, 3, 1, 2))
+            clips.append(frames)
             progress(len(clips), len(ids))
     row = {clip: number for number, clip in enumerate(ids.tolist())}
     return Clips(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sciu.pipeline.dataset.check import Progress, probe_clips, problems, require_any, with_probes
 from sciu.pipeline.dataset.dataset import Dataset
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.files import new_folder
 from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, some
 from sciu.pipeline.dataset.probe import MISSING
+from sciu.pipeline.dataset.probing import Progress, probe_clips, problems, with_probes
 from sciu.pipeline.dataset.table import KINDS, SPLITS, Categories, ClipTable
 
 
@@ -27,17 +27,21 @@ class Built:
 def build(listing: Listing, out: Path, *, name: str | None, made_by: str, progress: Progress) -> Built:
     """Probe the clips of a listing and write the dataset to a new folder; the media stay where they are."""
     clips = listing.in_order()
+    root = listing.root.absolute()
     if not clips:
         raise DatasetError(
             f"no clips in '{listing.root}'. Check the folder, and `sciu-data import --help` for its layout."
         )
-    root = listing.root.absolute()
-    out = out.absolute()
+    _require_utf8(str(root), name)
     with new_folder(out, maker="import") as folder:
         table = listed_table(clips, listing.class_names(), listing.folds)
         paths, kinds = [str(root / clip.path) for clip in clips], [clip.kind for clip in clips]
         probes = probe_clips(paths, kinds, ["count"] * len(clips), progress)
-        require_any(probes, f"the list (the first: '{clips[0].path}')", root)
+        if all(found.fault is not None for found in probes):
+            raise DatasetError(
+                f"none of the {len(clips)} listed clips in '{root}' can be used; the first, '{clips[0].path}',"
+                f" {probes[0].fault}. Unpack them there, or correct the list."
+            )
         Dataset(
             folder=folder, name=name or listing.name, classes=tuple(listing.class_names()), root=str(root),
             clips=with_probes(table, probes), made_by=made_by,
@@ -46,10 +50,20 @@ def build(listing: Listing, out: Path, *, name: str | None, made_by: str, progre
     return Built(dataset=dataset, notes=[*listing.notes, *_notes(listing, dataset)])
 
 
+def _require_utf8(*texts: str | None) -> None:
+    """Refuse, before any work is done, what the manifest could not hold."""
+    for text in texts:
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError:
+            raise DatasetError(f"names must be UTF-8, but one is {text!r}. Rename it.") from None
+
+
 def listed_table(clips: list[ListedClip], classes: list[str], folds: int) -> ClipTable:
     """Make the table of clips that nobody has looked at yet."""
     unknown = np.zeros(len(clips), np.int32)
     return ClipTable(
+        name=[clip.path for clip in clips],
         path=[clip.path for clip in clips],
         kind=Categories.of([clip.kind for clip in clips], KINDS),
         frames=unknown, width=unknown, height=unknown, codec=Categories.of([None] * len(clips)),
@@ -65,11 +79,11 @@ def _notes(listing: Listing, dataset: Dataset) -> list[str]:
     if listing.repeated:
         notes.append(f"{listing.repeated} rows repeat an earlier one and were counted once")
     bad = problems(dataset.clips)
-    absent = [problem.path for problem in bad if problem.reason == MISSING]
+    absent = [problem.name for problem in bad if problem.reason == MISSING]
     if absent:
         notes.append(
             f"{len(absent)} of {len(dataset)} listed clips are not on disk and are quarantined: {some(absent)}"
         )
-    if damaged := [f"{problem.path} ({problem.reason})" for problem in bad if problem.reason != MISSING]:
+    if damaged := [f"{problem.name} ({problem.reason})" for problem in bad if problem.reason != MISSING]:
         notes.append(f"{len(damaged)} clips cannot be used and are quarantined: {some(damaged)}")
     return notes

@@ -14,9 +14,10 @@ import numpy as np
 import tomli_w
 from numpy.typing import NDArray
 
-from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.errors import DatasetError, SettingError, require
 from sciu.pipeline.dataset.files import write_atomically
-from sciu.pipeline.dataset.table import Categories, ClipTable, read_table, write_table
+from sciu.pipeline.dataset.read import read_frames
+from sciu.pipeline.dataset.table import KINDS, SPLITS, Categories, ClipTable, read_table, write_table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,7 +30,7 @@ TABLE = "clips.parquet"
 TRUTH = "truth.csv"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
     """The clips of a dataset and where they are. A clip is spoken of by its id, its row in the table."""
 
@@ -43,7 +44,7 @@ class Dataset:
     @classmethod
     def load(cls, folder: Path | str) -> Dataset:
         """Read a dataset; its media are not touched."""
-        folder = Path(folder)
+        folder = Path(folder).absolute()
         manifest = _read_manifest(folder)
         classes = tuple(manifest["classes"])
         clips = read_table(folder / TABLE, classes=classes, folds=manifest["folds"])
@@ -58,7 +59,7 @@ class Dataset:
         )  # fmt: skip
         if dataset.fingerprint != manifest["fingerprint"]:
             raise DatasetError(
-                f"'{folder / TABLE}' is not the table that '{MANIFEST}' was written for: clips, labels, folds or"
+                f"'{folder / TABLE}' is not the table that '{MANIFEST}' was written for: names, labels, folds or"
                 " classes have changed. Import the dataset again."
             )
         return dataset
@@ -100,11 +101,19 @@ class Dataset:
     @cached_property
     def media(self) -> Path:
         """The absolute folder that the clips' paths start from."""
-        return Path(self.folder.absolute(), self.root)
+        return self.folder / self.root
 
     def path(self, clip: int) -> Path:
         """Where a clip is."""
         return self.media / self.clips.path[clip]
+
+    def kind_of(self, clip: int) -> str:
+        """Whether a clip is a `video` or `frames`."""
+        return KINDS[self.clips.kind.codes[clip]]
+
+    def read(self, clip: int, numbers: Sequence[int]) -> list[NDArray[np.uint8]]:
+        """Decode frames of a clip on the host, each [H, W, 3] RGB; training has its own feed."""
+        return read_frames(self.path(clip), self.kind_of(clip), numbers)
 
     @cached_property
     def labels(self) -> NDArray[np.int16]:
@@ -119,21 +128,22 @@ class Dataset:
     def splits(self, fold: int = 1) -> Categories:
         """Return the split of every clip in a fold: train, test, val, or none."""
         if not 1 <= fold <= self.folds:
-            raise DatasetError(f"fold must be 1 to {self.folds} in dataset '{self.name}', but is {fold}.")
+            raise SettingError(f"fold must be 1 to {self.folds} in dataset '{self.name}', but is {fold}.")
         return self.clips.folds[fold - 1]
 
     def ids(self, split: str, fold: int = 1) -> NDArray[np.int64]:
         """Return the ids of a split's clips that can be fed, ascending: quarantined ones are left out."""
+        require(split in SPLITS, "split", f"one of {list(SPLITS)}", repr(split))
         chosen: NDArray[np.int64] = np.flatnonzero(self.splits(fold).where(split) & ~self.quarantined)
         return chosen
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identify what the ids and labels mean: SHA-256 over classes, paths, labels and folds.
+        """Identify what the ids and labels mean: SHA-256 over classes, names, labels and folds.
 
-        Quarantine and counted frames are left out: checking a dataset does not make it another one.
+        Paths, counted frames and quarantine are left out: packing or checking a dataset does not make it another one.
         """
-        digest = hashlib.sha256("\0".join((*self.classes, "", *self.clips.path)).encode("utf-8", "surrogateescape"))
+        digest = hashlib.sha256("\0".join((*self.classes, "", *self.clips.name)).encode())
         for column in (self.clips.label, *self.clips.folds):
             digest.update(column.codes.tobytes())
         return digest.hexdigest()
@@ -166,14 +176,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     )
     if manifest["folds"] < 1:
         raise DatasetError(f"`folds` in '{path}' must be at least 1, but is {manifest['folds']}.")
-    require_distinct([str(name) for name in manifest["classes"]], f"`classes` in '{path}'")
+    if not manifest["classes"] or len(set(map(str, manifest["classes"]))) < len(manifest["classes"]):
+        raise DatasetError(f"`classes` in '{path}' must be different names, but is {manifest['classes']}.")
     return manifest
-
-
-def require_distinct(names: Sequence[str], what: str) -> None:
-    """Refuse a list of class names in which one stands twice, or that is empty."""
-    if not names or len(set(names)) < len(names) or not all(names):
-        raise DatasetError(f"{what} must be different names, but is {list(names)}.")
 
 
 def _require_types(path: Path, manifest: dict[str, Any], types: dict[str, type]) -> None:

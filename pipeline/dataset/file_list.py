@@ -23,10 +23,10 @@ def list_paths(dataset: Dataset) -> list[str]:
     media = str(dataset.media)
     paths = [f"{media}/{path}" if not path.startswith("/") else path for path in dataset.clips.path]
     blank = [clip for clip, path in enumerate(paths) if _WHITE_SPACE.search(path)]
-    links = dataset.folder.absolute() / LINKS
+    links = dataset.folder / LINKS
     if blank and _WHITE_SPACE.search(str(links)):
         raise DatasetError(
-            f"dataset folder must have no white space in its path, but is '{dataset.folder.absolute()}':"
+            f"dataset folder must have no white space in its path, but is '{dataset.folder}':"
             " DALI file lists end a path at a blank. Move it, or open it through a link: ln -s FOLDER LINK."
         )
     if blank:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.errors import DatasetError, SettingError
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -42,14 +42,19 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the one writer's lock of `folder`; the kernel frees it with the process, however that ends."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def only_writer(file: Path) -> Iterator[None]:
+    """Hold the one writer's lock of a file; the kernel frees it with the process, however that ends.
+
+    A file opened for writing, not its folder: NFS locks nothing else.
+    """
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DatasetError(f"'{folder}' is being written by another process. Wait until it has ended.") from None
+            raise DatasetError(
+                f"'{file.parent}' is being written by another process. Wait until it has ended."
+            ) from None
         yield
     finally:
         os.close(descriptor)
@@ -69,7 +74,7 @@ def new_folder(folder: Path, *, maker: str, keep_partial: bool = False) -> Itera
     if partial.is_symlink():
         raise DatasetError(f"'{partial}' must not be a link. Remove it, or choose another output folder.")
     partial.mkdir(parents=True, exist_ok=True)
-    with only_writer(partial):
+    with only_writer(partial / _MARKER):
         _claim(partial, maker)
         if not keep_partial:
             _empty(partial)
@@ -90,21 +95,23 @@ def _usable(folder: Path) -> Path:
     try:
         str(folder).encode()
     except UnicodeEncodeError:
-        raise DatasetError(
+        raise SettingError(
             f"output folder must have a name in UTF-8, but is {str(folder)!r}. Choose another."
         ) from None
     if folder.is_symlink() or folder.is_mount() or folder == Path.cwd():
-        raise DatasetError(f"output folder must not be a link, a mount point or the current folder, but is '{folder}'.")
+        raise SettingError(f"output folder must not be a link, a mount point or the current folder, but is '{folder}'.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DatasetError(f"output folder must be new or empty, but '{folder}' is not. Choose another, or remove it.")
+        raise SettingError(f"output folder must be new or empty, but '{folder}' is not. Choose another, or remove it.")
     return folder
 
 
 def _claim(partial: Path, maker: str) -> None:
     """Mark a partial folder as ours; go into a filled one only if the same maker left it there."""
     marker = partial / _MARKER
-    owner = marker.read_text("utf-8", "replace") if marker.is_file() else None
-    if owner != maker and any(partial.iterdir()):
+    owner = marker.read_text("utf-8", "replace")
+    if owner != maker and any(entry != marker for entry in partial.iterdir()):
+        if not owner:
+            marker.unlink()
         what = f"an unfinished {owner}" if owner else "something that is not ours"
         raise DatasetError(f"'{partial}' holds {what}. Remove it, or choose another output folder.")
     marker.write_text(maker)

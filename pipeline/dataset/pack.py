@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from sciu.pipeline.dataset.check import Problem, Progress, problems, require_any, with_probes
 from sciu.pipeline.dataset.dataset import TRUTH, Dataset
 from sciu.pipeline.dataset.encode import CODECS, JPEG_CODECS, KIND, SUFFIX, encode_clip, join_jpegs
-from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.errors import DatasetError, require
 from sciu.pipeline.dataset.files import new_folder, write_atomically
 from sciu.pipeline.dataset.probe import MEDIA_ERRORS, MISSING, Probe, is_outage, probe, reason
+from sciu.pipeline.dataset.probing import Problem, Progress, problems, with_probes
 from sciu.pipeline.dataset.read import decode_image, read_images, read_video
 from sciu.pipeline.dataset.table import KINDS, Categories
 from sciu.pipeline.dataset.workers import Crashed, map_tasks
@@ -49,14 +49,10 @@ class Packing:
     fit: str = "pad"
 
     def __post_init__(self) -> None:
-        if not 16 <= self.size <= 4096 or self.size % 2:
-            raise ValueError(f"--size must be an even number from 16 to 4096, but is {self.size}.")
-        if not 1 <= self.max_frames <= 65535:  # what a zip without extensions holds
-            raise ValueError(f"--max-frames must be 1 to 65535, but is {self.max_frames}.")
-        if self.codec not in CODECS:
-            raise ValueError(f"--codec must be one of {list(CODECS)}, but is {self.codec!r}.")
-        if self.fit not in FITS:
-            raise ValueError(f"--fit must be one of {list(FITS)}, but is {self.fit!r}.")
+        require(16 <= self.size <= 4096 and self.size % 2 == 0, "--size", "an even number from 16 to 4096", self.size)
+        require(1 <= self.max_frames <= 65535, "--max-frames", "1 to 65535", self.max_frames)  # what a plain zip holds
+        require(self.codec in CODECS, "--codec", f"one of {list(CODECS)}", self.codec)
+        require(self.fit in FITS, "--fit", f"one of {list(FITS)}", self.fit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +76,6 @@ class _Task:
 def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> Packed:
     """Pack every clip that is not in quarantine; ids, labels and folds stay what they are."""
     dataset.require_media()
-    out = out.absolute()
     with new_folder(out, maker="pack", keep_partial=True) as folder:
         _same_settings(folder / _SETTINGS, {"source": dataset.fingerprint, **asdict(packing)})
         media = folder / "media"
@@ -95,15 +90,14 @@ def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> P
                 probes[wanted[position]], how = _CRASHED if isinstance(result, Crashed) else result
                 counts[how] += 1
                 progress(done, len(wanted))
-        require_any([probes[clip] for clip in wanted], f"dataset '{dataset.name}'", dataset.media)
+        _refuse_missing(dataset, [clip for clip in wanted if probes[clip].fault == MISSING])
         clips = dataset.clips.replace(path=names, kind=Categories.of([KIND[packing.codec]] * len(dataset), KINDS))
         if (dataset.folder / TRUTH).exists():
             shutil.copyfile(dataset.folder / TRUTH, folder / TRUTH)
         made_by = f"pack of {dataset.name} with {packing}"
         replace(dataset, folder=folder, root="media", clips=with_probes(clips, probes), made_by=made_by).save()
     new = Dataset.load(out)
-    named_as_before = new.clips.replace(path=dataset.clips.path)
-    return Packed(dataset=new, counts=counts, problems=problems(named_as_before))
+    return Packed(dataset=new, counts=counts, problems=problems(new.clips))
 
 
 def _same_settings(path: Path, settings: dict[str, object]) -> None:
@@ -124,10 +118,18 @@ def _same_settings(path: Path, settings: dict[str, object]) -> None:
         )
 
 
+def _refuse_missing(dataset: Dataset, missing: list[int]) -> None:
+    """Keep what was packed and wait for clips that are not there: a disk may come back."""
+    if missing:
+        raise DatasetError(
+            f"{len(missing)} clips of dataset '{dataset.name}' are not in '{dataset.media}' (the first:"
+            f" '{dataset.clips.path[missing[0]]}'). The others are packed: run it again once these are there, or let"
+            " `sciu-data check` quarantine them."
+        )
+
+
 def _task(dataset: Dataset, clip: int, target: Path, packing: Packing) -> _Task:
-    return _Task(
-        dataset.path(clip), KINDS[dataset.clips.kind.codes[clip]], int(dataset.clips.frames[clip]), target, packing
-    )
+    return _Task(dataset.path(clip), dataset.kind_of(clip), int(dataset.clips.frames[clip]), target, packing)
 
 
 def _pack_clip(task: _Task) -> tuple[Probe, How]:

@@ -35,6 +35,7 @@ _OUTAGES = {
     errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT,
     errno.ENOTCONN, errno.EHOSTDOWN, errno.ENETDOWN,
 }  # fmt: skip
+_JPEG = b"\xff\xd8"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TAIL = 4096  # cameras pad the end of their files
 
@@ -52,13 +53,15 @@ class Probe:
 
 
 def probe(path: str, kind: str, depth: Depth) -> Probe:
-    """Look at a clip of a kind, `video` or `frames`."""
+    """Look at a clip of a kind, `video` or `frames`. What the machine does (no permission, no disk) is raised."""
     look: Callable[[Path, Depth], Probe] = _probe_video if kind == "video" else _probe_frames
     try:
         return look(Path(path), depth)
     except FileNotFoundError:
         return Probe(fault=MISSING)
     except MEDIA_ERRORS as error:
+        if is_outage(error):
+            raise
         return Probe(fault=reason(error))
 
 
@@ -73,8 +76,11 @@ def reason(error: Exception) -> str:
 
 
 def is_outage(error: Exception) -> bool:
-    """Tell what the machine did (no permission, a disk that is gone) from what is wrong with a file."""
-    return isinstance(error, OSError) and error.errno in _OUTAGES
+    """Tell what the machine did (no permission, a disk that is gone) from what is wrong with a file.
+
+    FFmpeg says "not permitted" of damaged streams: its errors are the file's.
+    """
+    return isinstance(error, OSError) and not isinstance(error, av.error.FFmpegError) and error.errno in _OUTAGES
 
 
 # ---- video files
@@ -104,16 +110,20 @@ def _count(path: Path) -> Probe:
         if stream.codec_context is None:
             return Probe(fault="unsupported codec: FFmpeg does not know it")
         codec = stream.codec_context.name
-        frames, corrupt, first = 0, 0, None
+        frames, corrupt, first, last = 0, 0, None, 0.0
         for packet in container.demux(stream):
             frames += packet.size > 0 and not packet.is_discard
             corrupt += packet.is_corrupt
+            last = max(last, float((packet.pts or 0) * packet.time_base)) if packet.size else last
             if first is None:
                 first = next(iter(packet.decode()), None)
         if not frames or first is None:
             return Probe(fault="has zero frames")
         if corrupt:
             return Probe(fault=f"truncated or damaged: {corrupt} of {frames} packets are incomplete")
+        promised = (container.duration or 0) / 1e6 if "matroska" in container.format.name else 0.0
+        if last < promised / 2 and len(container.streams) == 1 and frames > 1:
+            return Probe(fault=f"damaged: its pictures end at {last:.1f} s of {promised:.1f} s")
         height, width = upright(first).shape[:2]
     return Probe(frames=frames, width=width, height=height, codec=_codec_name(codec), stored=frames)
 
@@ -161,9 +171,26 @@ def _files(path: Path, depth: Depth) -> Iterator[tuple[str, bytes | None]]:
     """Yield the frames' names and contents; to count, one content is enough."""
     for place, file in enumerate(frame_files(path)):
         try:
-            yield file.name, require_file(file).read_bytes() if place == 0 or depth != "count" else None
+            require_file(file)
+            if place == 0 or depth == "decode":
+                yield file.name, file.read_bytes()
+            else:
+                yield file.name, _ends(file) if depth == "probe" else None
         except OSError as error:
+            if is_outage(error):
+                raise
             raise DatasetError(f"frame {file.name} cannot be read: {reason(error)}") from error
+
+
+def _ends(file: Path) -> bytes:
+    """Read the head and the tail of a file, or all of it where they do not show a whole image."""
+    with file.open("rb") as opened:
+        size = opened.seek(0, io.SEEK_END)
+        opened.seek(0)
+        head = opened.read(8)
+        opened.seek(max(8, size - _TAIL))
+        ends = head + opened.read()
+    return ends if _is_whole(ends) else file.read_bytes()
 
 
 def _packed(path: Path, depth: Depth) -> Iterator[tuple[str, bytes]]:
@@ -176,15 +203,12 @@ def _packed(path: Path, depth: Depth) -> Iterator[tuple[str, bytes]]:
 
 
 def _look_at(content: bytes, *, decode: bool) -> Image.Image | None:
-    """Tell from its first and last bytes whether an image file is whole; decode it where they do not say."""
+    """Tell from its ends whether an image file is whole; decode it where they do not say."""
     if not content:
         raise DatasetError("is an empty file")
-    if content.startswith(b"\xff\xd8"):
-        whole = b"\xff\xd9" in content[-_TAIL:]
-    elif content.startswith(_PNG):
-        whole = b"IEND\xaeB`\x82" in content[-_TAIL:]
-    else:
+    if not content.startswith((_JPEG, _PNG)):
         raise DatasetError("is no JPEG or PNG image, whatever its name says")
+    whole = _is_whole(content)
     if whole and not decode:
         return None
     try:
@@ -192,3 +216,8 @@ def _look_at(content: bytes, *, decode: bool) -> Image.Image | None:
     except MEDIA_ERRORS as error:
         fault = f"does not decode: {reason(error)}" if whole else "is truncated: its end marker is missing"
         raise DatasetError(fault) from error
+
+
+def _is_whole(content: bytes) -> bool:
+    end = b"IEND\xaeB`\x82" if content.startswith(_PNG) else b"\xff\xd9"
+    return end in content[-_TAIL:]

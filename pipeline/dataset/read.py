@@ -47,7 +47,9 @@ def video_stream(container: Any) -> Any:
 def read_video(path: Path, numbers: Sequence[int], convert: Callable[[Frames], Frames] = as_it_is) -> list[Frames]:
     """Decode the frames with these numbers, each converted as it comes: whole clips of large frames fill the memory."""
     wanted, found = set(numbers), {}
-    with av.open(require_file(path)) as container:
+    with require_file(path).open("rb"):  # an error of the disk is raised as such, not as FFmpeg's
+        pass
+    with av.open(path) as container:
         for number, frame in enumerate(container.decode(video_stream(container))):
             if number in wanted:
                 found[number] = convert(upright(frame))

@@ -15,7 +15,7 @@ from sciu.pipeline.dataset.table import SPLITS
 def summarise(dataset: Dataset, fold: int = 1) -> dict[str, Any]:
     """Return what `sciu-data info` shows; the splits are those of one fold, quarantined clips counted with the rest."""
     clips, usable = dataset.clips, ~dataset.quarantined
-    sizes, counts = np.unique(np.stack([clips.width[usable], clips.height[usable]]), axis=1, return_counts=True)
+    sizes, counts = np.unique(clips.width[usable].astype(np.int64) << 32 | clips.height[usable], return_counts=True)
     return {
         "name": dataset.name,
         "kind": dataset.kind,
@@ -27,7 +27,9 @@ def summarise(dataset: Dataset, fold: int = 1) -> dict[str, Any]:
         "quarantined": int((~usable).sum()),
         "quarantine": _largest_first(clips.quarantine.counts()),
         "frames": _spread(clips.frames[usable]),
-        "sizes": _largest_first({f"{w}x{h}": n for (w, h), n in zip(sizes.T.tolist(), counts.tolist(), strict=True)}),
+        "sizes": _largest_first(
+            {f"{size >> 32}x{size & 0xFFFFFFFF}": n for size, n in zip(sizes.tolist(), counts.tolist(), strict=True)}
+        ),
         "codecs": _largest_first(clips.codec.counts(usable)),
         "groups": len(clips.group.names),
         "media": str(dataset.media),

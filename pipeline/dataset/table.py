@@ -25,7 +25,7 @@ SPLITS = ("train", "test", "val")
 Numbers = NDArray[np.int32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Categories:
     """A column of names: for every clip a code into `names`, or -1 for none."""
 
@@ -55,10 +55,15 @@ class Categories:
         return matches
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ClipTable:
-    """What is known of every clip. `frames` is counted on disk; `quarantine` names what is wrong with a clip."""
+    """What is known of every clip.
 
+    `name` is what its source calls it, and outlives packing; `path` is where it is. `frames` is counted on disk.
+    `quarantine` says what is wrong with a clip.
+    """
+
+    name: list[str]
     path: list[str]
     kind: Categories
     frames: Numbers
@@ -73,7 +78,7 @@ class ClipTable:
     def __post_init__(self) -> None:
         numbers = (self.frames, self.width, self.height)
         names = (self.kind, self.codec, self.label, self.group, self.quarantine, *self.folds)
-        assert {len(self.path)} == {*map(len, numbers), *map(len, names)}
+        assert {len(self.path)} == {len(self.name), *map(len, numbers), *map(len, names)}
 
     def __len__(self) -> int:
         return len(self.path)
@@ -84,12 +89,14 @@ class ClipTable:
 
 
 _CATEGORIES = ("kind", "codec", "label", "group", "quarantine")
+_TEXTS = ("name", "path")
 _NUMBERS = ("frames", "width", "height")
 
 
 def write_table(table: ClipTable, path: Path) -> None:
     """Write the table, whole or not at all."""
-    columns: dict[str, Any] = {"id": np.arange(len(table), dtype=np.int32), "path": pa.array(table.path, pa.string())}
+    columns: dict[str, Any] = {"id": np.arange(len(table), dtype=np.int32)}
+    columns |= {name: pa.array(getattr(table, name), pa.string()) for name in _TEXTS}
     columns |= {name: getattr(table, name) for name in _NUMBERS}
     columns |= {name: _dictionary(getattr(table, name)) for name in _CATEGORIES}
     columns |= {f"fold_{number}": _dictionary(fold) for number, fold in enumerate(table.folds, start=1)}
@@ -102,12 +109,12 @@ def read_table(path: Path, *, classes: Sequence[str], folds: int) -> ClipTable:
     """Read the table; labels are coded in the order of `classes`."""
     fold_names = [f"fold_{number}" for number in range(1, folds + 1)]
     try:
-        columns = pq.read_table(path, columns=["id", "path", *_NUMBERS, *_CATEGORIES, *fold_names])
+        columns = pq.read_table(path, columns=["id", *_TEXTS, *_NUMBERS, *_CATEGORIES, *fold_names])
     except (OSError, pa.ArrowException) as error:
         raise DatasetError(
             f"clip table '{path}' cannot be read: {_one_line(error)}. Import the dataset again."
         ) from error
-    if missing := {"id", "path", *_NUMBERS, *_CATEGORIES, *fold_names} - set(columns.column_names):
+    if missing := {"id", *_TEXTS, *_NUMBERS, *_CATEGORIES, *fold_names} - set(columns.column_names):
         raise DatasetError(f"clip table '{path}' lacks the columns {sorted(missing)}. Import the dataset again.")
     if not np.array_equal(columns["id"].to_numpy(), np.arange(len(columns))):
         raise DatasetError(
@@ -120,6 +127,7 @@ def read_table(path: Path, *, classes: Sequence[str], folds: int) -> ClipTable:
         name: _categories(columns[name], names.get(name), f"{name} in '{path}'") for name in _CATEGORIES
     }
     return ClipTable(
+        name=columns["name"].to_pylist(),
         path=columns["path"].to_pylist(),
         folds=tuple(_categories(columns[name], SPLITS, f"{name} in '{path}'") for name in fold_names),
         **numbers,
@@ -129,11 +137,11 @@ def read_table(path: Path, *, classes: Sequence[str], folds: int) -> ClipTable:
 
 def _require_filled(columns: Any, path: Path, fold_names: list[str]) -> None:
     """Refuse a table that somebody edited into nonsense: gaps, numbers below 0, columns of another type."""
-    kinds = {"path": pa.string(), **dict.fromkeys(_NUMBERS, pa.int32())}
-    for name in ("path", "kind", "label", *_NUMBERS):
+    kinds = dict.fromkeys(_NUMBERS, pa.int32())
+    for name in (*_TEXTS, "kind", "label", *_NUMBERS):
         if columns[name].null_count:
             raise DatasetError(f"{name} in '{path}' must be known for every clip, but is missing. Import it again.")
-    for name in (*kinds, *_CATEGORIES, *fold_names):
+    for name in (*_TEXTS, *_NUMBERS, *_CATEGORIES, *fold_names):
         kind = columns[name].type
         expected = kinds.get(name, pa.string())
         if expected != (kind.value_type if pa.types.is_dictionary(kind) else kind):
@@ -150,8 +158,7 @@ def _dictionary(column: Categories) -> Any:
 
 def _categories(column: Any, names: Sequence[str] | None = None, what: str = "column") -> Categories:
     if isinstance(column, pa.ChunkedArray):
-        column = column.unify_dictionaries().combine_chunks() if pa.types.is_dictionary(column.type) else column
-        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        column = column.unify_dictionaries().combine_chunks()
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     stored = column.dictionary.to_pylist()

@@ -1,7 +1,7 @@
 """Run a function over many clips on all cores, and survive what damaged media do to native decoders.
 
-A decoder that crashes takes its process with it. The clips that were in flight are then tried again one by one, each in
-a process of its own, so that the one that kills it costs itself only.
+A decoder that crashes takes its process with it. The chunks that were in flight are then tried again alone, and the
+clips of a chunk that does it again one by one: the clip that kills its process costs itself only.
 """
 
 from __future__ import annotations
@@ -44,15 +44,17 @@ def map_tasks(
         for start in range(0, len(tasks), _CHUNK)
     )
     while lost := (yield from _run(function, chunks, cores())):
-        for suspect in lost:
-            if (yield from _run(function, iter([[suspect]]), 1)):
-                yield suspect[0], Crashed()
+        for chunk in lost:
+            suspects = chunk if (yield from _run(function, iter([chunk]), 1)) else []
+            for suspect in suspects:
+                if (yield from _run(function, iter([[suspect]]), 1)):
+                    yield suspect[0], Crashed()
 
 
 def _run(
     function: Callable[[Task], Result], chunks: Iterator[Chunk[Task]], workers: int
-) -> Generator[tuple[int, Result | Crashed], None, Chunk[Task]]:
-    """Work until all is done or a process dies; return the tasks that were in flight then."""
+) -> Generator[tuple[int, Result | Crashed], None, list[Chunk[Task]]]:
+    """Work until all is done or a process dies; return the chunks that were in flight then."""
     strangers = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_follow_the_command)
     in_flight: dict[Future[list[tuple[int, Result]]], Chunk[Task]] = {}
@@ -69,7 +71,7 @@ def _run(
                 yield from future.result()
                 del in_flight[future]
     except BrokenProcessPool:
-        return [task for chunk in (*in_flight.values(), handing_over) for task in chunk]
+        return [chunk for chunk in (*in_flight.values(), handing_over) if chunk]
     except BaseException:
         # Whatever they are at is not wanted any more, and a decoder that hangs would never come back.
         for worker in set(multiprocessing.active_children()) - strangers:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers import Answer
-
-from sciu.tools import doctor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -26,14 +27,18 @@ def test_findings_and_decoders(sciu: Callable[..., Answer]) -> None:
     assert not decoders["h264"]["DALI cpu"]
 
 
-def test_a_broken_package_is_a_problem_with_a_remedy(
-    sciu: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(doctor, "_PACKAGES", {"no_such_module": "no-such-package"})
-    answer = sciu("doctor")
-    assert answer.code == 1
-    assert "does not import" in answer.out
-    assert "pip install --force-reinstall no-such-package" in answer.out
+@pytest.mark.parametrize("package", ["torch", "av", "pyarrow", "PIL"])
+def test_a_package_that_does_not_import_is_a_finding_with_a_remedy(tmp_path: Path, package: str) -> None:
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("raise ImportError('libbroken.so: cannot open shared object file')")
+    done = subprocess.run(
+        [sys.executable, "-m", "sciu.tools.doctor"], capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "does not import: libbroken.so" in done.stdout
+    assert "pip install --force-reinstall" in done.stdout
+    assert done.stderr == ""
 
 
 @pytest.mark.needs_cuda

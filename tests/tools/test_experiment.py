@@ -13,7 +13,7 @@ from sciu.tools.experiment import load_clips
 
 def test_clips_in_memory_are_the_datasets(faces: Dataset) -> None:
     clips = load_clips(faces)
-    assert clips.frames_NTCHW.shape == (28, 12, 3, 32, 32)
+    assert clips.frames_NTCHW.shape == (28, 16, 3, 32, 32)  # 12 frames, some of them twice
     assert clips.frames_NTCHW.dtype == torch.uint8
     assert [faces.classes[label] for label in clips.labels_N] == [faces.clips.label[clip] for clip in range(28)]
     assert clips.still().frames_NTCHW.shape == (28, 1, 3, 32, 32)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.errors import DatasetError, SettingError
 from sciu.pipeline.dataset.media import natural_key
 
 SPLIT_NAMES = {
@@ -114,7 +114,7 @@ def read_text(path: Path, encoding: str = "utf-8-sig", remedy: str = "Convert it
         where = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
         raise DatasetError(f"'{path}' is not {encoding} text{where}. {remedy}: iconv -f gb18030 -t utf-8.") from None
     except LookupError:
-        raise DatasetError(
+        raise SettingError(
             f"encoding must be one that Python knows, like utf-8 or gb18030, but is {encoding!r}."
         ) from None
     except OSError as error:

@@ -26,7 +26,7 @@ def read(source: Path, *, classes: Sequence[str] = (), encoding: str = "utf-8-si
             raise DatasetError(
                 f"{where}: a row must be {','.join(columns)}, but has {len(row)} fields: {','.join(row)!r}."
             )
-        fields = dict(zip(columns, (cell.strip() for cell in row), strict=False))
+        fields = {name: cell if name == "path" else cell.strip() for name, cell in zip(columns, row, strict=False)}
         if not fields.get("path") or not fields.get("label"):
             raise DatasetError(f"{where}: path and label must not be empty, but the row is {','.join(row)!r}.")
         kind = _kind(listing.root / fields["path"])
@@ -49,10 +49,11 @@ def _header(rows: list[tuple[int, list[str]]], source: Path) -> tuple[str, ...] 
             )
         del rows[0]
         return names
-    on_disk = [os.path.lexists(source.parent / row[0].strip()) for _, row in rows[:2]]
-    if on_disk == [False, True]:
+    on_disk = [os.path.lexists(source.parent / row[0]) for _, row in rows[:2]]
+    if on_disk == [False, True] and not Path(rows[0][1][0]).suffix:
         raise DatasetError(
-            f"the first row of '{source}' must be a clip or a header with path and label, but is {list(names)}."
+            f"the first row of '{source}' must be a clip or a header, but is {list(names)}."
+            " Name its columns path,label."
         )
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.synth.expressions import CLASSES
 
 Labels = NDArray[np.int64]
@@ -35,12 +35,9 @@ def mislabel(
     elif kind == "weak":
         wrong = _weak_as_neutral(labels, intensity)
     else:
-        wrong = [
-            (clip, _confuse(int(labels[clip]), kind, classes, rng))
-            for clip in _by_confusion(labels, order, kind, classes, rng)
-        ]
+        wrong = _confuse(labels, order, count, kind, classes, rng)
     if len(wrong) < count:
-        raise DatasetError(
+        raise SettingError(
             f"--noise {kind} can mislabel at most {len(wrong)} of these {len(labels)} clips, but {count} are wanted."
         )
     noisy = labels.copy()
@@ -52,26 +49,23 @@ def mislabel(
 KINDS = ("sym", "pair", "matrix", "weak", "runs")
 
 
-def _confuse(label: int, kind: str, classes: int, rng: np.random.Generator) -> int:
-    if kind == "pair":
-        return (label + 1) % classes
-    chances = _off_diagonal(kind, classes)[label]
-    return int(rng.choice(classes, p=chances / chances.sum()))
+def _confuse(
+    labels: Labels, order: Labels, count: int, kind: str, classes: int, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Draw clips, those of easily confused classes sooner, and give each another label by its class's chances."""
+    chances = _off_diagonal(kind, classes)
+    keys = rng.exponential(size=len(order)) / chances.sum(axis=1)[labels[order]]  # a weighted draw without replacement
+    drawn = order[np.argsort(keys, kind="stable")][:count]
+    chances /= chances.sum(axis=1, keepdims=True)
+    return [(int(clip), int(rng.choice(classes, p=chances[labels[clip]]))) for clip in drawn]
 
 
 def _off_diagonal(kind: str, classes: int) -> NDArray[np.float64]:
+    if kind == "pair":
+        return np.roll(np.eye(classes), 1, axis=1)
     chances = _CONFUSION[:classes, :classes].copy() if kind == "matrix" else np.ones((classes, classes))
     np.fill_diagonal(chances, 0.0)
-    chances[chances.sum(axis=1) == 0.0] = 1.0
-    np.fill_diagonal(chances, 0.0)
     return chances
-
-
-def _by_confusion(labels: Labels, order: Labels, kind: str, classes: int, rng: np.random.Generator) -> list[int]:
-    """Order the clips so that classes easily confused come first: a weighted draw without replacement."""
-    weights = _off_diagonal(kind, classes).sum(axis=1)[labels[order]]
-    keys = rng.exponential(size=len(order)) / weights
-    return [int(clip) for clip in order[np.argsort(keys, kind="stable")]]
 
 
 def _weak_as_neutral(labels: Labels, intensity: NDArray[np.float64]) -> list[tuple[int, int]]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import silent
+from helpers import UNUSABLE, Answer, cut, make_unusable_clips, silent, write_clip
 from PIL import Image
 
-from sciu.pipeline.dataset import Dataset, DatasetError
+from sciu.pipeline.dataset import Dataset, DatasetError, probing
 from sciu.pipeline.dataset.check import check
 from sciu.pipeline.dataset.probe import probe
+from sciu.tools.experiment import load_clips
 
 
 @pytest.fixture
@@ -93,9 +96,51 @@ def test_a_read_only_dataset_is_refused_at_once(copy: Dataset, monkeypatch: pyte
 def test_a_lost_disk_marks_nothing(copy: Dataset) -> None:
     for path in (copy.folder / "media").iterdir():
         path.unlink()
-    with pytest.raises(DatasetError, match="none of the 28 clips .* the first is missing. Nothing was marked"):
+    with pytest.raises(DatasetError, match="none of the 28 clips .* Nothing was marked"):
         check(copy, "probe", silent)
     (copy.folder / "media").rmdir()
     with pytest.raises(DatasetError, match="is not there"):
         check(copy, "probe", silent)
     assert not Dataset.load(copy.folder).quarantined.any()
+
+
+def test_what_the_machine_does_is_no_verdict_on_a_clip(copy: Dataset) -> None:
+    """As root no permission is refused, so an error of the disk is put in its place, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probing, "map_tasks", in_this_process)
+        patch.setattr(Path, "open", broken_disk)
+        with pytest.raises(OSError, match="Input/output error"):
+            check(copy, "probe", silent)
+    assert not Dataset.load(copy.folder).quarantined.any()
+
+
+def in_this_process(function: Callable[[object], object], tasks: list[object]) -> Iterator[tuple[int, object]]:
+    for position, task in enumerate(tasks):
+        yield position, function(task)
+
+
+def broken_disk(path: Path, mode: str) -> None:
+    raise OSError(errno.EIO, "Input/output error", str(path))
+
+
+def test_every_planted_fault_is_found_and_a_training_never_sees_it(sciu: Callable[..., Answer], tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    for split in ("train", "test"):
+        for number in range(4):
+            write_clip(source / split / "happy" / f"good{number}.mp4", "h264", frames=6)
+    make_unusable_clips(source / "train" / "happy")
+    write_clip(source / "train" / "happy" / "cut.mp4", "h264")
+    cut(source / "train" / "happy" / "cut.mp4")
+    assert sciu("data", "import", "folder", source, "--out", tmp_path / "data").code == 0
+    answer = sciu("data", "check", tmp_path / "data", "--json")
+    assert answer.code == 1
+    reasons = {problem["name"].removeprefix("train/happy/"): problem["reason"] for problem in answer.json["problems"]}
+    assert len(reasons) == 11
+    for name, reason in {**UNUSABLE, "cut.mp4": "truncated"}.items():
+        assert reason in reasons[name]
+    packed = sciu("data", "pack", tmp_path / "data", "--out", tmp_path / "packed", "--size", 32)
+    assert packed.code == 0
+    for folder in ("data", "packed"):
+        dataset = Dataset.load(tmp_path / folder)
+        assert dataset.quarantined.sum() == 11
+        assert load_clips(dataset).frames_NTCHW.shape[0] == 8

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sciu.pipeline.dataset import Dataset, DatasetError
+from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.table import Categories
 
 
@@ -31,8 +32,25 @@ def test_fingerprint_is_of_meaning_not_of_health(faces: Dataset) -> None:
     sick = replace(faces, clips=faces.clips.replace(quarantine=Categories.of(["bad"] * len(faces))))
     assert sick.fingerprint == faces.fingerprint
     relabelled = replace(faces, clips=faces.clips.replace(label=Categories.of(["sad"] * len(faces), faces.classes)))
-    renamed = replace(faces, clips=faces.clips.replace(path=faces.clips.path[::-1]))
+    renamed = replace(faces, clips=faces.clips.replace(name=faces.clips.name[::-1]))
+    moved = replace(faces, clips=faces.clips.replace(path=faces.clips.path[::-1]))
+    assert moved.fingerprint == faces.fingerprint
     assert len({faces.fingerprint, relabelled.fingerprint, renamed.fingerprint}) == 3
+
+
+def test_a_split_that_does_not_exist_is_no_empty_one(faces: Dataset) -> None:
+    with pytest.raises(SettingError, match="split must be one of .*, but is 'trian'"):
+        faces.ids("trian")
+
+
+def test_a_dataset_stays_where_it_is_when_the_process_moves(
+    faces: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(faces.folder.parent)
+    loaded = Dataset.load(faces.folder.name)
+    monkeypatch.chdir(tmp_path)
+    assert loaded.path(0) == faces.path(0)
+    assert len({loaded, faces}) == 2
 
 
 def test_a_moved_folder_keeps_working(faces: Dataset, tmp_path: Path) -> None:
@@ -43,7 +61,7 @@ def test_a_moved_folder_keeps_working(faces: Dataset, tmp_path: Path) -> None:
 
 
 def test_a_fold_that_is_not_there(faces: Dataset) -> None:
-    with pytest.raises(DatasetError, match="fold must be 1 to 1 .*, but is 2"):
+    with pytest.raises(SettingError, match="fold must be 1 to 1 .*, but is 2"):
         faces.ids("train", fold=2)
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import moving_picture
-from numpy.typing import NDArray
 from PIL import Image
 
 from sciu.pipeline.dataset import DatasetError
 from sciu.pipeline.dataset.encode import KIND, SUFFIX, encode_clip
 from sciu.pipeline.dataset.packed import frames_of
 from sciu.pipeline.dataset.read import decode_image, read_frames
+from sciu.tools.decoder_table import decode_with_dali
 
 PICTURES = moving_picture(12)
 
@@ -58,23 +58,10 @@ def test_sixteen_bits_of_grey_are_not_white() -> None:
 
 @pytest.mark.parametrize("codec", ["vp9", "mjpeg"])
 def test_dali_decodes_our_videos(codec: str) -> None:
-    (decoded,) = run_dali("video", [encode_clip(PICTURES, codec)])
+    (decoded,) = decode_with_dali([encode_clip(PICTURES, codec)], "cpu", "video")
     assert np.abs(decoded.astype(int) - np.stack(PICTURES)).mean() < 8
 
 
 def test_dali_decodes_our_packed_frames() -> None:
-    decoded = run_dali("image", frames_of(encode_clip(PICTURES, "jpeg")))
+    decoded = decode_with_dali(frames_of(encode_clip(PICTURES, "jpeg")), "cpu", "image")
     assert np.abs(np.stack(decoded).astype(int) - np.stack(PICTURES)).mean() < 3
-
-
-def run_dali(decoder: str, files: list[bytes]) -> list[NDArray[np.uint8]]:
-    from nvidia.dali import fn
-    from nvidia.dali.pipeline import Pipeline
-
-    batch = [np.frombuffer(content, np.uint8) for content in files]
-    pipeline = Pipeline(batch_size=len(batch), num_threads=1, device_id=None)
-    with pipeline:
-        pipeline.set_outputs(getattr(fn.decoders, decoder)(fn.external_source(source=lambda: batch), device="cpu"))
-    pipeline.build()
-    (decoded,) = pipeline.run()
-    return [np.array(decoded.at(k)) for k in range(len(batch))]

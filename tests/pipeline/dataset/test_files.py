@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sciu.pipeline.dataset import DatasetError
+from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.files import new_folder, only_writer, write_atomically
 
 
@@ -65,25 +66,26 @@ def test_a_partial_folder_of_somebody_else_is_left_alone(tmp_path: Path, marker:
     with pytest.raises(DatasetError, match="holds .* Remove it"), new_folder(tmp_path / "out", maker="test"):
         pass
     assert (partial / "precious").read_text() == "x"
+    assert (partial / ".sciu-partial").exists() == bool(marker)
 
 
 @pytest.mark.parametrize("link", ["out", "out.partial"])
 def test_links_are_not_followed(tmp_path: Path, link: str) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / link).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(DatasetError, match="must not be a link"), new_folder(tmp_path / "out", maker="test"):
+    with pytest.raises(ValueError, match="must not be a link"), new_folder(tmp_path / "out", maker="test"):
         pass
 
 
 def test_the_current_folder_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DatasetError, match="the current folder"), new_folder(Path(), maker="test"):
+    with pytest.raises(SettingError, match="the current folder"), new_folder(Path(), maker="test"):
         pass
 
 
 def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
-    with pytest.raises(DatasetError, match="must be new or empty"), new_folder(tmp_path, maker="test"):
+    with pytest.raises(SettingError, match="must be new or empty"), new_folder(tmp_path, maker="test"):
         pass
     assert (tmp_path / "precious").read_text() == "x"
 
@@ -93,9 +95,9 @@ def test_only_one_process_writes(tmp_path: Path) -> None:
         "import sys, pathlib; from sciu.pipeline.dataset.files import only_writer\n"
         "with only_writer(pathlib.Path(sys.argv[1])): pass"
     )
-    with only_writer(tmp_path):
+    with only_writer(tmp_path / "lock"):
         second = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+            [sys.executable, "-c", code, str(tmp_path / "lock")], capture_output=True, text=True, check=False
         )
     assert "being written by another process" in second.stderr
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "lock")], check=True)

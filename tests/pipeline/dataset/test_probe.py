@@ -5,22 +5,24 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import struct
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from helpers import moving_picture, write_clip, write_frames
+from helpers import H264, UNUSABLE, cut, make_unusable_clips, moving_picture, write_clip, write_frames
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from sciu.pipeline.dataset.encode import KIND, SUFFIX, encode_clip, encode_jpeg, encode_video
+from sciu.pipeline.dataset.media import is_video
 from sciu.pipeline.dataset.probe import Depth, Probe, probe
+from sciu.pipeline.dataset.read import read_video
 
 DEPTHS: tuple[Depth, ...] = ("count", "probe", "decode")
-H264 = ("libx264", "mp4", {"preset": "ultrafast"})
 
 
 def look(path: Path, kind: str = "video", depth: Depth = "probe") -> Probe:
@@ -83,12 +85,6 @@ def test_variable_frame_rate_is_counted_not_computed(tmp_path: Path) -> None:
 # ---- what is wrong
 
 
-def cut(path: Path, share: float = 0.6) -> Path:
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
-    return path
-
-
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 @pytest.mark.parametrize("container", ["webm", "matroska", "avi", "mp4", "mov", "faststart"])
 def test_truncated_videos_are_found_without_decoding(tmp_path: Path, container: str, share: float) -> None:
@@ -130,51 +126,15 @@ def test_damage_inside_needs_decoding(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize(
-    ("name", "kind", "reason"),
-    [
-        ("nothing.mp4", "video", "is missing"),
-        ("nothing", "frames", "is missing"),
-        ("empty.mp4", "video", "is an empty file"),
-        ("junk.mp4", "video", "no video file, or a damaged one"),
-        ("folder.mp4", "video", "is a folder, not a video file"),
-        ("sound.mp4", "video", "has no video stream"),
-        ("zero.avi", "video", "has zero frames"),
-        ("unknown.mkv", "video", "unsupported codec"),
-        ("bare", "frames", "has zero frames: no JPEG or PNG file in it"),
-        ("empty.jpg", "frames", "is an empty file"),
-        ("junk.png", "frames", "is no JPEG or PNG image, whatever its name says"),
-        ("junk.zip", "frames", "packed clip is truncated"),
-    ],
+    ("name", "reason"), [*UNUSABLE.items(), ("nothing.mp4", "is missing"), ("nothing", "is missing")]
 )
-def test_unusable_clips(tmp_path: Path, name: str, kind: str, reason: str, depth: Depth) -> None:
+def test_unusable_clips(tmp_path: Path, name: str, reason: str, depth: Depth) -> None:
     make_unusable_clips(tmp_path)
+    kind = "video" if is_video(name) else "frames"
     fault = look(tmp_path / name, kind, depth).fault
     assert fault is not None
     assert reason in fault
     assert "\n" not in fault
-
-
-def make_unusable_clips(folder: Path) -> None:
-    """One of every kind of unusable clip."""
-    for name in ("empty.mp4", "empty.jpg"):
-        (folder / name).touch()
-    for name in ("junk.mp4", "junk.png", "junk.zip"):
-        (folder / name).write_bytes(b"this is not what its name says " * 50)
-    for name in ("folder.mp4", "bare"):
-        (folder / name).mkdir()
-    with av.open(folder / "sound.mp4", "w") as container:
-        sound = container.add_stream("aac", rate=44100)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-        frame.sample_rate = 44100
-        container.mux(sound.encode(frame))
-        container.mux(sound.encode())
-    with av.open(folder / "zero.avi", "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.width = stream.height = 48
-        container.start_encoding()
-    known = encode_video(moving_picture(), "mpeg4", "matroska", {})
-    assert b"V_MPEG4/ISO/ASP" in known
-    (folder / "unknown.mkv").write_bytes(known.replace(b"V_MPEG4/ISO/ASP", b"V_NOSUCHCODECXX"))
 
 
 def test_a_path_may_hold_anything(tmp_path: Path) -> None:
@@ -257,3 +217,25 @@ def test_no_damage_is_an_exception(
     path.write_bytes(content)
     found = look(path, "frames" if suffix in ("zip", "jpg") else "video", "decode")
     assert found.fault is not None or found.frames > 0
+
+
+def test_a_webm_that_lost_its_middle_is_found_at_first_sight(tmp_path: Path) -> None:
+    content = bytearray(encode_clip(moving_picture(60), "vp9"))
+    content[len(content) // 4 : len(content) // 3] = bytes(len(content) // 3 - len(content) // 4)
+    (tmp_path / "clip.webm").write_bytes(content)
+    assert "damaged: its pictures end at" in str(look(tmp_path / "clip.webm", depth="count").fault)
+
+
+def test_a_video_filmed_sideways_comes_upright(tmp_path: Path) -> None:
+    """The matrix in the track header of the file is patched to the quarter turn that phones write."""
+    tall = [np.rot90(picture).copy() for picture in moving_picture(6, width=48, height=96)]
+    content = bytearray(encode_video(tall, *H264))
+    straight = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    turned = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    header = content.index(straight, content.index(b"tkhd"))
+    content[header : header + 36] = turned
+    (tmp_path / "clip.mp4").write_bytes(content)
+    found = look(tmp_path / "clip.mp4")
+    assert (found.width, found.height) == (48, 96)
+    (frame,) = read_video(tmp_path / "clip.mp4", [3])
+    assert np.abs(frame.astype(int) - moving_picture(6, width=48, height=96)[3]).mean() < 8

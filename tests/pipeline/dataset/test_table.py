@@ -29,8 +29,9 @@ def table_of(clips: list[tuple[str, str, str, str | None, str | None, int]]) -> 
     path, kind, label, split, note, number = zip(*clips, strict=True)
     numbers = np.array(number, np.int32)
     return ClipTable(
-        path=list(path), kind=Categories.of(kind, KINDS), frames=numbers, width=numbers, height=numbers,
-        codec=Categories.of(note), label=Categories.of(label, CLASSES), folds=(Categories.of(split, SPLITS),) * 2,
+        name=list(path), path=list(path), kind=Categories.of(kind, KINDS), frames=numbers,
+        width=numbers, height=numbers, codec=Categories.of(note),
+        label=Categories.of(label, CLASSES), folds=(Categories.of(split, SPLITS),) * 2,
         group=Categories.of(note), quarantine=Categories.of(note),
     )  # fmt: skip
 
@@ -43,7 +44,7 @@ def test_round_trip(
     path = tmp_path_factory.mktemp("table") / "clips.parquet"
     write_table(table_of(clips), path)
     table = read_table(path, classes=CLASSES, folds=2)
-    assert table.path == [clip[0] for clip in clips]
+    assert table.path == table.name == [clip[0] for clip in clips]
     for clip, (_, kind, label, split, note, number) in enumerate(clips):
         assert (table.kind[clip], table.label[clip], table.folds[1][clip]) == (kind, label, split)
         assert (table.codec[clip], table.group[clip], table.quarantine[clip], table.frames[clip]) == (

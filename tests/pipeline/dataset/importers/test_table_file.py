@@ -9,6 +9,7 @@ from helpers import make_dataset, moving_picture, silent, write_clip, write_fram
 
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.build import build
+from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.importers import table_file
 
 
@@ -75,7 +76,7 @@ def test_a_repeated_row_counts_once_and_is_told(media: Path) -> None:
         ("a.mp4,happy,tran\n", r"clips.csv:1: split must be one of .*, but is 'tran'"),
         ("a.mp4,happy,train,x\na.mp4,happy,train,y\n", r"of group 'x' at clips.csv:1 and 'y' at clips.csv:2"),
         ("a.mp4,happy,train\n./a.mp4,happy,test\n", "in both train and test .*leak"),
-        ("filename,emotion\na.mp4,happy\n", "the first row .* must be a clip or a header with path and label"),
+        ("filename,emotion\na.mp4,happy\n", "the first row .* must be a clip or a header"),
         ("path,label,label\na.mp4,happy,sad\n", "the header of .* must be of"),
         ("path,label,fold\na.mp4,happy,1\n", "the header of .* must be of"),
         ("a.mp4\n", r"clips.csv:1: a row must be path,label,split,group, but has 1 fields"),
@@ -87,7 +88,7 @@ def test_a_repeated_row_counts_once_and_is_told(media: Path) -> None:
         ("", "no clips in"),
         (
             "b.mp4,happy\n",
-            r"none of the 1 clips of the list \(the first: 'b.mp4'\) in .* can be used; the first is missing",
+            "none of the 1 listed clips in .* can be used; the first, 'b.mp4', is missing",
         ),
     ],
 )
@@ -107,5 +108,15 @@ def test_a_name_may_hold_a_line_end(media: Path) -> None:
 def test_another_encoding_can_be_named(media: Path) -> None:
     write_clip(media / "愤怒.mp4", "h264")
     assert read(media, "愤怒.mp4,happy\n".encode("gbk"), encoding="gbk").clips.path == ["愤怒.mp4"]
-    with pytest.raises(DatasetError, match="encoding must be one that Python knows"):
+    with pytest.raises(SettingError, match="encoding must be one that Python knows"):
         table_file.read(media / "clips.csv", encoding="martian")
+
+
+def test_a_first_clip_that_is_missing_is_no_header(media: Path) -> None:
+    dataset = read(media, "gone.mp4,happy\na.mp4,sad\n")
+    assert [dataset.clips.quarantine[clip] for clip in range(2)] == [None, "is missing"]
+
+
+def test_a_path_may_begin_with_a_blank(media: Path) -> None:
+    write_clip(media / " b.mp4", "h264")
+    assert not read(media, " b.mp4 , happy\n".replace(" ,", ",")).quarantined.any()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sciu.pipeline.dataset import DatasetError
+from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.synth.expressions import CLASSES
 from sciu.pipeline.dataset.synth.noise import KINDS, mislabel
 
@@ -59,5 +59,5 @@ def test_runs_repeat_one_label() -> None:
 
 
 def test_more_than_can_go_wrong_is_refused() -> None:
-    with pytest.raises(DatasetError, match="can mislabel at most 6000 of these 7000 clips, but 6500 are wanted"):
+    with pytest.raises(SettingError, match="can mislabel at most 6000 of these 7000 clips, but 6500 are wanted"):
         noisy("weak", 6500)
