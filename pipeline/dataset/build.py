@@ -27,23 +27,22 @@ class Built:
 def build(listing: Listing, out: Path, *, name: str | None, made_by: str, progress: Progress) -> Built:
     """Probe the clips of a listing and write the dataset to a new folder; the media stay where they are."""
     clips = listing.in_order()
-    root = listing.root.absolute()
     if not clips:
         raise DatasetError(
             f"no clips in '{listing.root}'. Check the folder, and `sciu-data import --help` for its layout."
         )
-    _require_utf8(str(root), name)
+    _require_utf8(str(listing.root), name)
     with new_folder(out, maker="import") as folder:
         table = listed_table(clips, listing.class_names(), listing.folds)
-        paths, kinds = [str(root / clip.path) for clip in clips], [clip.kind for clip in clips]
+        paths, kinds = [str(listing.root / clip.path) for clip in clips], [clip.kind for clip in clips]
         probes = probe_clips(paths, kinds, ["count"] * len(clips), progress)
         if all(found.fault is not None for found in probes):
             raise DatasetError(
-                f"none of the {len(clips)} listed clips in '{root}' can be used; the first, '{clips[0].path}',"
+                f"none of the {len(clips)} listed clips in '{listing.root}' can be used; the first, '{clips[0].path}',"
                 f" {probes[0].fault}. Unpack them there, or correct the list."
             )
         Dataset(
-            folder=folder, name=name or listing.name, classes=tuple(listing.class_names()), root=str(root),
+            folder=folder, name=name or listing.name, classes=tuple(listing.class_names()), root=str(listing.root),
             clips=with_probes(table, probes), made_by=made_by,
         ).save()  # fmt: skip
     dataset = Dataset.load(out)

@@ -114,7 +114,7 @@ def _count(path: Path) -> Probe:
         for packet in container.demux(stream):
             frames += packet.size > 0 and not packet.is_discard
             corrupt += packet.is_corrupt
-            last = max(last, float((packet.pts or 0) * packet.time_base)) if packet.size else last
+            last = max(last, float((packet.pts or 0) * (packet.time_base or 0))) if packet.size else last
             if first is None:
                 first = next(iter(packet.decode()), None)
         if not frames or first is None:

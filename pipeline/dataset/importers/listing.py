@@ -52,6 +52,9 @@ class Listing:
     notes: list[str] = field(default_factory=list)
     repeated: int = 0
 
+    def __post_init__(self) -> None:
+        self.root = Path(os.path.abspath(self.root))  # noqa: PTH100 - resolve() would look through the user's own links
+
     def add(self, clip: ListedClip, split: str, *, fold: int = 1) -> None:
         """Add a row; a row that contradicts an earlier one is refused with both places."""
         if self.classes and clip.label not in self.classes:
@@ -80,9 +83,8 @@ class Listing:
 
     def _one_spelling(self, path: str) -> str:
         """`a.mp4`, `./a.mp4` and its absolute path are one clip: relative where it lies inside the root."""
-        root = str(self.root.absolute())
-        full = os.path.normpath(os.path.join(root, path))  # noqa: PTH118 - a Path each costs ten times as much
-        return full.removeprefix(f"{root}/")
+        full = os.path.normpath(os.path.join(self.root, path))  # noqa: PTH118 - a Path each costs ten times as much
+        return full.removeprefix(f"{self.root}/")
 
     @property
     def folds(self) -> int:
