@@ -150,7 +150,9 @@ def pack_command(data: Path, out: Path, size: int, max_frames: int, codec: str, 
 @click.option("--seed", type=int, default=0)
 @json_option
 def synth(out: Path, as_json: bool, **settings: Any) -> None:
-    """Generate SynthDFER: painted faces with planted faults, and truth.csv to measure purification with.
+    """Paint SynthDFER: faces with planted faults.
+
+    Its truth.csv tells what was planted, to measure purification with.
 
     Example: sciu-data synth data/synth --clips 700 --mislabel 0.2 --low-quality 0.2
     """
@@ -171,7 +173,10 @@ def synth(out: Path, as_json: bool, **settings: Any) -> None:
 
 @main.group("import", cls=click.Group)
 def import_group() -> None:
-    """Make a dataset of clips that are on disk; they stay where they are."""
+    """Make a dataset of clips that are on disk.
+
+    The media stay where they are; the new folder holds two small files that describe them.
+    """
 
 
 def _importer(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -194,7 +199,9 @@ _CLASSES = click.option(
 @_importer
 @click.option("--media", type=click.Choice(list(dfew.MEDIA)), default="faces")
 def import_dfew(source: Path, out: Path, name: str | None, as_json: bool, media: str) -> None:
-    """DFEW: SRC holds Clip/ and EmoLabel_DataSplit/. All five folds are recorded.
+    """DFEW, all five folds.
+
+    SRC holds Clip/ and EmoLabel_DataSplit/ (or label/), as the archives unpack.
 
     Example: sciu-data import dfew /data/DFEW --out data/dfew --media faces
     """
@@ -205,7 +212,9 @@ def import_dfew(source: Path, out: Path, name: str | None, as_json: bool, media:
 @_importer
 @click.option("--media", type=click.Choice(list(ferv39k.MEDIA)), default="faces")
 def import_ferv39k(source: Path, out: Path, name: str | None, as_json: bool, media: str) -> None:
-    """FERV39k: SRC holds 2_ClipsforFaceCrop/ or 0_7_LabelClips/, and 4_setups/.
+    """FERV39k, the official split.
+
+    SRC holds 2_ClipsforFaceCrop/ or 0_7_LabelClips/, and 4_setups/.
 
     Example: sciu-data import ferv39k /data/FERV39k --out data/ferv39k
     """
@@ -217,7 +226,9 @@ def import_ferv39k(source: Path, out: Path, name: str | None, as_json: bool, med
 @click.option("--media", type=click.Choice(list(mafw.MEDIA)), default="frames")
 @click.option("--labels", type=click.Choice(mafw.LABELS), default="single", help="11 single or 43 compound classes.")
 def import_mafw(source: Path, out: Path, name: str | None, as_json: bool, media: str, labels: str) -> None:
-    """MAFW: SRC holds data/ and "Train & Test Set"/. All five folds are recorded.
+    """MAFW, all five folds.
+
+    SRC holds data/ and "Train & Test Set"/.
 
     Example: sciu-data import mafw /data/MAFW --out data/mafw --labels single
     """
@@ -229,7 +240,9 @@ def import_mafw(source: Path, out: Path, name: str | None, as_json: bool, media:
 @_CLASSES
 @click.option("--encoding", default="utf-8-sig", help="Of the CSV file.")
 def import_csv(source: Path, out: Path, name: str | None, as_json: bool, classes: str, encoding: str) -> None:
-    """Your own list: SRC is a file of path,label[,split[,group]]; paths start from its folder.
+    """Your own list of path,label[,split[,group]].
+
+    SRC is a CSV file, with that header or without; paths start from its folder, clips without a split train.
 
     Example: sciu-data import csv clips.csv --out data/mine
     """
@@ -240,7 +253,9 @@ def import_csv(source: Path, out: Path, name: str | None, as_json: bool, classes
 @_importer
 @_CLASSES
 def import_folder(source: Path, out: Path, name: str | None, as_json: bool, classes: str) -> None:
-    """Your own tree: SRC/split/class/clip, a clip being a video, a folder of frames or an image.
+    """Your own tree of split/class/clip.
+
+    Splits are train, test and val; a clip is a video, a folder of frames or a single image.
 
     Example: sciu-data import folder /data/rafdb --out data/rafdb
     """

@@ -120,7 +120,7 @@ def read_text(path: Path, encoding: str = "utf-8-sig", remedy: str = "Convert it
             f"encoding must be one that Python knows, like utf-8 or gb18030, but is {encoding!r}."
         ) from None
     except OSError as error:
-        raise DatasetError(f"'{path}' cannot be read: {error.strerror}.") from error
+        raise DatasetError(f"'{path}' cannot be read: {error.strerror}. Correct the path.") from error
 
 
 def read_lines(path: Path, encoding: str = "utf-8-sig") -> list[str]:
