@@ -7,11 +7,15 @@ import re
 from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Published, first_folder, read_rows
+from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Media, Published, first_folder, read_rows
 from sciu.pipeline.dataset.media import is_folder, is_hidden, is_packed, is_video
 
 CLASSES = ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear")  # codes 1 to 7
-MEDIA = {"faces": "clip_224x224", "faces16": "clip_224x224_16f", "clips": "original"}
+MEDIA = {
+    "faces": Media("clip_224x224", "frames"),
+    "faces16": Media("clip_224x224_16f", "frames"),
+    "clips": Media("original", "video", ".mp4"),
+}
 _TRAIN = (9356, 9356, 9357, 9358, 9361)
 _TEST = (2341, 2341, 2340, 2339, 2336)
 PUBLISHED = Published(
@@ -26,16 +30,16 @@ _SPLIT_FILE = re.compile(r"(?P<split>train|test)(?!.*(?:train|test)).*?(?P<fold>
 
 def read(source: Path, *, media: str = "faces") -> Listing:
     """Read the splits and find the clips; `media` is faces, faces16 or clips."""
-    folder = first_folder(source, f"Clip/{MEDIA[media]}", MEDIA[media])
+    form = MEDIA[media]
+    folder = first_folder(source, f"Clip/{form.folder}", form.folder)
     listing = Listing(name=f"dfew-{media}", root=source, classes=CLASSES, published=PUBLISHED)
     rows = [row for (split, fold), path in _split_files(source).items() for row in _rows(path, split, fold)]
     _note_gaps(rows, listing)
     base = _label_base(rows, listing)
-    on_disk = _names_by_number(source / folder, media)
+    on_disk = _names_by_number(source / folder, form.kind)
     for video, label, split, fold, where in rows:
-        name = on_disk.get(video, f"{video:05d}" + (".mp4" if media == "clips" else ""))
-        kind = "video" if media == "clips" else "frames"
-        listing.add(ListedClip(f"{folder}/{name}", kind, CLASSES[label - base], where), split, fold=fold)
+        name = on_disk.get(video, f"{video:05d}{form.suffix}")
+        listing.add(ListedClip(f"{folder}/{name}", form.kind, CLASSES[label - base], where), split, fold=fold)
     return listing
 
 
@@ -44,7 +48,9 @@ def _split_files(source: Path) -> dict[tuple[str, int], Path]:
     found: dict[tuple[str, int], Path] = {}
     for folder, folders, files in os.walk(source):
         folders[:] = sorted(
-            name for name in folders if name not in {"Clip", "Annotation", *MEDIA.values()} and not is_hidden(name)
+            name
+            for name in folders
+            if name not in {"Clip", "Annotation", *(form.folder for form in MEDIA.values())} and not is_hidden(name)
         )
         for name in sorted(files):
             path = Path(folder, name)
@@ -104,10 +110,10 @@ def _label_base(rows: list[_Row], listing: Listing) -> int:
     return 1
 
 
-def _names_by_number(folder: Path, media: str) -> dict[int, str]:
+def _names_by_number(folder: Path, kind: str) -> dict[int, str]:
     """Clips on disk by their number, padded to five digits or not; what lies beside them is passed over."""
     with os.scandir(folder) as entries:
-        if media == "clips":
+        if kind == "video":
             clips = sorted(entry.name for entry in entries if is_video(entry.name))
         else:
             clips = sorted(entry.name for entry in entries if is_packed(entry.name) or is_folder(entry))

@@ -6,10 +6,18 @@ import re
 from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Published, first_folder, read_lines, some
+from sciu.pipeline.dataset.importers.listing import (
+    ListedClip,
+    Listing,
+    Media,
+    Published,
+    first_folder,
+    read_lines,
+    some,
+)
 
 CLASSES = ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear")
-MEDIA = {"faces": "2_ClipsforFaceCrop", "clips": "0_7_LabelClips"}
+MEDIA = {"faces": Media("2_ClipsforFaceCrop", "frames"), "clips": Media("0_7_LabelClips", "video", ".mp4")}
 PUBLISHED = Published(
     totals={(1, "train"): 31088, (1, "test"): 7847},
     by_class={(1, "train"): dict(zip(CLASSES, (5854, 5523, 7790, 5906, 2502, 1833, 1680), strict=True))},
@@ -19,7 +27,8 @@ _CODES = sorted(CLASSES)  # the variant with numbers counts the names in alphabe
 
 def read(source: Path, *, media: str = "faces") -> Listing:
     """Read the official split; `media` is faces or clips."""
-    folder = first_folder(source, MEDIA[media])
+    form = MEDIA[media]
+    folder = first_folder(source, form.folder)
     setup = first_folder(source, "4_setups/All_scenes", "All_scenes")
     listing = Listing(name=f"ferv39k-{media}", root=source, classes=CLASSES, published=PUBLISHED)
     elsewhere: list[str] = []
@@ -30,9 +39,8 @@ def read(source: Path, *, media: str = "faces") -> Listing:
             if not line.strip() or (number == 1 and line.replace(" ", "").lower() == "path,id"):
                 continue
             name, label = _parse(line, where)
-            clip = f"{folder}/{name}" if media == "faces" else f"{folder}/{name}.mp4"
-            kind = "frames" if media == "faces" else "video"
-            listing.add(ListedClip(clip, kind, label, where, group=name.split("/")[0]), split)
+            clip = f"{folder}/{name}{form.suffix}"
+            listing.add(ListedClip(clip, form.kind, label, where, group=name.split("/")[0]), split)
             if name.split("/")[-2:-1] != [label]:
                 elsewhere.append(f"{where} {label} in '{name}'")
     if elsewhere:

@@ -32,6 +32,15 @@ class ListedClip:
     splits: dict[int, str] = field(default_factory=dict)  # fold -> split
 
 
+@dataclass(frozen=True)
+class Media:
+    """One of the forms that a dataset's clips come in."""
+
+    folder: str
+    kind: str
+    suffix: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Published:
     """The counts that the authors of a dataset published."""

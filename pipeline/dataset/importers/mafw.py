@@ -9,13 +9,13 @@ import re
 from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Published, first_folder, read_lines
+from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Media, Published, first_folder, read_lines
 
 CLASSES = (
     "anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "contempt", "anxiety", "helplessness",
     "disappointment",
 )  # fmt: skip
-MEDIA = {"frames": "data/frames", "clips": "data/clips"}
+MEDIA = {"frames": Media("data/frames", "frames"), "clips": Media("data/clips", "video", ".mp4")}
 LABELS = ("single", "compound")
 _TRAIN = (7333, 7335, 7339, 7340, 7341)
 _TEST = (1839, 1837, 1833, 1832, 1831)
@@ -28,7 +28,8 @@ _FOLDS = range(1, 6)
 
 def read(source: Path, *, media: str = "frames", labels: str = "single") -> Listing:
     """Read the folds; `media` is frames or clips, `labels` single or compound."""
-    folder = first_folder(source, MEDIA[media])
+    form = MEDIA[media]
+    folder = first_folder(source, form.folder)
     sets = first_folder(source, *(f"Train & Test Set/{labels}/{kind}" for kind in ("no_caption", "with_caption")))
     listing = Listing(name=f"mafw-{labels}-{media}", root=source, published=PUBLISHED if labels == "single" else None)
     encoding = "gb18030" if sets.endswith("with_caption") else "utf-8-sig"
@@ -40,9 +41,8 @@ def read(source: Path, *, media: str = "frames", labels: str = "single") -> List
             for number, line in enumerate(read_lines(path, encoding), start=1):
                 if line.strip():
                     video, label = _parse(line, where := f"set_{fold}/{path.name}:{number}")
-                    clip = f"{folder}/{video}" if media == "frames" else f"{folder}/{video}.mp4"
-                    kind = "frames" if media == "frames" else "video"
-                    listing.add(ListedClip(clip, kind, label, where), split, fold=fold)
+                    clip = ListedClip(f"{folder}/{video}{form.suffix}", form.kind, label, where)
+                    listing.add(clip, split, fold=fold)
     listing.classes = CLASSES if labels == "single" else _compound_order(listing)
     return listing
 
