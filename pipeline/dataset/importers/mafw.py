@@ -31,7 +31,9 @@ def read(source: Path, *, media: str = "frames", labels: str = "single") -> List
     form = MEDIA[media]
     folder = first_folder(source, form.folder)
     sets = first_folder(source, *(f"Train & Test Set/{labels}/{kind}" for kind in ("no_caption", "with_caption")))
-    listing = Listing(name=f"mafw-{labels}-{media}", root=source, published=PUBLISHED if labels == "single" else None)
+    listing = Listing(name=f"mafw-{labels}-{media}", root=source)
+    if labels == "single":
+        listing.classes, listing.published = CLASSES, PUBLISHED
     encoding = "gb18030" if sets.endswith("with_caption") else "utf-8-sig"
     for fold in _FOLDS:
         for split in ("train", "test"):
@@ -43,7 +45,7 @@ def read(source: Path, *, media: str = "frames", labels: str = "single") -> List
                     video, label = _parse(line, where := f"set_{fold}/{path.name}:{number}")
                     clip = ListedClip(f"{folder}/{video}{form.suffix}", form.kind, label, where)
                     listing.add(clip, split, fold=fold)
-    listing.classes = CLASSES if labels == "single" else _compound_order(listing)
+    listing.classes = listing.classes or _compound_order(listing)
     return listing
 
 

@@ -67,6 +67,13 @@ def test_a_compound_has_one_name_whatever_the_order(tmp_path: Path) -> None:
     assert "disgust_anger" not in mafw.read(source, labels="compound").classes
 
 
+def test_a_compound_among_single_labels_is_told(tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "MAFW")
+    (source / "Train & Test Set/single/no_caption/set_2/train.txt").write_text("00001.mp4 anger_fear\n")
+    with pytest.raises(DatasetError, match=r"set_2/train.txt:1: label must be one of .*, but is 'anger_fear'"):
+        mafw.read(source)
+
+
 def test_a_missing_fold_is_told(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "MAFW")
     (source / "Train & Test Set/single/no_caption/set_4/test.txt").unlink()
