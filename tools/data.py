@@ -27,6 +27,7 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="sciu")
 def main() -> None:
     """Make, look at, check and pack datasets of face clips."""
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sciu.models.tiny_lstm import TinyLstm
+from sciu.models.backbones.tiny_lstm import TinyLstm
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.workers import cores
 from sciu.tools.command import Group, Progress, json_option, print_json, print_table

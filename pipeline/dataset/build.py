@@ -29,7 +29,7 @@ def build(listing: Listing, out: Path, *, name: str | None, made_by: str, progre
     clips = listing.in_order()
     if not clips:
         raise DatasetError(
-            f"no clips in '{listing.root}'. Check the folder, and `sciu-data import --help` for its layout."
+            f"no clips listed in '{listing.root}'. Is it the right file or folder? docs/datasets.md shows the layouts."
         )
     _require_utf8(str(listing.root), name)
     with new_folder(out, maker="import") as folder:

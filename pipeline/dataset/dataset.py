@@ -103,8 +103,14 @@ class Dataset:
         """The absolute folder that the clips' paths start from."""
         return self.folder / self.root
 
+    def __repr__(self) -> str:
+        sizes = f"{len(self)} clips, {len(self.classes)} classes, {self.folds} folds"
+        return f"Dataset({self.name!r}, {sizes}, '{self.folder}')"
+
     def path(self, clip: int) -> Path:
         """Where a clip is."""
+        if not 0 <= clip < len(self):
+            raise IndexError(f"clip ids of dataset '{self.name}' are 0 to {len(self) - 1}, but one is {clip}")
         return self.media / self.clips.path[clip]
 
     def kind_of(self, clip: int) -> str:

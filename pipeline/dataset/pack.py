@@ -77,7 +77,9 @@ def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> P
     """Pack every clip that is not in quarantine; ids, labels and folds stay what they are."""
     dataset.require_media()
     with new_folder(out, maker="pack", keep_partial=True) as folder:
-        _same_settings(folder / _SETTINGS, {"source": dataset.fingerprint, **asdict(packing)})
+        _same_settings(
+            folder / _SETTINGS, {"source": dataset.fingerprint, "media": str(dataset.media), **asdict(packing)}
+        )
         media = folder / "media"
         media.mkdir(exist_ok=True)
         names = [f"{clip:07d}{SUFFIX[packing.codec]}" for clip in range(len(dataset))]
@@ -135,8 +137,10 @@ def _task(dataset: Dataset, clip: int, target: Path, packing: Packing) -> _Task:
 def _pack_clip(task: _Task) -> tuple[Probe, How]:
     """Write one clip. A clip that cannot be read is told; a disk that is gone or full is raised, to go on later."""
     packing = task.packing
-    if task.target.exists() and (found := probe(str(task.target), KIND[packing.codec], "count")).fault is None:
-        return found, "kept"
+    if _is_newer(task.target, task.source):
+        found = probe(str(task.target), KIND[packing.codec], "count")
+        if found.fault is None:
+            return found, "kept"
     numbers = spread(task.frames, packing.max_frames)
     try:
         how = _write_clip(task, numbers)
@@ -147,6 +151,15 @@ def _pack_clip(task: _Task) -> tuple[Probe, How]:
             raise
         return Probe(fault=reason(error)), "failed"
     return Probe(frames=len(numbers), width=packing.size, height=packing.size, codec=packing.codec), how
+
+
+def _is_newer(target: Path, source: Path) -> bool:
+    """Tell whether a packed clip was written after the last change to any file of its source."""
+    if not target.exists() or not source.exists():
+        return False
+    files = [source, *source.iterdir()] if source.is_dir() else [source]
+    states = [file.stat() for file in files]
+    return target.stat().st_mtime_ns > max(max(state.st_mtime_ns, state.st_ctime_ns) for state in states)
 
 
 def spread(frames: int, at_most: int) -> list[int]:

@@ -46,6 +46,7 @@ def video_stream(container: Any) -> Any:
 
 def read_video(path: Path, numbers: Sequence[int], convert: Callable[[Frames], Frames] = as_it_is) -> list[Frames]:
     """Decode the frames with these numbers, each converted as it comes: whole clips of large frames fill the memory."""
+    _require_numbers(numbers)
     wanted, found = set(numbers), {}
     with require_file(path).open("rb"):  # an error of the disk is raised as such, not as FFmpeg's
         pass
@@ -60,6 +61,11 @@ def read_video(path: Path, numbers: Sequence[int], convert: Callable[[Frames], F
     return [found[number] for number in numbers]
 
 
+def _require_numbers(numbers: Sequence[int]) -> None:
+    if numbers and min(numbers) < 0:
+        raise DatasetError(f"frame numbers must be at least 0, but one is {min(numbers)}")
+
+
 def upright(frame: Any) -> Frames:
     """Turn a video frame as its display matrix asks."""
     pixels: Frames = frame.to_ndarray(format="rgb24")
@@ -71,6 +77,7 @@ def upright(frame: Any) -> Frames:
 
 def read_images(path: Path, numbers: Sequence[int]) -> list[bytes]:
     """Return the undecoded image files with these numbers of a frames clip."""
+    _require_numbers(numbers)
     images: list[bytes] | list[Path]
     images = frames_of(require_file(path).read_bytes()) if is_packed(path.name) else frame_files(path)
     if numbers and max(numbers) >= len(images):

@@ -13,7 +13,9 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import forkserver
 from typing import TypeAlias, TypeVar
 
 Task = TypeVar("Task")
@@ -61,9 +63,10 @@ def _run(
     handing_over: Chunk[Task] = []
     try:
         while True:
-            for handing_over in islice(chunks, 3 * workers - len(in_flight)):
-                in_flight[pool.submit(_work, function, handing_over)] = handing_over
-            handing_over = []
+            with _signals_held():  # one that came while a worker starts would leave it half started
+                for handing_over in islice(chunks, 3 * workers - len(in_flight)):
+                    in_flight[pool.submit(_work, function, handing_over)] = handing_over
+                handing_over = []
             if not in_flight:
                 return []
             done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
@@ -86,11 +89,10 @@ def _work(function: Callable[[Task], Result], chunk: Chunk[Task]) -> list[tuple[
 
 
 def _follow_the_command() -> None:
-    """Leave Ctrl-C to the command, and watch it from a thread to end with it: kill -9 leaves no workers behind.
+    """Watch the command from a thread and end with it: kill -9 leaves no workers behind.
 
     The kernel's own death signal would not do: a worker is the fork server's child, and the server lives while it does.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_after, args=[multiprocessing.parent_process()], daemon=True).start()
 
 
@@ -103,4 +105,30 @@ def _context() -> multiprocessing.context.BaseContext:
     """Fork from a server that has no threads of ours and has imported what the workers need, once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"sciu.pipeline.dataset.{module}" for module in ("probe", "read", "encode")])
+    with _signals_held(deaf_children=True):
+        forkserver.ensure_running()
     return context
+
+
+@contextmanager
+def _signals_held(*, deaf_children: bool = False) -> Iterator[None]:
+    """Put off SIGINT and SIGTERM until the block ends; processes started inside can be made deaf to Ctrl-C.
+
+    A terminal sends Ctrl-C to all processes, but it is the command that decides what becomes of the workers.
+    """
+    if threading.current_thread() is not threading.main_thread():  # Python handles signals in the main thread only
+        yield
+        return
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    if deaf_children:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited; a Ctrl-C in these milliseconds is lost
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for signum in came:
+            signal.raise_signal(signum)

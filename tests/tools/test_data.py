@@ -157,6 +157,20 @@ def test_a_stopped_command_says_so_and_cleans_up(tmp_path: Path, how: signal.Sig
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("moment", ["partial", "+0.1", "+0.3"])
+def test_a_command_stopped_while_its_workers_start(tmp_path: Path, how: signal.Signals, moment: str) -> None:
+    synth = command("synth", tmp_path / "out", "--clips", 5000)
+    process = subprocess.Popen(synth, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (tmp_path / "out.partial").exists():
+        time.sleep(0.002)
+    time.sleep(float(moment) if moment.startswith("+") else 0.0)
+    os.killpg(process.pid, how)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + how
+    assert "Traceback" not in error
+
+
 def test_a_clip_that_hangs_does_not_keep_a_stopped_command(tmp_path: Path) -> None:
     script = tmp_path / "hang.py"
     script.write_text(

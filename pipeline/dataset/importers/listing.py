@@ -123,7 +123,9 @@ def read_text(path: Path, encoding: str = "utf-8-sig", remedy: str = "Convert it
         return path.read_bytes().decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeError as error:
         where = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
-        raise DatasetError(f"'{path}' is not {encoding} text{where}. {remedy}: iconv -f gb18030 -t utf-8.") from None
+        name = "UTF-8" if encoding == "utf-8-sig" else encoding
+        example = "iconv -f ENCODING -t utf-8, ENCODING being gb18030 or latin1, say"
+        raise DatasetError(f"'{path}' is not {name} text{where}. {remedy}: {example}.") from None
     except LookupError:
         raise SettingError(
             f"encoding must be one that Python knows, like utf-8 or gb18030, but is {encoding!r}."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, read_rows, split_name
+from sciu.pipeline.dataset.importers.listing import SPLIT_NAMES, ListedClip, Listing, read_rows, split_name
 from sciu.pipeline.dataset.media import is_folder, is_image, is_packed, is_video
 
 _COLUMNS: tuple[str, ...] = ("path", "label", "split", "group")
@@ -20,6 +20,8 @@ def read(source: Path, *, classes: Sequence[str] = (), encoding: str = "utf-8-si
     listing = Listing(name=source.stem, root=source.absolute().parent, classes=classes)
     rows = read_rows(source, encoding, "Give --encoding, or convert it")
     columns = _header(rows, source) or _COLUMNS
+    if not rows:
+        raise DatasetError(f"'{source}' lists no clips. A row is path,label[,split[,group]].")
     for number, row in rows:
         where = f"{source.name}:{number}"
         if not 2 <= len(row) <= len(columns):
@@ -34,6 +36,8 @@ def read(source: Path, *, classes: Sequence[str] = (), encoding: str = "utf-8-si
             ListedClip(fields["path"], kind, fields["label"], where, fields.get("group") or None),
             split_name(fields.get("split") or "train", where),
         )
+    if listing.clips and {clip.label.lower() for clip in listing.clips.values()} <= set(SPLIT_NAMES):
+        listing.notes.append("all labels are names of splits: is a column of labels missing before them?")
     return listing
 
 

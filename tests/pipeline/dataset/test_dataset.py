@@ -38,6 +38,16 @@ def test_fingerprint_is_of_meaning_not_of_health(faces: Dataset) -> None:
     assert len({faces.fingerprint, relabelled.fingerprint, renamed.fingerprint}) == 3
 
 
+@pytest.mark.parametrize("clip", [-1, 28])
+def test_an_id_that_does_not_exist_is_no_other_clip(faces: Dataset, clip: int) -> None:
+    with pytest.raises(IndexError, match="are 0 to 27, but one is"):
+        faces.path(clip)
+
+
+def test_a_dataset_shows_itself_in_a_line(faces: Dataset) -> None:
+    assert repr(faces) == f"Dataset('synthdfer-0', 28 clips, 7 classes, 1 folds, '{faces.folder}')"
+
+
 def test_a_split_that_does_not_exist_is_no_empty_one(faces: Dataset) -> None:
     with pytest.raises(SettingError, match="split must be one of .*, but is 'trian'"):
         faces.ids("trian")

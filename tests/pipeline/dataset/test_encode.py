@@ -45,8 +45,10 @@ def test_same_frames_same_bytes(codec: str, size: int) -> None:
 def test_asking_for_a_frame_that_is_not_there(tmp_path: Path, codec: str) -> None:
     path = tmp_path / f"clip{SUFFIX[codec]}"
     path.write_bytes(encode_clip(PICTURES, codec))
-    with pytest.raises((DatasetError, IndexError)):
+    with pytest.raises(DatasetError, match="has no frame 12"):
         read_frames(path, KIND[codec], [5, 12])
+    with pytest.raises(DatasetError, match="frame numbers must be at least 0, but one is -1"):
+        read_frames(path, KIND[codec], [-1])
 
 
 def test_sixteen_bits_of_grey_are_not_white() -> None:

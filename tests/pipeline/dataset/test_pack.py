@@ -188,5 +188,26 @@ def test_going_on_with_other_settings_is_refused(faces: Dataset, tmp_path: Path)
         pack(faces, tmp_path / "out", Packing(size=32), silent)
 
 
+def test_going_on_takes_no_clip_of_another_source(faces: Dataset, tmp_path: Path) -> None:
+    """Two copies of a dataset have one fingerprint, whatever has become of their media."""
+    copies = [Dataset.load(shutil.copytree(faces.folder, tmp_path / name)) for name in ("a", "b")]
+    with pytest.raises(KeyboardInterrupt):
+        pack(copies[0], tmp_path / "out", Packing(size=32), interrupt)
+    with pytest.raises(DatasetError, match="other settings: media .*/a/media then, .*/b/media now"):
+        pack(copies[1], tmp_path / "out", Packing(size=32), silent)
+
+
+def test_going_on_packs_a_clip_that_changed_anew(faces: Dataset, tmp_path: Path) -> None:
+    source = Dataset.load(shutil.copytree(faces.folder, tmp_path / "copy"))
+    kept = source.path(13).rename(tmp_path / "away")
+    with pytest.raises(DatasetError, match="1 clips .* are not in"):
+        pack(source, tmp_path / "out", Packing(size=32), silent)
+    kept.rename(source.path(13))
+    source.path(2).write_bytes(source.path(3).read_bytes())
+    packed = pack(source, tmp_path / "out", Packing(size=32), silent)
+    assert (packed.counts["kept"], packed.counts["encoded"]) == (26, 2)
+    assert packed.dataset.path(2).read_bytes() == packed.dataset.path(3).read_bytes()
+
+
 def interrupt(_done: int, _total: int) -> None:
     raise KeyboardInterrupt

@@ -85,7 +85,7 @@ def test_wrong_encoding_is_told_with_the_remedy(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "MAFW")
     path = source / "Train & Test Set/single/no_caption/set_1/train.txt"
     path.write_bytes("00001.mp4 愤怒\r\n".encode("gbk"))
-    with pytest.raises(DatasetError, match=r"is not utf-8-sig text \(byte 10\)\. Convert it to UTF-8: iconv"):
+    with pytest.raises(DatasetError, match=r"is not UTF-8 text \(byte 10\)\. Convert it to UTF-8: iconv"):
         mafw.read(source)
 
 

@@ -84,8 +84,9 @@ def test_a_repeated_row_counts_once_and_is_told(media: Path) -> None:
         (",happy\n", "path and label must not be empty"),
         ("a.mp4,hapy\n", r"label must be one of \['happy', 'sad'\], but is 'hapy'\. Did you mean 'happy'\?"),
         ('"a.mp4,happy\n', "is not valid CSV"),
-        ("愤怒.mp4,happy\n".encode("gbk"), r"is not utf-8-sig text \(byte 0\).*--encoding"),
-        ("", "no clips in"),
+        ("愤怒.mp4,happy\n".encode("gbk"), r"is not UTF-8 text \(byte 0\).*--encoding"),
+        ("", "lists no clips"),
+        ("path,label\n", "lists no clips"),
         (
             "b.mp4,happy\n",
             "none of the 1 listed clips in .* can be used; the first, 'b.mp4', is missing",
@@ -115,6 +116,11 @@ def test_another_encoding_can_be_named(media: Path) -> None:
 def test_a_first_clip_that_is_missing_is_no_header(media: Path) -> None:
     dataset = read(media, "gone.mp4,happy\na.mp4,sad\n")
     assert [dataset.clips.quarantine[clip] for clip in range(2)] == [None, "is missing"]
+
+
+def test_a_forgotten_column_of_labels_is_noticed(media: Path) -> None:
+    (media / "clips.csv").write_text("a.mp4,train\nframes,test\n")
+    assert "is a column of labels missing" in table_file.read(media / "clips.csv").notes[0]
 
 
 def test_a_path_may_begin_with_a_blank(media: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sciu.models.tiny_lstm import TinyLstm
+from sciu.models.backbones.tiny_lstm import TinyLstm
 
 
 def test_it_is_small() -> None:

@@ -1,0 +1,36 @@
+"""What CNN and ViT backbones share: an image network over all frames at once, then an LSTM over their features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+HIDDEN, LAYERS = 256, 3  # as in DFEW's own baselines
+
+
+class LstmOverFrames(nn.Module):
+    """Clip [B, T, 3, H, W] -> embedding [B, 256], the LSTM's last state."""
+
+    embedding_size = HIDDEN
+
+    def __init__(self, image_network: nn.Module, features: int) -> None:
+        super().__init__()
+        self.image_network = image_network
+        self.lstm = nn.LSTM(features, HIDDEN, num_layers=LAYERS, batch_first=True)
+
+    def forward(self, clip_BTCHW: Tensor) -> Tensor:
+        """Return the state after the last frame."""
+        B, T = clip_BTCHW.shape[:2]
+        frames = clip_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        features_BTD = self.image_network(frames).view(B, T, -1)
+        states_BTD: Tensor = self.lstm(features_BTD)[0]
+        return states_BTD[:, -1]
+
+
+def without(module: Any, attribute: str) -> nn.Module:
+    """Take a torchvision network's classifier off: what went into it comes out."""
+    setattr(module, attribute, nn.Identity())
+    network: nn.Module = module
+    return network

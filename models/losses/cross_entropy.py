@@ -1,0 +1,19 @@
+"""Cross entropy, plain and weighted."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def cross_entropy(logits_BK: Tensor, labels_B: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    """Plain cross entropy, a value a clip."""
+    return functional.cross_entropy(logits_BK.float(), labels_B, reduction="none", label_smoothing=label_smoothing)
+
+
+def weighted_cross_entropy(
+    logits_BK: Tensor, weight_B: Tensor, labels_B: Tensor, *, label_smoothing: float = 0.0
+) -> Tensor:
+    """Cross entropy of weight * logits (SCIU Eq. 7, and SCN): a clip of weight 0 teaches nothing."""
+    weighted_BK = weight_B.float()[:, None] * logits_BK.float()
+    return cross_entropy(weighted_BK, labels_B, label_smoothing=label_smoothing)

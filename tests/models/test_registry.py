@@ -1,0 +1,205 @@
+"""Every backbone by its name, and anybody's own beside them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import torch._dynamo
+from torch import nn
+
+from sciu.models.errors import ModelError
+from sciu.models.registry import REGISTRY, build_backbone, describe
+from sciu.models.sciu_model import SciuModel
+
+LARGE = ("vgg13_lstm", "vgg16_lstm", "resnet50_lstm", "vit_lstm")  # tens of seconds each
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(n, marks=pytest.mark.slow if n in LARGE else ()) for n in REGISTRY]
+)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def backbone(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    return build_backbone(name)
+
+
+def clips(name: str, count: int = 2, frames: int = 2) -> torch.Tensor:
+    size = REGISTRY[name].size
+    return torch.rand(count, frames, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_forward_and_backward(name: str, backbone: nn.Module, precision: torch.dtype) -> None:
+    model = SciuModel(backbone, num_classes=7).train()
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+        output = model(clips(name))
+        loss = output.logits_BK.float().square().sum() + output.weight_B.float().sum()
+    assert output.logits_BK.shape == (2, 7)
+    assert output.weight_B.shape == (2,)
+    assert output.embedding_BD.shape == (2, backbone.embedding_size)
+    loss.backward()
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+    assert sum(bool(gradient.abs().sum() > 0) for gradient in gradients) > 0.9 * len(list(model.parameters()))
+    model.zero_grad()
+
+
+def test_clips_of_a_batch_do_not_see_each_other(name: str, backbone: nn.Module) -> None:
+    backbone.eval()
+    batch = clips(name)
+    with torch.inference_mode():
+        together = backbone(batch)
+        alone = torch.cat([backbone(clip[None]) for clip in batch])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_no_graph_break(name: str, backbone: nn.Module) -> None:
+    """`fullgraph` fails at a Python loop over data, a print, a host synchronisation."""
+    backbone.eval()
+    torch.compiler.reset()
+    with torch.inference_mode(), torch._dynamo.config.patch(allow_rnn=True):  # dynamo traces LSTMs on demand only
+        compiled = torch.compile(backbone, fullgraph=True, backend="eager")
+        torch.testing.assert_close(compiled(clips(name, 1)), backbone(clips(name, 1)))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("former_dfer", 18_031_943 - 512 * 7 - 7),  # as published, less its classifier of seven classes
+        ("resnet18_lstm", 11_176_512 + 1_841_152),
+        ("resnet50_lstm", 23_508_032 + 3_414_016),
+        ("vit_lstm", 85_798_656 + 2_103_296),
+        ("vgg13_lstm", 133_053_736 - 4_097_000 + 5_511_168),
+        ("vgg16_lstm", 138_365_992 - 4_097_000 + 5_511_168),
+    ],
+)
+def test_sizes_are_those_of_the_literature(name: str, parameters: int) -> None:
+    """Torchvision's networks less their classifiers, and an LSTM of three layers of 256."""
+    assert describe(name)["parameters"] == parameters
+
+
+def test_descriptions_take_no_memory_and_name_everything() -> None:
+    described = describe("resnet18_lstm")
+    assert described["flops"] > 10e9
+    assert described["about"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("vit_lstm", (1, 2, 3, 112, 112), "frames of vit_lstm must be 224 x 224, but are (112, 112)"),
+        ("former_dfer", (1, 2, 3, 224, 224), "at most 16 frames of 112 x 112, but are 2 of 224 x 224"),
+        ("former_dfer", (1, 17, 3, 112, 112), "at most 16 frames of 112 x 112, but are 17"),
+    ],
+)
+def test_a_size_that_cannot_be_is_told(name: str, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ModelError, match=re.escape(message)):
+        build_backbone(name)(torch.zeros(shape))
+
+
+# ---- somebody's own
+
+OWN = """
+import torch
+import torch._dynamo
+from torch import nn
+
+
+class MyNet(nn.Module):
+    embedding_size = 5
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 5)
+
+    def forward(self, clip):
+        return self.linear(clip.mean(dim=(1, 3, 4)))
+
+
+class NoSize(nn.Module):
+    pass
+
+
+class Liar(MyNet):
+    embedding_size = 6
+
+
+def no_module():
+    return 7
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(OWN)
+    return path
+
+
+def test_a_users_own_backbone_trains(own: Path) -> None:
+    torch.manual_seed(0)
+    model = SciuModel(build_backbone(f"{own}:MyNet"), num_classes=3)
+    shades = torch.eye(3).view(3, 1, 3, 1, 1).expand(3, 4, 3, 8, 8)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    for _ in range(60):
+        loss = nn.functional.cross_entropy(model(shades).logits_BK, torch.arange(3))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert model(shades).logits_BK.argmax(dim=1).tolist() == [0, 1, 2]
+
+
+def test_a_users_own_backbone_comes_from_a_module_too(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(own.parent)
+    assert type(build_backbone("mine:MyNet")).__name__ == "MyNet"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet18_lstn", "Did you mean resnet18_lstm"),
+        ("nonsense", "Your own is package.module:Class"),
+        ("{own}:NoSize", "must have an `embedding_size`"),
+        ("{own}:no_module", "must be a torch.nn.Module, but is a int"),
+        ("{own}:Missing", "has no such 'Missing'"),
+        ("no.such.package:Net", "cannot be imported: No module named 'no'"),
+        ("/no/such/file.py:Net", "cannot be imported"),
+    ],
+)
+def test_what_is_no_backbone_is_told(own: Path, name: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        build_backbone(name.format(own=own))
+
+
+def test_an_embedding_of_another_shape_than_promised_is_told(own: Path) -> None:
+    model = SciuModel(build_backbone(f"{own}:Liar"), num_classes=3)
+    with pytest.raises(ModelError, match=re.escape("must be [B, D] = (2, 6), but is (2, 5)")):
+        model(torch.zeros(2, 1, 3, 8, 8))
+
+
+@pytest.mark.slow
+def test_a_backbone_learns_fourteen_clips_by_heart(name: str) -> None:
+    """Two clips of each of seven classes, told apart by which frame is bright and in which colour."""
+    torch.manual_seed(0)
+    frames, steps = (2, 40) if name == "vit_lstm" else (4, 80)
+    model = SciuModel(build_backbone(name), num_classes=7, weight_head="none").train()
+    batch, labels = clips(name, 14, frames) * 0.2, torch.arange(14) % 7
+    for clip, label in enumerate(labels.tolist()):
+        batch[clip, label % frames, label % 3] += 0.5 + 0.3 * (label // 3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
+    for _ in range(steps):
+        logits = model(batch - 0.5).logits_BK
+        if bool((logits.argmax(dim=1) == labels).all()):
+            return
+        loss = nn.functional.cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    pytest.fail(f"after {steps} steps the loss is {loss.item():.3f}")
