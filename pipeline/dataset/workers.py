@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from typing import TypeAlias, TypeVar
 
 Task = TypeVar("Task")
@@ -105,17 +105,27 @@ def _context() -> multiprocessing.context.BaseContext:
     """Fork from a server that has no threads of ours and has imported what the workers need, once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"sciu.pipeline.dataset.{module}" for module in ("probe", "read", "encode")])
-    with _signals_held(deaf_children=True):
-        forkserver.ensure_running()
+    with _signals_held():
+        _start_server()
     return context
 
 
-@contextmanager
-def _signals_held(*, deaf_children: bool = False) -> Iterator[None]:
-    """Put off SIGINT and SIGTERM until the block ends; processes started inside can be made deaf to Ctrl-C.
+def _start_server() -> None:
+    """Start the fork server, it and its children deaf to SIGINT and SIGTERM, which go to whole process groups.
 
-    A terminal sends Ctrl-C to all processes, but it is the command that decides what becomes of the workers.
+    The command decides what becomes of its workers; a server that dies while a worker starts would leave it hanging.
     """
+    resource_tracker.ensure_running()  # the server needs it, and starting it unblocks both signals
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))  # a new process inherits the mask
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Put off SIGINT and SIGTERM until the block ends."""
     if threading.current_thread() is not threading.main_thread():  # Python handles signals in the main thread only
         yield
         return
@@ -123,8 +133,6 @@ def _signals_held(*, deaf_children: bool = False) -> Iterator[None]:
     handlers = {
         number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)
     }
-    if deaf_children:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited; a Ctrl-C in these milliseconds is lost
     try:
         yield
     finally:
