@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import Answer
 
-from sciu.tools.bench import measure
+from sciu.tools.benchmarks.measure import measure
 
 
 def test_medians_and_spread_of_interleaved_rounds() -> None:
@@ -37,3 +37,22 @@ def test_dataset_bench_writes_rows_ratios_and_environment(sciu: Callable[..., An
     assert written["ratios"]["usual/ours"] == pytest.approx(seconds["usual"] / seconds["ours"])
     assert written["settings"] == {"clips": 500}
     assert written["environment"]["cores"] >= 1
+
+
+def test_models_bench_compares_with_the_usual_way(
+    sciu: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.compile", lambda network: network)  # needs a C++ compiler and half a minute
+    out = tmp_path / "bench.json"
+    small = ("--backbone", "resnet18_lstm", "--size", 32, "--batch-size", 2, "--frames", 2, "--rounds", 1)
+    answer = sciu("bench", "models", *small, "--json", out)
+    assert answer.code == 0, answer.err
+    assert set(Answer(0, out.read_text(), "").json["ratios"]) == {"bf16/ours", "compiled/ours", "usual/ours"}
+
+
+def test_backbone_list_counts_parameters_and_operations(sciu: Callable[..., Answer]) -> None:
+    answer = sciu("bench", "models", "--backbone", "list")
+    assert answer.code == 0
+    former = next(line for line in answer.out.splitlines() if line.startswith("former_dfer"))
+    assert former.split()[1:4] == ["112", f"{18_031_943 - 512 * 7 - 7:,}", "16.6"]
+    assert len([line for line in answer.out.splitlines() if "lstm" in line]) == 6

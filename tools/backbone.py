@@ -1,0 +1,40 @@
+"""`--backbone NAME`: one of ours or anybody's own; `--backbone list` prints what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from sciu.tools.command import print_table
+
+
+def backbone_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--backbone` to a command."""
+    return click.option(
+        "--backbone",
+        default="resnet18_lstm",
+        metavar="NAME",
+        callback=_list_or_name,
+        is_eager=True,  # the list needs none of the other arguments
+        help="A network by name, your own as package.module:Class or file.py:Class, or `list`.",
+    )(command)
+
+
+def _list_or_name(context: click.Context, _option: click.Parameter, name: str) -> str:
+    if name == "list" and not context.resilient_parsing:
+        _print_backbones()
+        context.exit()
+    return name
+
+
+def _print_backbones() -> None:
+    from sciu.models.registry import REGISTRY, describe
+
+    rows = [
+        [name, entry["size"], entry["parameters"], f"{entry['flops'] / 1e9:,.1f}", entry["about"]]
+        for name, entry in ((name, describe(name)) for name in REGISTRY)
+    ]
+    print_table(["backbone", "px", "parameters", "GFLOP a clip", "about"], rows)
+    click.echo("Your own: package.module:Class or file.py:Class. GFLOP: one forward pass of 16 frames.")
