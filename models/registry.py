@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -48,42 +52,69 @@ def build_backbone(name: str) -> nn.Module:
     if name in REGISTRY:
         return REGISTRY[name].build()
     if ":" in name:
-        return _check_contract(_load_own(name)(), name)
+        return _build_own(name)
     close = get_close_matches(name, REGISTRY, n=3)
-    hint = f"Did you mean {' or '.join(close)}?" if close else "Your own is package.module:Class."
+    hint = f"Did you mean {' or '.join(close)}?" if close else "Your own is package.module:Class or file.py:Class."
     raise ModelError(f"backbone must be one of {list(REGISTRY)}, but is {name!r}. {hint}")
 
 
-def _load_own(name: str) -> Callable[[], Any]:
-    place, _, attribute = name.rpartition(":")
+def _build_own(name: str) -> nn.Module:
     try:
-        module = _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-    except (ImportError, OSError, SyntaxError) as error:
-        raise ModelError(f"backbone {name!r} cannot be imported: {error}. Is it on PYTHONPATH?") from error
-    found = getattr(module, attribute, None)
-    if not callable(found):
-        raise ModelError(f"backbone {name!r} must be a class or function, but {place} has no such {attribute!r}.")
-    own: Callable[[], Any] = found
-    return own
+        backbone = _find_own(name)()
+    except ModelError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever their code does: it is one line to whoever called it
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ModelError(f"backbone {name!r} cannot be built without arguments: {told}. Mend its module.") from error
+    return _check_contract(backbone, name)
 
 
-def _import_file(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"'{path}' is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def _find_own(name: str) -> Callable[[], Any]:
+    place, _, attribute = name.rpartition(":")
+    if place.endswith(".py"):
+        module = _import_file(Path(place).expanduser().resolve())
+    elif re.fullmatch(r"\w+(\.\w+)*", place):
+        module = importlib.import_module(place)
+    else:
+        raise ModelError(f"backbone {name!r} must be package.module:Class or path/to/file.py:Class.")
+    if not hasattr(module, attribute):
+        raise ModelError(f"backbone {name!r} must name a class or a function, but '{place}' has no {attribute!r}.")
+    factory = getattr(module, attribute)
+    if not callable(factory) or isinstance(factory, nn.Module):
+        raise ModelError(f"backbone {name!r} must name a class or a function, but names {factory!r}.")
+    return factory
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a file once, under a name of its own: `random.py` must not take the standard module's place."""
+    name = f"sciu_own_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 
 def _check_contract(backbone: Any, name: str) -> nn.Module:
     """Refuse what cannot be a backbone; its output is held against its promise in `SciuModel`."""
     if not isinstance(backbone, nn.Module):
-        raise ModelError(f"backbone {name!r} must be a torch.nn.Module, but is a {type(backbone).__name__}.")
+        raise ModelError(f"backbone {name!r} must make a torch.nn.Module, but made {type(backbone).__name__}.")
     width = getattr(backbone, "embedding_size", None)
-    if not isinstance(width, int) or width < 1:
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
         raise ModelError(f"backbone {name!r} must have an `embedding_size`, the D of its [B, D], but has {width!r}.")
     return backbone
+
+
+def frame_size(name: str) -> int:
+    """Return the size of frames that a backbone is meant for; of somebody's own, its `frame_size` or 112."""
+    return REGISTRY[name].size if name in REGISTRY else int(getattr(build_backbone(name), "frame_size", 112))
 
 
 def describe(name: str, frames: int = 16) -> dict[str, Any]:
@@ -91,13 +122,12 @@ def describe(name: str, frames: int = 16) -> dict[str, Any]:
 
     LSTMs are not in the count: next to the image networks they are a few per cent at most.
     """
-    entry = REGISTRY[name]
+    size, about = frame_size(name), REGISTRY[name].about if name in REGISTRY else "your own"
     with torch.device("meta"):
-        backbone = entry.build().eval()
-        clip = torch.empty(1, frames, 3, entry.size, entry.size)
+        backbone = build_backbone(name).eval()
+        clip = torch.empty(1, frames, 3, size, size)
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
         backbone(clip)
     parameters = sum(parameter.numel() for parameter in backbone.parameters())
-    flops = counter.get_total_flops()
-    return {"name": name, "about": entry.about, "size": entry.size, "parameters": parameters, "flops": flops}
+    return {"name": name, "about": about, "size": size, "parameters": parameters, "flops": counter.get_total_flops()}

@@ -28,25 +28,32 @@ class SciuModel(nn.Module):
 
     def __init__(self, backbone: nn.Module, num_classes: int, weight_head: WeightHead = "mlp") -> None:
         super().__init__()
-        if num_classes < 2:
-            raise ModelError(f"`num_classes` must be at least 2, but is {num_classes}.")
+        if num_classes != int(num_classes) or num_classes < 2:
+            raise ModelError(f"`num_classes` must be a whole number from 2 on, but is {num_classes!r}.")
         width = int(backbone.embedding_size)  # type: ignore[arg-type] # a Module's attributes are typed as Modules
         self.backbone = backbone
         self.classifier = nn.Linear(width, num_classes)
         self.weight_head = _weight_head(weight_head, width)
 
     def forward(self, clip_BTCHW: Tensor) -> Output:
-        """Classify and weigh."""
-        embedding_BD = self.backbone(clip_BTCHW)
-        if embedding_BD.shape != (len(clip_BTCHW), self.classifier.in_features):
-            expected = (len(clip_BTCHW), self.classifier.in_features)
-            raise ModelError(
-                f"the backbone's embedding must be [B, D] = {expected}, but is {tuple(embedding_BD.shape)}."
-            )
-        logits_BK = self.classifier(embedding_BD)
-        if self.weight_head is None:
-            return Output(logits_BK, torch.ones_like(logits_BK[:, 0]), embedding_BD)
-        return Output(logits_BK, torch.sigmoid(self.weight_head(embedding_BD)).squeeze(1), embedding_BD)
+        """Classify and weigh, in float32 also under autocast: bf16 has no weight between .996 and 1, and no slope."""
+        embedding_BD = self._embed(clip_BTCHW)
+        with torch.autocast(embedding_BD.device.type, enabled=False):
+            features_BD = embedding_BD.to(self.classifier.weight.dtype)
+            logits_BK = self.classifier(features_BD)
+            if self.weight_head is None:
+                return Output(logits_BK, torch.ones_like(logits_BK[:, 0]), embedding_BD)
+            return Output(logits_BK, torch.sigmoid(self.weight_head(features_BD)).squeeze(1), embedding_BD)
+
+    def _embed(self, clip_BTCHW: Tensor) -> Tensor:
+        embedding_BD: Tensor = self.backbone(clip_BTCHW)
+        expected = (len(clip_BTCHW), self.classifier.in_features)
+        if not isinstance(embedding_BD, Tensor):
+            raise ModelError(f"the backbone's embedding must be a tensor, but is a {type(embedding_BD).__name__}.")
+        if embedding_BD.shape != expected:
+            found = tuple(embedding_BD.shape)
+            raise ModelError(f"the backbone's embedding must be [B, D] = {expected}, but is {found}.")
+        return embedding_BD
 
 
 def _weight_head(kind: WeightHead, width: int) -> nn.Module | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
+import pickle
 import re
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -35,8 +40,12 @@ _FORMER_DFER = (
     (r"\.1\.fn\.fn\.net\.3\.", ".mlp.2."),
     (r"^fc\.", "classifier."),
 )
-# Where a file's tensors may belong: a whole model, a backbone, or a torchvision image network.
-_PLACES = ("", "backbone.", "backbone.image_network.")
+# torchvision's ViT file is older than its code.
+_VIT = ((r"\.mlp\.linear_1\.", ".mlp.0."), (r"\.mlp\.linear_2\.", ".mlp.3."))
+_WRAPPERS = ("module", "_orig_mod")  # of DataParallel and torch.compile
+_PLACES = ("", "backbone.", "backbone.image_network.")  # a whole model, a backbone, a torchvision image network
+_HEADS = ("classifier.", "weight_head.")  # whose shapes may differ: other classes, another method
+_ENOUGH = 0.9  # of the part that a file is for, in numbers; a file for another network fits here and there too
 
 
 @dataclass(frozen=True)
@@ -49,17 +58,14 @@ class Loaded:
     wrong_shape: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        parts = [f"{len(self.loaded)} tensors loaded"]
-        for name in ("missing", "unexpected", "wrong_shape"):
-            tensors: list[str] = getattr(self, name)
-            if tensors:
-                parts.append(f"{len(tensors)} {name.replace('_', ' of ')}: {', '.join(tensors)}")
-        return "; ".join(parts)
+        groups = {"missing": self.missing, "unexpected": self.unexpected, "of another shape": self.wrong_shape}
+        parts = [f"{len(names)} {what} ({_some(names)})" for what, names in groups.items() if names]
+        return "; ".join([f"{len(self.loaded)} tensors loaded", *parts])
 
 
-def load_weights(model: nn.Module, path: Path) -> Loaded:
+def load_weights(model: nn.Module, path: Path | str) -> Loaded:
     """Load a torch or safetensors file into a model; code inside a file is never run."""
-    return place_tensors(model, _read(path), f"'{path}'")
+    return place_tensors(model, _read(Path(path).expanduser()), f"'{path}'")
 
 
 def load_imagenet(model: nn.Module, backbone: str) -> Loaded:
@@ -69,61 +75,146 @@ def load_imagenet(model: nn.Module, backbone: str) -> Loaded:
     network = REGISTRY[backbone].imagenet if backbone in REGISTRY else None
     if network is None:
         raise ModelError(f"backbone {backbone!r} has no ImageNet weights. Leave --weights out, or give a file.")
+    source: Any = get_model_weights(network).DEFAULT
     try:
-        tensors = get_model_weights(network).DEFAULT.get_state_dict(progress=False)
-    except OSError as error:
+        tensors = source.get_state_dict(progress=False, check_hash=True, weights_only=True, map_location="cpu")
+    except (OSError, RuntimeError, EOFError, struct.error, pickle.UnpicklingError, http.client.HTTPException) as error:
+        cached = Path(torch.hub.get_dir()) / "checkpoints" / source.url.rpartition("/")[2]
+        broken = f" Remove the broken '{cached}'." if cached.exists() else ""
         raise ModelError(
-            f"{network}'s ImageNet weights cannot be downloaded: {error}. Give --weights a file."
+            f"{network}'s ImageNet weights cannot be downloaded from {source.url}: {_first_line(error)}.{broken}"
+            " Without a network, give --weights a file."
         ) from error
     return place_tensors(model, tensors, f"torchvision's {network}")
 
 
 def place_tensors(model: nn.Module, tensors: dict[str, Tensor], source: str) -> Loaded:
-    """Put tensors where they fit; none at all is an error, for a wrong file must not look like a pretrained model."""
+    """Put tensors where they fit; what is for another network is an error, and changes nothing."""
+    for name, value in tensors.items():
+        _check_usable(name, value, source)
     wanted = model.state_dict()
-    named = _in_our_names(tensors, wanted)
-    shared = [name for name in named if name in wanted]
-    fitting = [name for name in shared if named[name].shape == wanted[name].shape]
-    if not fitting:
-        raise ModelError(
-            f"{source} must hold tensors of this model, like '{next(iter(wanted))}', but holds"
-            f" '{next(iter(tensors), 'nothing')}' and {len(tensors)} in all. Is it for another backbone?"
-        )
+    place, named = max(_namings(tensors), key=lambda naming: _fitting(naming[1], wanted))
+    fitting = [name for name, value in named.items() if name in wanted and value.shape == wanted[name].shape]
+    wrong_shape = [name for name in named if name in wanted and name not in fitting]
+    _check_enough(place, fitting, wrong_shape, wanted, tensors, source)
     model.load_state_dict({name: named[name] for name in fitting}, strict=False)
     return Loaded(
         loaded=fitting,
         missing=[name for name in wanted if name not in named],
-        unexpected=[name for name in named if name not in wanted],
-        wrong_shape=[name for name in shared if name not in fitting],
+        unexpected=[theirs for theirs, name in zip(tensors, named, strict=True) if name not in wanted],
+        wrong_shape=wrong_shape,
     )
+
+
+def _check_usable(name: str, value: Tensor, source: str) -> None:
+    if value.layout != torch.strided or value.is_meta or value.is_quantized or value.is_complex():
+        raise ModelError(
+            f"tensor '{name}' of {source} must be dense real numbers, but is {value.dtype} {value.layout}."
+        )
+    if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        raise ModelError(f"tensor '{name}' of {source} must be finite, but holds NaN or infinity. Is the file damaged?")
+
+
+def _namings(tensors: dict[str, Tensor]) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Yield the names that the tensors could have in the model, the place they belong to first."""
+    for names in (list(tensors), [_without_wrappers(name) for name in tensors]):
+        ours = _in_our_words(names)
+        if len(set(ours)) == len(ours):  # else two of them have become one
+            for place in _PLACES:
+                yield place, {place + name: value for name, value in zip(ours, tensors.values(), strict=True)}
+
+
+def _without_wrappers(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+
+
+def _in_our_words(names: list[str]) -> list[str]:
+    former_dfer = any(name.startswith("s_former.") for name in names)
+    patterns = _FORMER_DFER if former_dfer else _VIT
+    for pattern, ours in patterns:
+        names = [re.sub(pattern, ours, name) for name in names]
+    return names
+
+
+def _fitting(named: dict[str, Tensor], wanted: dict[str, Tensor]) -> int:
+    return sum(v.numel() for name, v in named.items() if name in wanted and v.shape == wanted[name].shape)
+
+
+def _check_enough(
+    place: str, fitting: list[str], wrong: list[str], wanted: dict[str, Tensor], given: dict[str, Tensor], source: str
+) -> None:
+    """Refuse a file that fits by accident, in most of the part that it is for."""
+    part = place or "backbone."
+    total = sum(value.numel() for name, value in wanted.items() if name.startswith(part)) or 1
+    found = sum(wanted[name].numel() for name in fitting if name.startswith(part))
+    misfits = [name for name in wrong if not name.startswith(_HEADS)]
+    if found < _ENOUGH * total or misfits:
+        example = next((name for name in wanted if name.startswith(part)), "")
+        shapes = f" Of another shape: {_some(misfits)}." if misfits else ""
+        raise ModelError(
+            f"{source} must be for this network, but its {len(given)} tensors, like '{next(iter(given), 'none')}',"
+            f" fill {found / total:.0%} of '{part}', which has '{example}'.{shapes} Is it for another backbone"
+            " (VGG: the variant with batch normalisation, `_bn`)?"
+        )
+
+
+# ---- files
+
+
+class _Inert:
+    """Stands for classes of other people's training codes in their checkpoints; it does nothing."""
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise ModelError(f"weights '{path}' must be a file, but there is none. Correct the path.")
     try:
-        content: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ModelError(f"weights '{path}' are not there. Correct the path.") from None
+        content = load_file(path) if _is_safetensors(path) else _read_torch(path)
     except Exception as error:
-        raise ModelError(f"weights '{path}' cannot be read: {' '.join(str(error).split())[:200]}") from error
-    for key in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    tensors = (
-        {name: value for name, value in content.items() if isinstance(value, Tensor)}
-        if isinstance(content, dict)
-        else {}
-    )
-    return {name.removeprefix("module."): value for name, value in tensors.items()}
+        raise ModelError(f"weights '{path}' cannot be read: {_first_line(error)}.") from error
+    tensors = _find_tensors(content)
+    if not tensors:
+        raise ModelError(f"weights '{path}' must hold tensors by name, but hold none. Save a `state_dict()`.")
+    return tensors
 
 
-def _in_our_names(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    if any(name.startswith("s_former.") for name in tensors):
-        return {_translate(name): value for name, value in tensors.items()}
-    place = max(_PLACES, key=lambda prefix: sum(prefix + name in wanted for name in tensors))
-    return {place + name: value for name, value in tensors.items()}
+def _is_safetensors(path: Path) -> bool:
+    """Look at the content: a length of eight bytes, then JSON."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
-def _translate(name: str) -> str:
-    for pattern, ours in _FORMER_DFER:
-        name = re.sub(pattern, ours, name)
-    return name
+def _read_torch(path: Path) -> Any:
+    """Read with `weights_only`. Former-DFER's code saves a `RecorderMeter` and its arrays beside the weights."""
+    reconstruct: Any = np.array(0.0).__reduce__()[0]
+    allowed: list[Any] = [
+        (_Inert, "__main__.RecorderMeter"),
+        (reconstruct, "numpy.core.multiarray._reconstruct"),
+        (reconstruct, "numpy._core.multiarray._reconstruct"),
+        np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i8")),
+    ]  # fmt: skip
+    with torch.serialization.safe_globals(allowed):
+        return torch.load(path, "cpu", weights_only=True)
+
+
+def _find_tensors(content: Any) -> dict[str, Tensor]:
+    """Find the tensors by name, whatever they are wrapped in."""
+    if not isinstance(content, dict):
+        return {}
+    for key in ("state_dict", "model", "model_state_dict", "net"):
+        found = _find_tensors(content.get(key))
+        if found:
+            return found
+    return {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _first_line(error: BaseException) -> str:
+    """Return what went wrong, without torch's advice to trust the file."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    culprit = next((line for line in lines if "GLOBAL" in line or "WeightsUnpickler error" in line), None)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", culprit or (lines[0] if lines else "it is empty or cut off"))
+    return f"{type(error).__name__}: {text.strip()[:200]}".rstrip(".")

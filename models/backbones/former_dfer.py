@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import resnet18
 
+from sciu.models.backbones.contract import check_clip
 from sciu.models.errors import ModelError
 
 SIZE, FRAMES = 112, 16
@@ -24,11 +25,12 @@ class FormerDfer(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.spatial = SpatialFormer()
+        self.spatial = SpatialFormer().to(memory_format=torch.channels_last)
         self.temporal = TemporalFormer()
 
     def forward(self, clip_BTCHW: Tensor) -> Tensor:
         """Return the class token after the temporal transformer."""
+        check_clip(clip_BTCHW, smallest=1)
         B, T, _, H, W = clip_BTCHW.shape
         if (H, W) != (SIZE, SIZE) or T > FRAMES:
             raise ModelError(

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sciu.models.backbones.contract import check_clip
+
 HIDDEN, LAYERS = 256, 3  # as in DFEW's own baselines
 
 
@@ -15,13 +17,16 @@ class LstmOverFrames(nn.Module):
 
     embedding_size = HIDDEN
 
+    smallest = 32  # below, nothing is left after the five halvings of a ResNet or VGG
+
     def __init__(self, image_network: nn.Module, features: int) -> None:
         super().__init__()
-        self.image_network = image_network
+        self.image_network = image_network.to(memory_format=torch.channels_last)
         self.lstm = nn.LSTM(features, HIDDEN, num_layers=LAYERS, batch_first=True)
 
     def forward(self, clip_BTCHW: Tensor) -> Tensor:
         """Return the state after the last frame."""
+        check_clip(clip_BTCHW, smallest=self.smallest)
         B, T = clip_BTCHW.shape[:2]
         frames = clip_BTCHW.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         features_BTD = self.image_network(frames).view(B, T, -1)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sciu.models.backbones.contract import check_clip
+
 _CHANNELS = (16, 32, 48, 64)
 _HIDDEN = 96
 _GRID = 4  # where in the face something moves matters: 4 x 4 places are kept
@@ -30,6 +32,7 @@ class TinyLstm(nn.Module):
 
     def forward(self, clip_BTCHW: Tensor) -> Tensor:
         """Return the mean of the LSTM's states: an apex counts wherever in the clip it lies."""
+        check_clip(clip_BTCHW, smallest=32)
         B, T = clip_BTCHW.shape[:2]
         frames = _even_out(clip_BTCHW).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         features_BTD = torch.relu(self.squeeze(self.pool(self.cnn(frames)).flatten(1))).view(B, T, -1)

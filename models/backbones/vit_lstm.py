@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models import vit_b_16
 
+from sciu.models.backbones.contract import check_clip
 from sciu.models.backbones.lstm import LstmOverFrames, without
 from sciu.models.errors import ModelError
 
@@ -19,6 +20,7 @@ class VitLstm(LstmOverFrames):
 
     def forward(self, clip_BTCHW: Tensor) -> Tensor:
         """Return the state after the last frame."""
+        check_clip(clip_BTCHW, smallest=1)
         if clip_BTCHW.shape[-2:] != (SIZE, SIZE):
             raise ModelError(f"frames of vit_lstm must be {SIZE} x {SIZE}, but are {tuple(clip_BTCHW.shape[-2:])}.")
         return super().forward(clip_BTCHW)

@@ -1,1 +1,5 @@
-"""One loss a file. Each takes logits in any precision, works in float32, and returns a value a clip, [B]."""
+"""One loss a file, a value a clip, [B], but for rank regularisation, which is of the batch.
+
+Logits come in any precision and are worked on in float32. Labels are class numbers of any integer type; a clip whose
+label is negative is scored only: its loss is 0.
+"""

@@ -5,10 +5,15 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+SCORE_ONLY = -1
+
 
 def cross_entropy(logits_BK: Tensor, labels_B: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
     """Plain cross entropy, a value a clip."""
-    return functional.cross_entropy(logits_BK.float(), labels_B, reduction="none", label_smoothing=label_smoothing)
+    labels_B = labels_B.long().clamp_min(SCORE_ONLY)
+    return functional.cross_entropy(
+        logits_BK.float(), labels_B, reduction="none", label_smoothing=label_smoothing, ignore_index=SCORE_ONLY
+    )
 
 
 def weighted_cross_entropy(

@@ -14,7 +14,7 @@ def rank_regularisation(weight_B: Tensor, *, beta: float = 0.7, margin: float = 
     The margin is for batches of 1,024; SCN's users found .07 for 64.
     """
     ordered_B = weight_B.float().sort(descending=True).values
-    split = min(max(1, round(beta * len(ordered_B))), len(ordered_B) - 1)
+    split = min(max(1, int(beta * len(ordered_B))), len(ordered_B) - 1)
     if split < 1:  # one clip alone has no rank
         return ordered_B.sum() * 0.0
     gap = ordered_B[:split].mean() - ordered_B[split:].mean()

@@ -80,6 +80,19 @@ def test_stable_in_every_precision(name: str, scale: float, precision: torch.dty
     assert bool(torch.isfinite(loss).all() and torch.isfinite(logits.grad).all())
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_labels_of_an_epoch_index_are_taken_as_they_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are int16, and -1 where a clip is scored only: no loss, no gradient."""
+    expected = LOSSES[name](LOGITS)
+    monkeypatch.setitem(globals(), "LABELS", torch.tensor([0, -1, 1], dtype=torch.int16))
+    logits = LOGITS.clone().requires_grad_()
+    loss = LOSSES[name](logits)
+    assert loss.tolist() == [expected[0].item(), 0.0, expected[2].item()]
+    loss.sum().backward()
+    assert logits.grad is not None
+    assert not logits.grad[1].any()
+
+
 def test_a_clip_of_weight_0_teaches_nothing() -> None:
     logits = LOGITS.clone().requires_grad_()
     weighted_cross_entropy(logits, torch.zeros(3), LABELS).sum().backward()
@@ -91,7 +104,7 @@ def test_a_clip_of_weight_0_teaches_nothing() -> None:
 @given(st.lists(st.floats(0, 1, width=32), min_size=2, max_size=50), st.floats(0.1, 0.9), st.floats(0, 0.5))
 def test_rank_regularisation_is_the_margin_less_the_gap(weights: list[float], beta: float, margin: float) -> None:
     ordered = sorted(weights, reverse=True)
-    split = min(max(1, round(beta * len(ordered))), len(ordered) - 1)
+    split = min(max(1, int(beta * len(ordered))), len(ordered) - 1)
     high, low = ordered[:split], ordered[split:]
     expected = max(0.0, margin - (sum(high) / len(high) - sum(low) / len(low)))
     found = rank_regularisation(torch.tensor(weights), beta=beta, margin=margin)

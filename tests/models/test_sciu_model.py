@@ -40,7 +40,20 @@ def test_weights_do_not_depend_on_the_batch() -> None:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ModelError, match="`num_classes` must be at least 2, but is 1"):
+    with pytest.raises(ModelError, match="`num_classes` must be a whole number from 2 on, but is 1"):
         SciuModel(TinyLstm(), 1)
     with pytest.raises(ModelError, match="`weight_head` must be mlp, linear or none, but is 'big'"):
         SciuModel(TinyLstm(), 7, "big")  # type: ignore[arg-type]
+
+
+def test_weights_keep_their_slope_under_autocast() -> None:
+    """In bf16 a sigmoid is exactly 1 from 7 on, with no way back."""
+    model = SciuModel(TinyLstm(), 7, "linear")
+    assert isinstance(model.weight_head, torch.nn.Linear)
+    torch.nn.init.constant_(model.weight_head.bias, 8.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(CLIPS)
+    assert output.weight_B.dtype == output.logits_BK.dtype == torch.float32
+    output.weight_B.sum().backward()
+    assert model.weight_head.bias.grad is not None
+    assert model.weight_head.bias.grad.item() > 0

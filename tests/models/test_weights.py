@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -15,7 +17,7 @@ from sciu.models.backbones.tiny_lstm import TinyLstm
 from sciu.models.errors import ModelError
 from sciu.models.registry import build_backbone
 from sciu.models.sciu_model import SciuModel
-from sciu.models.weights import load_imagenet, load_weights
+from sciu.models.weights import load_imagenet, load_weights, place_tensors
 
 
 def published_former_dfer() -> dict[str, torch.Tensor]:
@@ -36,12 +38,28 @@ def published_former_dfer() -> dict[str, torch.Tensor]:
     return {name: torch.rand(shape) for name, shape in shapes.items()}
 
 
+class RecorderMeter:
+    """What Former-DFER's training code saves beside the weights."""
+
+    def __init__(self) -> None:
+        self.epoch_losses = np.zeros((3, 2), np.float32)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_former_dfer_as_published_loads_completely(tmp_path: Path, wrapped: bool) -> None:
+def test_former_dfer_as_published_loads_completely(
+    tmp_path: Path, wrapped: bool, zipped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     published = published_former_dfer()
     assert len(published) == 169
-    content = {"state_dict": {f"module.{name}": value for name, value in published.items()}} if wrapped else published
-    torch.save(content, tmp_path / "released.pth")
+    content: dict[str, object] = {**published}
+    if wrapped:
+        monkeypatch.setattr(RecorderMeter, "__module__", "__main__")
+        monkeypatch.setattr(sys.modules["__main__"], "RecorderMeter", RecorderMeter, raising=False)
+        state_dict = {f"module.{name}": value for name, value in published.items()}
+        extra = {"epoch": 3, "best_acc": torch.tensor(0.5), "recorder": RecorderMeter(), "optimizer": {"state": {}}}
+        content = {"state_dict": state_dict, **extra}
+    torch.save(content, tmp_path / "released.pth", _use_new_zipfile_serialization=zipped)
     model = SciuModel(build_backbone("former_dfer"), 7, "none")
     told = load_weights(model, tmp_path / "released.pth")
     assert (len(told.loaded), told.missing, told.unexpected, told.wrong_shape) == (169, [], [], [])
@@ -55,9 +73,19 @@ def test_a_torchvision_file_goes_into_the_image_network(tmp_path: Path) -> None:
     model = SciuModel(build_backbone("resnet18_lstm"), 7)
     told = load_weights(model, tmp_path / "resnet18.pth")
     assert torch.equal(model.state_dict()["backbone.image_network.conv1.weight"], resnet.conv1.weight)
-    assert told.unexpected == ["backbone.image_network.fc.weight", "backbone.image_network.fc.bias"]
+    assert told.unexpected == ["fc.weight", "fc.bias"]
     assert "backbone.lstm.weight_ih_l0" in told.missing
-    assert re.match(r"120 tensors loaded; \d+ missing: .*; 2 unexpected: ", str(told))
+    assert re.match(r"120 tensors loaded; \d+ missing \(.* more\); 2 unexpected \(fc.weight, fc.bias\)", str(told))
+
+
+def test_torchvisions_vit_file_has_older_names_than_its_code(tmp_path: Path) -> None:
+    vit = torchvision.models.vit_b_16()
+    old = {name.replace(".mlp.0.", ".mlp.linear_1.").replace(".mlp.3.", ".mlp.linear_2."): value
+           for name, value in vit.state_dict().items()}  # fmt: skip
+    torch.save(old, tmp_path / "vit_b_16.pth")
+    told = load_weights(SciuModel(build_backbone("vit_lstm"), 7), tmp_path / "vit_b_16.pth")
+    assert told.unexpected == ["heads.head.weight", "heads.head.bias"]
+    assert not [name for name in told.missing if "image_network" in name]
 
 
 @pytest.mark.parametrize("kind", ["torch", "safetensors"])
@@ -75,10 +103,49 @@ def test_our_own_files_and_a_classifier_of_another_size(tmp_path: Path, kind: st
     assert torch.equal(model.state_dict()[name], trained.state_dict()[name])
 
 
-def test_loading_nothing_is_an_error(tmp_path: Path) -> None:
-    torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "resnet18.pth")
-    with pytest.raises(ModelError, match="must hold tensors of this model, .*Is it for another backbone"):
-        load_weights(SciuModel(TinyLstm(), 7), tmp_path / "resnet18.pth")
+PREFIXES = ("module.", "_orig_mod.", "module._orig_mod.", "module.module.")
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "net"])
+def test_wrappers_of_other_codes_come_off(tmp_path: Path, prefix: str, key: str) -> None:
+    trained = SciuModel(TinyLstm(), 7)
+    content = {prefix + name: value for name, value in trained.state_dict().items()}
+    torch.save({"model": {key: content}, 7: "a number for a name"}, tmp_path / "wrapped.pth")
+    told = load_weights(SciuModel(TinyLstm(), 7), tmp_path / "wrapped.pth")
+    assert (told.missing, told.unexpected, told.wrong_shape) == ([], [], [])
+
+
+def test_a_compiled_backbone_inside_a_model(tmp_path: Path) -> None:
+    trained = SciuModel(TinyLstm(), 7).state_dict()
+    content = {name.replace("backbone.", "backbone._orig_mod."): value for name, value in trained.items()}
+    torch.save(content, tmp_path / "compiled.pth")
+    assert load_weights(SciuModel(TinyLstm(), 7), tmp_path / "compiled.pth").missing == []
+
+
+@pytest.mark.parametrize(
+    ("file", "backbone"),
+    [("resnet18", "tiny_lstm"), ("resnet50", "resnet18_lstm"), ("vgg13", "vgg13_lstm"), ("own", "former_dfer")],
+)
+def test_a_file_for_another_network_is_refused_though_some_of_it_fits(tmp_path: Path, file: str, backbone: str) -> None:
+    network = SciuModel(TinyLstm(), 7) if file == "own" else torchvision.models.get_model(file)
+    torch.save(network.state_dict(), tmp_path / "file.pth")
+    model = SciuModel(build_backbone(backbone), 7)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ModelError, match="must be for this network, .*Is it for another backbone"):
+        load_weights(model, tmp_path / "file.pth")
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("fault", ["nan", "complex", "sparse"])
+def test_tensors_that_cannot_be_weights_change_nothing(fault: str) -> None:
+    tensors = SciuModel(TinyLstm(), 7).state_dict()
+    broken = tensors["classifier.weight"]
+    tensors["classifier.weight"] = {
+        "nan": broken * float("nan"), "complex": broken + 1j, "sparse": broken.to_sparse(),
+    }[fault]  # fmt: skip
+    with pytest.raises(ModelError, match=r"tensor 'classifier.weight' of a file must be (finite|dense)"):
+        place_tensors(SciuModel(TinyLstm(), 7), tensors, "a file")
 
 
 class Evil:
@@ -92,7 +159,14 @@ class Evil:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"junk", "cannot be read"), (None, "are not there"), (Evil(), "cannot be read"), ([1, 2], "must hold tensors")],
+    [
+        (b"junk", "cannot be read: [a-zA-Z.]+: "),
+        (b"", "cannot be read: EOFError: .*[a-z]"),
+        (None, "must be a file"),
+        (Evil(), "cannot be read: .*GLOBAL"),
+        ([1, 2], "must hold tensors"),
+        ({"weight": 7}, "must hold tensors"),
+    ],
 )
 def test_what_is_no_weight_file_is_told(tmp_path: Path, content: object, message: str) -> None:
     path = tmp_path / "file.pth"
@@ -100,8 +174,10 @@ def test_what_is_no_weight_file_is_told(tmp_path: Path, content: object, message
         path.write_bytes(content)
     elif content is not None:
         torch.save(content, path)
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(ModelError, match=message) as told:
         load_weights(SciuModel(TinyLstm(), 7), path)
+    assert "\x1b" not in str(told.value)
+    assert "trust" not in str(told.value)
     assert not Path("/tmp/sciu_was_here").exists()
 
 
@@ -111,8 +187,21 @@ def test_imagenet_without_a_network_is_told(monkeypatch: pytest.MonkeyPatch, tmp
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
-    with pytest.raises(ModelError, match=r"cannot be downloaded: .*no network.* Give --weights a file"):
+    with pytest.raises(ModelError, match=r"cannot be downloaded from https.*no network.*give --weights a file"):
         load_imagenet(SciuModel(build_backbone("resnet18_lstm"), 7), "resnet18_lstm")
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", Evil()])
+def test_a_broken_or_hostile_cache_of_imagenet_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: object
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cached = tmp_path / "hub/checkpoints/resnet18-f37072fd.pth"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(content) if isinstance(content, bytes) else torch.save(content, cached)
+    with pytest.raises(ModelError, match=re.escape(f"Remove the broken '{cached}'")):
+        load_imagenet(SciuModel(build_backbone("resnet18_lstm"), 7), "resnet18_lstm")
+    assert not Path("/tmp/sciu_was_here").exists()
 
 
 def test_imagenet_is_not_for_every_backbone() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 import torch
 from torch import Tensor, nn
-from torch._dynamo import config as dynamo
 
 from sciu.models.backbones.lstm import LstmOverFrames
-from sciu.models.registry import REGISTRY, build_backbone
+from sciu.models.compiled import compiled
+from sciu.models.registry import build_backbone, frame_size
 from sciu.tools.backbone import backbone_option
 from sciu.tools.benchmarks.measure import json_file, measure, report
 
@@ -46,13 +46,13 @@ def models(backbone: str, size: int | None, batch_size: int, frames: int, rounds
     Example: python tools/bench.py models --backbone resnet18_lstm --batch-size 8
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    size = size or (REGISTRY[backbone].size if backbone in REGISTRY else 112)
+    size = size or frame_size(backbone)
     clips = torch.rand(batch_size, frames, 3, size, size, device=device)
     network = build_backbone(backbone).to(device).to(memory_format=torch.channels_last)
     contestants = {
         ("float32", "ours"): _there_and_back(network, clips),
         ("bf16", "bf16"): _there_and_back(network, clips, bf16=True),
-        ("bf16, compiled", "compiled"): _there_and_back(_compiled(network), clips, bf16=True),
+        ("bf16, compiled", "compiled"): _there_and_back(compiled(network), clips, bf16=True),
     }
     if isinstance(network, LstmOverFrames):
         usual = build_backbone(backbone).to(device)
@@ -80,8 +80,3 @@ def _there_and_back(network: Callable[[Tensor], Tensor], clips: Tensor, *, bf16:
 def _wait(clips: Tensor) -> None:
     if clips.is_cuda:
         torch.cuda.synchronize()
-
-
-def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
-    dynamo.allow_rnn = True  # dynamo traces LSTMs on demand only
-    return torch.compile(network)
