@@ -1,1 +1,20 @@
-"""What we believe about every clip."""
+"""What we believe about every clip: scores in, decisions and epoch indexes out. Needs numpy and lmdb only."""
+
+from sciu.purification.errors import DamagedError, PolicyError, PurifierError, WriteFailedError
+from sciu.purification.index import EpochIndex
+from sciu.purification.policy import Keep, Sciu, Scn
+from sciu.purification.purifier import Purifier
+from sciu.purification.revision import Pin
+
+__all__ = [
+    "DamagedError",
+    "EpochIndex",
+    "Keep",
+    "Pin",
+    "PolicyError",
+    "Purifier",
+    "PurifierError",
+    "Sciu",
+    "Scn",
+    "WriteFailedError",
+]

@@ -1,0 +1,114 @@
+"""A new store, checked before a byte is written; and what a store says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification import layout
+from sciu.purification.errors import PolicyError, PurifierError
+from sciu.purification.history import event_now
+from sciu.purification.lines import Lines
+from sciu.purification.policy import Policy, policy_to_json
+from sciu.purification.state import Action, ClipStates
+from sciu.purification.store import Store, Transaction
+
+
+def create_store(
+    folder: Path,
+    *,
+    labels: Any,
+    num_classes: int,
+    policy: Policy,
+    paths: Sequence[str] | None,
+    class_names: Sequence[str] | None,
+    fingerprint: str,
+    network: bool,
+) -> Store:
+    """Write a store in one transaction: one that was interrupted is as good as none."""
+    given = _checked_labels(labels, num_classes)
+    names = _checked_names(class_names, num_classes)
+    lines = Lines.render([str(clip) for clip in range(len(given))] if paths is None else paths)
+    if len(lines) != len(given):
+        raise PurifierError(f"`paths` must be as many as `labels`, {len(given)}, but are {len(lines)}.")
+    if folder.exists() and (not folder.is_dir() or _has_content(folder)):
+        raise PurifierError(f"'{folder}' must be new or empty, but is not. `Purifier.open` goes on with a store.")
+    created = event_now("create")
+    meta = {
+        "schema": layout.SCHEMA, "clips": len(given), "num_classes": num_classes, "class_names": names,
+        "policy": policy_to_json(policy), "fingerprint": fingerprint or _fingerprint(given, lines, names),
+        "created": created["time"],
+    }  # fmt: skip
+    states = ClipStates.begin(given)
+    store = Store(folder, create=True, network=network)
+    try:
+        store.claim_recording()
+        with store.writing() as transaction:
+            _refuse_existing(transaction, folder)
+            transaction.put_json("head", {"events": 0, "epoch": 0})
+            layout.save_lines(transaction, lines)
+            layout.save_states(transaction, states)
+            event = layout.append_event(transaction, created, states.rows(Action.PIN, np.zeros(0, np.int64)))
+            layout.open_epoch(transaction, 1, event)
+            transaction.put_json("meta", meta)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _refuse_existing(transaction: Transaction, folder: Path) -> None:
+    if transaction.has("meta"):
+        raise PurifierError(f"'{folder}' holds a store already. `Purifier.open` goes on with it.")
+
+
+def read_meta(transaction: Transaction, folder: Path) -> dict[str, Any]:
+    if not transaction.has("meta"):
+        raise PurifierError(f"'{folder}' holds a store that was never finished. Remove it and begin anew.")
+    meta: dict[str, Any] = transaction.get_json("meta")
+    if meta["schema"] != layout.SCHEMA:
+        raise PurifierError(
+            f"'{folder}' has schema {meta['schema']}, but this version of sciu reads schema {layout.SCHEMA}."
+            " Use the version that wrote it."
+        )
+    return meta
+
+
+def _has_content(folder: Path) -> bool:
+    """Say whether there is more than what a `create` that was killed may have left."""
+    return any(entry.name not in ("data.mdb", "lock.mdb", "recording.lock") for entry in folder.iterdir())
+
+
+def _checked_labels(labels: Any, num_classes: int) -> NDArray[np.int16]:
+    given = np.asarray(labels)
+    if num_classes != int(num_classes) or not 2 <= num_classes <= 32_767:
+        raise PolicyError(f"`num_classes` must be a whole number from 2 to 32767, but is {num_classes!r}.")
+    if given.ndim != 1 or not len(given) or not np.issubdtype(given.dtype, np.integer):
+        raise PurifierError(f"`labels` must be a list of class numbers, but is {given.dtype} of shape {given.shape}.")
+    wrong = np.flatnonzero((given < -1) | (given >= num_classes))
+    if len(wrong):
+        raise PurifierError(
+            f"`labels` must be from 0 to {num_classes - 1}, or -1, but clip {wrong[0]} has {given[wrong[0]]}."
+        )
+    if not (given >= 0).any():
+        raise PurifierError("`labels` must have a clip that trains, but all are -1.")
+    return given.astype(np.int16)
+
+
+def _checked_names(names: Sequence[str] | None, num_classes: int) -> list[str]:
+    checked = [str(k) for k in range(num_classes)] if names is None else [str(name) for name in names]
+    if len(checked) != num_classes or len(set(checked)) != num_classes:
+        raise PurifierError(f"`class_names` must be {num_classes} different names, but are {checked}.")
+    return checked
+
+
+def _fingerprint(given: NDArray[np.int16], lines: Lines, names: list[str]) -> str:
+    digest = hashlib.sha256(given.tobytes())
+    digest.update(lines.text)
+    digest.update("\n".join(names).encode())
+    return digest.hexdigest()

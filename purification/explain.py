@@ -1,0 +1,48 @@
+"""Every decision in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sciu.purification.purifier import Purifier
+from sciu.purification.state import OUT, Action
+
+
+def reason(purifier: Purifier, event: dict[str, Any], row: np.void) -> str:
+    """Say what happened to a clip and why."""
+    names = purifier.class_names
+    before, after = (names[row[name]] for name in ("label_before", "label_after"))
+    score, margin, limits = float(row["confidence"]), float(row["delta"]), event.get("thresholds", {})
+    over = f"over {purifier.policy.window} epochs" if purifier.policy.window > 1 else "in this epoch"
+    said = ": ".join(part for part in (_by(event), event.get("why", "")) if part)
+    sentences = {
+        Action.PRUNE: f"pruned: score {score:.3f} {over} is not above {limits.get('prune_below', np.nan):.3f}",
+        Action.RESTORE: f"restored: score {score:.3f} is above {limits.get('prune_below', np.nan):.3f} again",
+        Action.CORRECT: f"relabelled {before} -> {after}: predicted {over} by {margin:.3f}, above {_limit(limits)}",
+        Action.PIN: f"pinned: {_pinned(event, after)}{said}",
+        Action.UNPIN: f"pin taken off{said and ': '}{said}",
+        Action.UNDO: f"undone: now {_where(row)} as {after}{said and ': '}{said}",
+        Action.QUARANTINE: f"quarantined: {said or 'its file cannot be read'}",
+        Action.RELEASE: f"released from quarantine{said and ': '}{said}",
+    }
+    return sentences[Action(row["action"])]
+
+
+def _by(event: dict[str, Any]) -> str:
+    return f"by {event['who']}" if event.get("who") else ""
+
+
+def _pinned(event: dict[str, Any], label: str) -> str:
+    what = {"keep": "stays", "drop": "leaves", "label": f"is {label}"}.get(event.get("action", ""), "")
+    return f"{what} " if event.get("who") or event.get("why") else what
+
+
+def _where(row: np.void) -> str:
+    return "out" if row["status_after"] & np.uint8(OUT) else "training"
+
+
+def _limit(limits: dict[str, float]) -> str:
+    value = limits.get("correct_above", limits.get("relabel_above", np.nan))
+    return f"{value:.3f}"

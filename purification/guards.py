@@ -1,0 +1,46 @@
+"""Guards against a rule that eats its dataset: of every class a share stays, and of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification.evidence import Floats
+from sciu.purification.state import ClipStates, Status
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """What of a wish to prune remains, and how many clips each guard spared."""
+
+    prune: NDArray[np.bool_]
+    spared: Mapping[str, int]  # by class number as text, and "all"
+
+
+def guard(
+    wish: NDArray[np.bool_], confidence: Floats, states: ClipStates, *, keep_per_class: float, max_pruned: float
+) -> Guarded:
+    """Spare the best of the clips to prune where a given class would fall below its share, then where all would."""
+    prune, spared = wish.copy(), dict[str, int]()
+    for k in np.unique(states.given[wish]):
+        of_class = states.given == k
+        total, training = int(of_class.sum()), int((of_class & states.training).sum())
+        room = max(0, training - int(np.ceil(keep_per_class * total)))
+        spared[str(k)] = _spare(prune, of_class, confidence, room)
+    gone = int(states.has(Status.PRUNED).sum())
+    room = max(0, int(np.floor(max_pruned * states.ours.sum())) - gone)
+    spared["all"] = _spare(prune, np.ones_like(prune), confidence, room)
+    return Guarded(prune, {name: count for name, count in spared.items() if count})
+
+
+def _spare(prune: NDArray[np.bool_], among: NDArray[np.bool_], confidence: Floats, room: int) -> int:
+    """Leave only the `room` lowest of the wishes; return how many were spared. Equals: the lower id goes first."""
+    wished = np.flatnonzero(prune & among)
+    if len(wished) <= room:
+        return 0
+    order = np.argsort(confidence[wished], kind="stable")
+    prune[wished[order[room:]]] = False
+    return len(wished) - room

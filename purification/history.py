@@ -1,0 +1,54 @@
+"""What happened: an event for every decision, of the policy or of a person, and the rows that it changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification.evidence import Evidence
+from sciu.purification.policy import Verdict
+from sciu.purification.state import Action, ClipStates, Rows, Status
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened to one clip, or one event without clips."""
+
+    event: dict[str, Any]
+    row: np.void
+
+
+def event_now(kind: str, **content: Any) -> dict[str, Any]:
+    """Begin an event."""
+    return {"kind": kind, "time": datetime.now(timezone.utc).isoformat(timespec="seconds"), **content}
+
+
+def rows_of_verdict(verdict: Verdict, evidence: Evidence, states: ClipStates) -> Rows:
+    """Write a verdict as rows, ascending by clip."""
+    parts = []
+    for action, mask in (
+        (Action.PRUNE, verdict.prune),
+        (Action.RESTORE, verdict.restore),
+        (Action.CORRECT, verdict.correct),
+    ):
+        clips = np.flatnonzero(mask)
+        rows = states.rows(action, clips)
+        rows["confidence"], rows["delta"] = evidence.confidence[clips], evidence.delta[clips]
+        if action == Action.PRUNE:
+            rows["status_after"] |= np.uint8(Status.PRUNED)
+        elif action == Action.RESTORE:
+            rows["status_after"] &= np.uint8(~Status.PRUNED & 0xFF)
+        else:
+            rows["label_after"] = evidence.predicted[clips]
+        parts.append(rows)
+    rows = np.concatenate(parts)
+    return rows[np.argsort(rows["clip"], kind="stable")]
+
+
+def clips_of(rows: Rows, action: Action) -> NDArray[np.int64]:
+    """Return the clips that rows did something to."""
+    return rows["clip"][rows["action"] == action].astype(np.int64)

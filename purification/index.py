@@ -1,0 +1,160 @@
+"""The epoch index: which clips to decode and with which labels, as three files that prove each other.
+
+    epoch_00007.list        `path clip_id` a line, ascending by id
+    epoch_00007.labels.npy  int16 by clip id; -1 where a clip does not train
+    epoch_00007.json        counts, policy, thresholds, and the SHA-256 of the two
+
+A clip in the list whose label is -1 is there to be scored only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification.errors import DamagedError, PurifierError
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What the decision before an epoch changed: clip ids, ascending."""
+
+    pruned: Ids
+    corrected: Ids
+    restored: Ids
+
+
+@dataclass(frozen=True, eq=False)
+class EpochIndex:
+    """What to decode in an epoch; the same for everybody who asks."""
+
+    epoch: int
+    ids: Ids  # ascending
+    labels: NDArray[np.int16]  # by clip id
+    header: dict[str, Any]  # what the json says, less the hashes
+    changes: Changes | None = field(default=None, repr=False)
+    lines: bytes | None = field(default=None, repr=False)
+
+    @property
+    def score_only(self) -> Ids:
+        """Clips that are decoded and scored but do not train."""
+        return self.ids[self.labels[self.ids] < 0]
+
+    @property
+    def pruned(self) -> Ids:
+        """Clips newly pruned by the decision before this epoch."""
+        return self._changes().pruned
+
+    @property
+    def corrected(self) -> Ids:
+        """Clips newly relabelled by the decision before this epoch."""
+        return self._changes().corrected
+
+    @property
+    def restored(self) -> Ids:
+        """Clips that came back by the decision before this epoch."""
+        return self._changes().restored
+
+    def _changes(self) -> Changes:
+        if self.changes is None:
+            raise PurifierError("an index read from files does not know what changed. Ask Purifier.index_at().")
+        return self.changes
+
+    def files(self) -> dict[str, bytes]:
+        """Return the three files by name, the json last: the same bytes for the same history, always."""
+        if self.lines is None:
+            raise PurifierError("an index read from files is written already. Copy the three files.")
+        stem, labels = _stem(self.epoch), io.BytesIO()
+        np.save(labels, self.labels)
+        contents = {f"{stem}.list": self.lines, f"{stem}.labels.npy": labels.getvalue()}
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        header = json.dumps({**self.header, "sha256": hashes}, indent=2, sort_keys=True, ensure_ascii=False)
+        return {**contents, f"{stem}.json": f"{header}\n".encode()}
+
+    def write(self, folder: Path | str) -> Path:
+        """Write the three files, each whole or absent, the json last; return its path."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self.files().items():
+            _write_durably(folder / name, content)
+        _sync(folder)
+        return folder / f"{_stem(self.epoch)}.json"
+
+    @classmethod
+    def read(cls, folder: Path | str, epoch: int) -> EpochIndex:
+        """Read what was written; refuse files that are not those that the json was written for."""
+        folder, stem = Path(folder), _stem(epoch)
+        header = _read_header(folder / f"{stem}.json")
+        contents = {name: _read(folder / name) for name in (f"{stem}.list", f"{stem}.labels.npy")}
+        for name, content in contents.items():
+            expected, found = header["sha256"].get(name), hashlib.sha256(content).hexdigest()
+            if found != expected:
+                raise DamagedError(
+                    f"'{folder / name}' must have the SHA-256 {str(expected)[:12]}..., but has {found[:12]}..."
+                    " Write it again: `sciu-purify verify RUN --rewrite`."
+                )
+        labels: NDArray[np.int16] = np.load(io.BytesIO(contents[f"{stem}.labels.npy"]), allow_pickle=False)
+        lines = contents[f"{stem}.list"].splitlines()
+        ids = np.array([int(line.rpartition(b" ")[2]) for line in lines], np.int64)
+        del header["sha256"]
+        return cls(epoch=epoch, ids=ids, labels=labels, header=header)
+
+
+def published_epochs(folder: Path) -> list[int]:
+    """Return the epochs whose index is whole, ascending."""
+    names = [path.name for path in folder.glob("epoch_?????.json")]
+    return sorted(int(name[6:11]) for name in names if name[6:11].isdigit())
+
+
+def _stem(epoch: int) -> str:
+    return f"epoch_{epoch:05d}"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DamagedError(
+            f"'{path}' is not there, so this index is not whole. `sciu-purify verify RUN --rewrite`."
+        ) from None
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    content = _read(path)
+    try:
+        header: dict[str, Any] = json.loads(content)
+        assert isinstance(header["sha256"], dict)
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise DamagedError(f"'{path}' is no epoch index: {error!r}. `sciu-purify verify RUN --rewrite`.") from error
+    return header
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

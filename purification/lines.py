@@ -1,0 +1,59 @@
+"""The lines of an epoch list, `path clip_id` a clip, rendered once and then only sliced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification.errors import PurifierError
+
+
+class Lines:
+    """One line a clip, in one piece of memory: an epoch's list of a million clips takes 0.1 s, not a second."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
+        self.starts = np.concatenate([[0], ends])
+
+    @classmethod
+    def render(cls, paths: Sequence[str]) -> Lines:
+        """Check the paths and write the lines."""
+        for clip, path in enumerate(paths):
+            if len(path.split()) != 1 or path.split()[0] != path:
+                raise PurifierError(
+                    f"path of clip {clip} must be one word, for lists are split at white space, but is {path!r}."
+                    " Make a link without white space to it."
+                )
+        return cls("".join(f"{path} {clip}\n" for clip, path in enumerate(paths)).encode())
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def pick(self, clips: NDArray[np.int64]) -> bytes:
+        """Return the lines of some clips, ids ascending; runs of neighbours are copied in one go."""
+        if not len(clips):
+            return b""
+        breaks = np.flatnonzero(np.diff(clips) != 1) + 1
+        first = clips[np.concatenate([[0], breaks])]
+        last = clips[np.concatenate([breaks - 1, [len(clips) - 1]])]
+        view = memoryview(self.text)
+        spans = zip(self.starts[first].tolist(), self.starts[last + 1].tolist(), strict=True)
+        return b"".join([view[start:end] for start, end in spans])
+
+    def path(self, clip: int) -> str:
+        """Return one clip's path."""
+        return self.text[self.starts[clip] : self.starts[clip + 1]].decode().rpartition(" ")[0]
+
+    def find(self, path: str) -> list[int]:
+        """Return the clips whose path is this one, or ends in `/` and this one."""
+        text, found = b"\n" + self.text, set[int]()
+        for start in (b"\n", b"/"):
+            needle = start + path.encode() + b" "
+            at = text.find(needle)
+            while at >= 0:
+                found.add(int(np.searchsorted(self.starts, at, side="right")) - 1)
+                at = text.find(needle, at + 1)
+        return sorted(found)

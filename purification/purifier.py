@@ -1,0 +1,319 @@
+"""The purifier: what is believed about every clip, changed once an epoch and never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification import layout
+from sciu.purification.creation import create_store, read_meta
+from sciu.purification.errors import PurifierError
+from sciu.purification.evidence import Evidence
+from sciu.purification.history import Entry, clips_of, event_now, rows_of_verdict
+from sciu.purification.index import Changes, EpochIndex, Ids
+from sciu.purification.policy import Policy, policy_from_json, policy_to_json
+from sciu.purification.records import Records
+from sciu.purification.revision import Pin, PinAction, check_clips, rows_of_pin, rows_of_quarantine, rows_of_undo
+from sciu.purification.ring import add_and_weigh, mean_probabilities, scores_of, weigh_stored
+from sciu.purification.state import Action, ClipStates, Rows, Status, count_states
+from sciu.purification.store import Store, Transaction
+
+
+class Purifier:
+    """Records scores, decides after each epoch, and says what to decode next."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        with store.reading() as transaction:
+            meta = read_meta(transaction, store.folder)
+            self.policy: Policy = policy_from_json(meta["policy"])
+            self.num_classes: int = meta["num_classes"]
+            self.class_names: tuple[str, ...] = tuple(meta["class_names"])
+            self.fingerprint: str = meta["fingerprint"]
+            self.clips: int = meta["clips"]
+            self.lines = layout.load_lines(transaction, self.clips)
+        self._records: Records | None = None
+        self._index: EpochIndex | None = None
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | str,
+        *,
+        labels: Any,
+        num_classes: int,
+        policy: Policy,
+        paths: Sequence[str] | None = None,
+        class_names: Sequence[str] | None = None,
+        fingerprint: str = "",
+        network: bool = False,
+    ) -> Purifier:
+        """Begin a store. A label of -1 is a clip that is not in the training set; its id stays free."""
+        return cls(
+            create_store(
+                Path(path), labels=labels, num_classes=num_classes, policy=policy, paths=paths,
+                class_names=class_names, fingerprint=fingerprint, network=network,
+            )
+        )  # fmt: skip
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str,
+        *,
+        fingerprint: str = "",
+        policy: Policy | None = None,
+        recording: bool = True,
+        read_only: bool = False,
+        network: bool = False,
+    ) -> Purifier:
+        """Go on with a store: the same state, the same index, byte for byte.
+
+        One process at a time may be `recording`; any number may read, pin and undo meanwhile. What `fingerprint` and
+        `policy` say must be what the store was made with.
+        """
+        store = Store(Path(path), read_only=read_only, network=network)
+        try:
+            if recording and not read_only:
+                store.claim_recording()
+            purifier = cls(store)
+            purifier._refuse_others("dataset", fingerprint, purifier.fingerprint)
+            expected, found = (policy_to_json(rule) if rule else {} for rule in (policy, purifier.policy))
+            for name in expected.keys() | (found.keys() if expected else set()):
+                purifier._refuse_others(f"policy's `{name}`", expected.get(name), found.get(name))
+        except BaseException:
+            store.close()
+            raise
+        return purifier
+
+    def _refuse_others(self, what: str, expected: Any, found: Any) -> None:
+        if expected not in ("", found):
+            raise PurifierError(
+                f"'{self.path}' must be of this {what}: here it is {expected!r}, in the store {found!r}."
+                " Take the store that belongs to it, or begin a new one."
+            )
+
+    def __enter__(self) -> Purifier:  # noqa: PYI034 - Self needs Python 3.11
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the store. Scores of an epoch that has not ended are forgotten."""
+        self.store.close()
+
+    @property
+    def path(self) -> Path:
+        """Where the store is."""
+        return self.store.folder
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is open, from 1 on."""
+        return self.index().epoch
+
+    def open_epoch(self) -> int:
+        """Return the epoch that is open in the store now, whoever opened it."""
+        with self.store.reading() as transaction:
+            return int(transaction.get_json("head")["epoch"])
+
+    # ---- the loop: index, record, end_epoch
+
+    def index(self) -> EpochIndex:
+        """Return what to decode in the open epoch."""
+        if self._index is None:
+            with self.store.reading() as transaction:
+                self._index = self._derive(transaction, int(transaction.get_json("head")["epoch"]))
+        return self._index
+
+    def record(self, ids: Any, weights: Any, probs: Any) -> None:
+        """Take the weights [B] and probabilities [B, K] of some clips; of a clip recorded twice, the last counts.
+
+        In memory only: they become durable, all at once, when the epoch ends.
+        """
+        if self._records is None:
+            self._records = Records(self.clips, self.num_classes)
+            self._allowed = np.zeros(self.clips, np.bool_)
+            self._allowed[self.index().ids] = True
+        self._records.put(ids, weights, probs, self._allowed, self.epoch)
+
+    def end_epoch(self) -> EpochIndex:
+        """Store the scores, decide, and open the next epoch, in one transaction; return its index.
+
+        If it fails, nothing has happened: the scores are still here, and it can be called again.
+        """
+        epoch = self.epoch
+        if self._records is None or not self._records.seen.any():
+            raise PurifierError(
+                f"epoch {epoch} must have scores to end, but nothing was recorded. Call `record` first."
+            )
+        with self._changing() as (transaction, states):
+            if transaction.get_json("head")["epoch"] != epoch:
+                raise PurifierError(f"epoch {epoch} of '{self.path}' was ended by somebody else. Open the store again.")
+            evidence = add_and_weigh(
+                transaction, states, self._records, epoch, window=self.policy.window, weighted=self.policy.weighted
+            )
+            verdict = self.policy.decide(evidence, states, epoch)
+            rows = rows_of_verdict(verdict, evidence, states)
+            states.apply(rows)
+            event = event_now(
+                "epoch", epoch=epoch, scored=int(self._records.seen.sum()),
+                thresholds=verdict.thresholds, spared=self._named(verdict.spared),
+            )  # fmt: skip
+            number = layout.append_event(transaction, event, rows)
+            layout.open_epoch(transaction, epoch + 1, number)
+        self._records = None
+        self._index = self._make_index(epoch + 1, number, event, rows, states)
+        return self._index
+
+    def index_at(self, epoch: int) -> EpochIndex:
+        """Return the index of any epoch that was ever opened, derived anew from the history."""
+        with self.store.reading() as transaction:
+            last = transaction.get_json("head")["epoch"]
+            if not 1 <= epoch <= last:
+                raise PurifierError(f"`epoch` must be from 1 to {last}, the open one, but is {epoch}.")
+            return self._derive(transaction, epoch)
+
+    def _derive(self, transaction: Transaction, epoch: int) -> EpochIndex:
+        number = transaction.get_json(f"opened/{epoch:05d}")
+        now = layout.load_states(transaction, self.clips)
+        states = layout.replay(transaction, now, number + 1)
+        event, rows = layout.load_event(transaction, number), layout.load_rows(transaction, number)
+        return self._make_index(epoch, number, event, rows, states)
+
+    def _make_index(self, epoch: int, number: int, event: dict[str, Any], rows: Rows, states: ClipStates) -> EpochIndex:
+        training = states.training
+        score_only = np.zeros_like(training)
+        if self.policy.scores_pruned(epoch):
+            score_only = states.ours & states.has(Status.PRUNED) & ~states.has(Status.QUARANTINED | Status.PIN_DROP)
+        ids = np.flatnonzero(training | score_only)
+        changes = Changes(*(clips_of(rows, action) for action in (Action.PRUNE, Action.CORRECT, Action.RESTORE)))
+        header = {
+            "epoch": epoch,
+            "generation": number + 1,
+            "counts": {
+                **count_states(states), "listed": len(ids), "score_only": int(score_only.sum()),
+                "newly_pruned": len(changes.pruned), "newly_corrected": len(changes.corrected),
+                "restored": len(changes.restored),
+            },
+            "policy": policy_to_json(self.policy),
+            "thresholds": event.get("thresholds", {}),
+            "spared": event.get("spared", {}),
+        }  # fmt: skip
+        labels = np.where(training, states.label, np.int16(-1))
+        return EpochIndex(epoch, ids, labels, header, changes, self.lines.pick(ids))
+
+    def _named(self, spared: dict[str, int]) -> dict[str, int]:
+        return {name if name == "all" else self.class_names[int(name)]: count for name, count in spared.items()}
+
+    # ---- people, and files that cannot be read
+
+    def pin(self, clip: int, action: PinAction, *, label: int | None = None, who: str = "", why: str = "") -> None:
+        """Say what a clip is: `keep` it, `drop` it, fix its `label`, or `free` it again. From the next epoch on."""
+        self.review([Pin(clip=clip, action=action, label=label, who=who, why=why)])
+
+    def review(self, pins: Sequence[Pin]) -> None:
+        """Take many pins in one transaction; one that makes no sense stops all."""
+        with self._changing() as (transaction, states):
+            for pin in pins:
+                check_clips([pin.clip], states)
+                rows = rows_of_pin(pin, states, self.num_classes)
+                self._happened(transaction, states, rows, event_now("pin", action=pin.action, who=pin.who, why=pin.why))
+
+    def quarantine(self, clips: Sequence[int], why: str) -> None:
+        """Take clips out whose files cannot be read, from the next epoch on."""
+        with self._changing() as (transaction, states):
+            check_clips(clips, states)
+            rows = rows_of_quarantine(clips, states, into=True)
+            self._happened(transaction, states, rows, event_now("quarantine", why=why))
+
+    def release(self, clips: Sequence[int], why: str = "") -> None:
+        """Let clips out of quarantine."""
+        with self._changing() as (transaction, states):
+            check_clips(clips, states)
+            rows = rows_of_quarantine(clips, states, into=False)
+            self._happened(transaction, states, rows, event_now("release", why=why))
+
+    def undo(self, *, clip: int | None = None, epoch: int | None = None, who: str = "", why: str = "") -> Ids:
+        """Take back the last change of a clip, what the end of an epoch did, or what it did to one clip.
+
+        Clips that have changed since are left alone. A clip that comes back is judged by new scores only; what was
+        undone twice stands again. Returns the clips that were changed.
+        """
+        with self._changing() as (transaction, states):
+            rows = rows_of_undo(transaction, states, clip, epoch)
+            self._happened(transaction, states, rows, event_now("undo", undone_epoch=epoch, who=who, why=why))
+        return rows["clip"].astype(np.int64)
+
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[Transaction, ClipStates]]:
+        """Load what is believed, and write what of it has changed when the block ends well."""
+        with self.store.writing() as transaction:
+            states = layout.load_states(transaction, self.clips)
+            before = states.copy()
+            yield transaction, states
+            layout.save_states(transaction, states, before)
+
+    def _happened(self, transaction: Transaction, states: ClipStates, rows: Rows, event: dict[str, Any]) -> None:
+        """Apply rows outside an epoch's end; without any, nothing happened."""
+        if len(rows):
+            states.apply(rows)
+            layout.append_event(transaction, {**event, "epoch": transaction.get_json("head")["epoch"]}, rows)
+
+    # ---- looking
+
+    def states(self) -> ClipStates:
+        """Return what is believed now, pins included: the next index will say it."""
+        with self.store.reading() as transaction:
+            return layout.load_states(transaction, self.clips)
+
+    def evidence(self, *, against_given: bool = False) -> Evidence:
+        """Return what the stored scores say now, pruned clips included, of the labels as they are or as given."""
+        with self.store.reading() as transaction:
+            states = layout.load_states(transaction, self.clips)
+            if against_given:
+                states.label = states.given
+            return weigh_stored(
+                transaction, states, classes=self.num_classes, window=self.policy.window, weighted=self.policy.weighted
+            )
+
+    def mean_probabilities(self) -> NDArray[np.float32]:
+        """Return each clip's mean stored probabilities, [K, N]."""
+        with self.store.reading() as transaction:
+            states = layout.load_states(transaction, self.clips)
+            return mean_probabilities(transaction, states, classes=self.num_classes, window=self.policy.window)
+
+    def scores(self, clip: int) -> list[tuple[int, float, list[float]]]:
+        """Return a clip's last scores, oldest first: epoch, weight, probabilities."""
+        with self.store.reading() as transaction:
+            states = layout.load_states(transaction, self.clips)
+            check_clips([clip], states)
+            return scores_of(transaction, states, clip, classes=self.num_classes, window=self.policy.window)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return everything that happened, in order, without the rows."""
+        with self.store.reading() as transaction:
+            count = transaction.get_json("head")["events"]
+            return [layout.load_event(transaction, number) for number in range(count)]
+
+    def rows(self, event: int) -> Rows:
+        """Return what an event changed."""
+        with self.store.reading() as transaction:
+            return layout.load_rows(transaction, event)
+
+    def history(self, clip: int) -> list[Entry]:
+        """Return all that happened to a clip, in order."""
+        entries = []
+        for event in self.events():
+            rows = self.rows(event["event"]) if event["rows"] else ()
+            entries += [Entry(event, row) for row in rows if row["clip"] == clip]
+        return entries

@@ -1,0 +1,102 @@
+"""Changes that people make, and files that cannot be read: each as rows, like the policy's own decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification import layout
+from sciu.purification.errors import PolicyError, PurifierError
+from sciu.purification.state import PINS, Action, ClipStates, Rows, Status
+from sciu.purification.store import Transaction
+
+PinAction = Literal["keep", "drop", "label", "free"]
+_PINS: dict[str, Status] = {
+    "keep": Status.PIN_KEEP,
+    "drop": Status.PIN_DROP,
+    "label": Status.PIN_LABEL,
+    "free": Status(0),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pin:
+    """What a person says of a clip; it wins over the policy until it is freed."""
+
+    clip: int
+    action: PinAction
+    label: int | None = None  # for "label"
+    who: str = ""
+    why: str = ""
+
+
+def check_clips(clips: Sequence[int], states: ClipStates) -> None:
+    """Refuse clips that are not in the training set."""
+    for clip in clips:
+        if not 0 <= clip < len(states) or states.given[clip] < 0:
+            what = "is not in the training set" if 0 <= clip < len(states) else "does not exist"
+            raise PurifierError(f"clip must be one of the training set's, but {clip} {what}.")
+
+
+def rows_of_pin(pin: Pin, states: ClipStates, classes: int) -> Rows:
+    """Write a pin as a row."""
+    if pin.action not in _PINS:
+        raise PolicyError(f"pin must be one of {list(_PINS)}, but is {pin.action!r}.")
+    if (pin.label is not None) != (pin.action == "label"):
+        raise PolicyError(f"a label belongs to the pin 'label' and to no other, but '{pin.action}' has {pin.label!r}.")
+    if pin.label is not None and not 0 <= pin.label < classes:
+        raise PolicyError(f"label must be a class number from 0 to {classes - 1}, but is {pin.label!r}.")
+    rows = states.rows(Action.PIN if pin.action != "free" else Action.UNPIN, np.array([pin.clip], np.int64))
+    status = int(rows["status_before"][0]) & ~int(PINS) | int(_PINS[pin.action])
+    if pin.action in ("keep", "label"):
+        status &= ~int(Status.PRUNED)
+    rows["status_after"] = status
+    if pin.label is not None:
+        rows["label_after"] = pin.label
+    return rows
+
+
+def rows_of_quarantine(clips: Sequence[int], states: ClipStates, *, into: bool) -> Rows:
+    """Write as rows which clips go into quarantine, or come out; those already there are left out."""
+    action, flag = (Action.QUARANTINE, Status.QUARANTINED) if into else (Action.RELEASE, Status(0))
+    rows = states.rows(action, np.unique(np.asarray(clips, np.int64)))
+    rows["status_after"] = rows["status_before"] & np.uint8(~Status.QUARANTINED & 0xFF) | np.uint8(flag)
+    changed: Rows = rows[rows["status_after"] != rows["status_before"]]
+    return changed
+
+
+def rows_of_undo(transaction: Transaction, states: ClipStates, clip: int | None, epoch: int | None) -> Rows:
+    """Write as rows how the last standing change is taken back: of a clip, of an epoch's end, or of both."""
+    if clip is None and epoch is None:
+        raise PolicyError("undo must be told a clip, an epoch or both, but was told neither.")
+    if clip is not None:
+        check_clips([clip], states)
+    if epoch is not None:
+        if epoch < 1 or not transaction.has(f"opened/{epoch + 1:05d}"):
+            raise PurifierError(f"epoch {epoch} must have ended to be undone, but has not. See `status`.")
+        numbers = [transaction.get_json(f"opened/{epoch + 1:05d}")]
+    else:
+        numbers = list(reversed(range(transaction.get_json("head")["events"])))
+    for number in numbers:
+        done = layout.load_rows(transaction, number)
+        if clip is not None:
+            done = done[done["clip"] == clip]
+        done = done[_standing(done, states)]
+        if len(done):
+            rows = states.rows(Action.UNDO, done["clip"].astype(np.int64))
+            rows["status_after"], rows["label_after"] = done["status_before"], done["label_before"]
+            return rows
+    what = f"clip {clip}" if clip is not None else f"epoch {epoch}"
+    raise PurifierError(f"{what} has no change that still stands, so there is nothing to undo. See `show`.")
+
+
+def _standing(rows: Rows, states: ClipStates) -> NDArray[np.bool_]:
+    """Say which rows changed something, and nothing has changed the clip since."""
+    clips = rows["clip"]
+    as_left = (states.status[clips] == rows["status_after"]) & (states.label[clips] == rows["label_after"])
+    changed = (rows["status_before"] != rows["status_after"]) | (rows["label_before"] != rows["label_after"])
+    return as_left & changed

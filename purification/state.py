@@ -1,0 +1,125 @@
+"""What is believed about every clip, as columns, and the rows that change it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+import numpy as np
+from numpy.typing import NDArray
+
+NOT_OURS = -1  # label of a clip that is not in the training set; in an index also of one that does not train
+
+
+class Status(IntFlag):
+    """Why a clip is where it is. No flag: it trains, and the policy decides."""
+
+    PRUNED = 1
+    QUARANTINED = 2  # its file cannot be read
+    PIN_KEEP = 4  # a person says: it stays; its label may be corrected
+    PIN_DROP = 8  # a person says: it leaves
+    PIN_LABEL = 16  # a person says: it stays, with this label
+
+
+PINS = Status.PIN_KEEP | Status.PIN_DROP | Status.PIN_LABEL
+OUT = Status.PRUNED | Status.QUARANTINED | Status.PIN_DROP
+
+
+class Action(IntEnum):
+    """What a row of the history did to a clip."""
+
+    PRUNE = 1
+    CORRECT = 2
+    RESTORE = 3
+    PIN = 4
+    UNPIN = 5
+    UNDO = 6
+    QUARANTINE = 7
+    RELEASE = 8
+
+
+ROW = np.dtype(
+    [
+        ("clip", "<u4"),
+        ("action", "u1"),
+        ("status_before", "u1"),
+        ("status_after", "u1"),
+        ("label_before", "<i2"),
+        ("label_after", "<i2"),
+        ("confidence", "<f4"),  # S_T; NaN where nobody measured
+        ("delta", "<f4"),
+    ]
+)
+Rows = NDArray[np.void]
+
+
+@dataclass
+class ClipStates:
+    """A column for each thing believed, by clip id."""
+
+    given: NDArray[np.int16]  # the label in the dataset; never changes
+    label: NDArray[np.int16]  # with corrections
+    status: NDArray[np.uint8]
+    slot: NDArray[np.uint8]  # of the ring, where the clip's next score goes
+    fresh: NDArray[
+        np.uint8
+    ]  # scores in the ring since the clip last entered, left or was given back; at most window + 1
+
+    CHANGING = ("label", "status", "slot", "fresh")
+
+    @classmethod
+    def begin(cls, given: NDArray[np.int16]) -> ClipStates:
+        """Believe what the dataset says."""
+        status, slot, fresh = (np.zeros(len(given), np.uint8) for _ in range(3))
+        return cls(given=given, label=given.copy(), status=status, slot=slot, fresh=fresh)
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def copy(self) -> ClipStates:
+        """Copy what changes."""
+        changing = {name: getattr(self, name).copy() for name in self.CHANGING}
+        return ClipStates(given=self.given, **changing)
+
+    @property
+    def ours(self) -> NDArray[np.bool_]:
+        """Where a clip is in the training set at all."""
+        return self.given >= 0
+
+    @property
+    def training(self) -> NDArray[np.bool_]:
+        """Where a clip trains."""
+        return self.ours & ~self.has(OUT)
+
+    def has(self, flags: Status) -> NDArray[np.bool_]:
+        """Where any of these flags is set."""
+        return (self.status & np.uint8(flags)) != 0
+
+    def rows(self, action: Action, clips: NDArray[np.int64]) -> Rows:
+        """Begin rows about clips: nothing changes yet."""
+        rows = np.zeros(len(clips), ROW)
+        rows["clip"], rows["action"] = clips, action
+        rows["status_before"] = rows["status_after"] = self.status[clips]
+        rows["label_before"] = rows["label_after"] = self.label[clips]
+        rows["confidence"] = rows["delta"] = np.nan
+        return rows
+
+    def apply(self, rows: Rows) -> None:
+        """Let rows, one a clip at most, come true. A clip that leaves or comes back is judged by new scores only."""
+        clips = rows["clip"]
+        moved = (rows["status_before"] ^ rows["status_after"]) & np.uint8(OUT) != 0
+        self.status[clips], self.label[clips] = rows["status_after"], rows["label_after"]
+        self.fresh[clips[moved & (rows["action"] != Action.RESTORE)]] = 0
+
+
+def count_states(states: ClipStates) -> dict[str, int]:
+    """Count the clips of the training set by what is believed of them."""
+    return {
+        "clips": int(states.ours.sum()),
+        "training": int(states.training.sum()),
+        "pruned": int(states.has(Status.PRUNED).sum()),
+        "corrected": int((states.training & (states.label != states.given)).sum()),
+        "quarantined": int(states.has(Status.QUARANTINED).sum()),
+        "dropped": int(states.has(Status.PIN_DROP).sum()),
+        "pinned": int(states.has(PINS).sum()),
+    }

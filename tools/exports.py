@@ -1,0 +1,54 @@
+"""Rows about clips as files: CSV, Parquet, a DALI file list, cleanlab's columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sciu.pipeline.dataset.files import write_atomically
+
+FORMATS = ("csv", "parquet", "file_list", "cleanlab")
+Row = dict[str, Any]
+
+
+def write_rows(kind: str, out: Path, rows: list[Row], classes: Sequence[str]) -> None:
+    """Write rows in a format, the file whole or absent."""
+    if kind == "file_list":
+        content = "".join(f"{row['path']} {classes.index(row['label'])}\n" for row in rows).encode()
+    elif kind == "parquet":
+        content = _parquet(rows)
+    else:
+        content = _csv([_as_cleanlab_has_it(row) for row in rows] if kind == "cleanlab" else rows)
+    write_atomically(out, content)
+
+
+def _as_cleanlab_has_it(row: Row) -> Row:
+    return {
+        "clip": row["clip"],
+        "path": row["path"],
+        "is_label_issue": row["label"] != row["given"],
+        "label_score": row["label_score"],
+        "given_label": row["given"],
+        "predicted_label": row["predicted"],
+        "is_low_quality_issue": "pruned" in row["status"],
+    }
+
+
+def _csv(rows: list[Row]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["clip"])
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _parquet(rows: list[Row]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), content)
+    return content.getvalue()
