@@ -46,7 +46,10 @@ def audit(folder: Path, index_folder: Path | None = None) -> list[Problem]:
     if pages:
         left = "perhaps most of it: `python -m lmdb copy` may save it; published labels are in index/*.labels.npy"
         return [Problem("pages", what, left) for what in pages[:10]]
-    store = Store(folder, read_only=True)
+    try:
+        store = Store(folder, read_only=True)
+    except DamagedError as error:
+        return [Problem("pages", str(error), "all but the last transactions")]
     try:
         with store.reading() as transaction:
             damaged = _damaged_blocks(transaction)

@@ -16,7 +16,7 @@ from sciu.purification.history import event_now
 from sciu.purification.lines import Lines
 from sciu.purification.policy import Policy, policy_to_json
 from sciu.purification.state import Action, ClipStates
-from sciu.purification.store import Store, Transaction
+from sciu.purification.store import FILES, Store, Transaction
 
 
 def create_store(
@@ -81,7 +81,7 @@ def read_meta(transaction: Transaction, folder: Path) -> dict[str, Any]:
 
 def _has_content(folder: Path) -> bool:
     """Say whether there is more than what a `create` that was killed may have left."""
-    return any(entry.name not in ("data.mdb", "lock.mdb", "recording.lock") for entry in folder.iterdir())
+    return not {entry.name for entry in folder.iterdir()} <= FILES
 
 
 def _checked_labels(labels: Any, num_classes: int) -> NDArray[np.int16]:

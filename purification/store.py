@@ -24,6 +24,8 @@ from sciu.purification.errors import DamagedError, PurifierError, WriteFailedErr
 
 _DATA = "data.mdb"
 _RECORDING = "recording.lock"
+_WITNESS = "last_transaction"
+FILES = {_DATA, "lock.mdb", _RECORDING, _WITNESS}
 _MAP_SIZE = 64 << 30  # address space, not memory or disk: 300 million clips
 _NETWORKS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "fuse.sshfs",
              "fuse.glusterfs", "fuse.s3fs"}  # fmt: skip
@@ -43,7 +45,9 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
         else:
             _check_structure(folder)
+        witnessed = self._witnessed()
         self._env = self._open(create=create)
+        self._refuse_older(witnessed)
         if not read_only:
             self._env.reader_check()  # slots of killed readers keep old pages alive
 
@@ -88,8 +92,10 @@ class Store:
         self._check_process()
         if self._read_only:
             raise PurifierError(f"'{self.folder}' was opened for reading only. Open it without `read_only`.")
-        with self._told("written"), self._env.begin(write=True, buffers=True) as transaction:
-            yield Transaction(transaction, self.folder)
+        with self._told("written"):
+            with self._env.begin(write=True, buffers=True) as transaction:
+                yield Transaction(transaction, self.folder)
+            self._witness(self._env.info()["last_txnid"])
 
     def compact(self) -> tuple[int, int]:
         """Write the store anew without its free pages; return its size before and after. Nobody else may have it open.
@@ -105,11 +111,36 @@ class Store:
                     self._env.copyfd(file.fileno(), compact=True)
                     os.fsync(file.fileno())
                 self._env.close()
+                self._witness(0)  # the new file counts its transactions from the beginning
                 partial.replace(data)
         finally:
             partial.unlink(missing_ok=True)
         self.close()
         return before, data.stat().st_size
+
+    def _witness(self, number: int) -> None:
+        """Note the last transaction beside the file, always in as many bytes, so that a full disk does not matter.
+
+        A single flipped bit in a meta page makes LMDB serve the state before it, in good order. This tells.
+        """
+        with (self.folder / _WITNESS).open("r+b" if (self.folder / _WITNESS).exists() else "wb") as file:
+            file.write(b"%020d\n" % number)
+
+    def _witnessed(self) -> int:
+        path = self.folder / _WITNESS
+        content = path.read_bytes() if path.exists() else b"0"
+        if not content.strip().isdigit():
+            raise DamagedError(f"'{path}' must hold a transaction's number, but holds {content[:30]!r}. Remove it.")
+        return int(content)
+
+    def _refuse_older(self, witnessed: int) -> None:
+        found = self._env.info()["last_txnid"]
+        if found < witnessed:
+            self._env.close()
+            raise DamagedError(
+                f"'{self.folder}' is damaged or an old copy: its last transaction was {witnessed}, but the file has"
+                f" {found}. Bring the right {_DATA} back; to go on with this one, remove '{self.folder / _WITNESS}'."
+            )
 
     def _check_process(self) -> None:
         if self._pid != os.getpid():
@@ -220,9 +251,21 @@ def structural_problems(folder: Path) -> list[str]:
     """Audit the file page by page, without the engine."""
     try:
         problems: list[Any] = lmdb.verify.verify(str(folder))  # type: ignore[no-untyped-call]
-        return [str(problem) for problem in problems]
+        return [str(problem) for problem in problems] + _meta_problems(folder / _DATA)
     except (lmdb.verify.VerifyError, OSError) as error:
         return [str(error)]
+
+
+def _meta_problems(data: Path) -> list[str]:
+    """Compare the two meta pages: LMDB writes them in turn, so their transactions follow each other."""
+    with data.open("rb") as file:
+        head = file.read(44)
+        file.seek(0)
+        pages = file.read(2 * int.from_bytes(head[40:44], "little"))
+    first, second = (int.from_bytes(pages[at + 144 : at + 152], "little") for at in (0, len(pages) // 2))
+    if abs(first - second) == 1 or (first, second) == (0, 0):
+        return []
+    return [f"the meta pages are of transactions {first} and {second}, which do not follow each other"]
 
 
 def _refuse_network(folder: Path) -> None:

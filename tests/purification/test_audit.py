@@ -1,0 +1,140 @@
+"""Damage is found and named, nothing wrong is served, and what history knows is mended."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from noisy_clips import begin, one_epoch
+
+from sciu.purification import DamagedError, Purifier, PurifierError
+from sciu.purification.audit import audit
+from sciu.purification.repair import repair
+from sciu.purification.state import ROW
+from sciu.purification.store import Store
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Path]:
+    with begin(tmp_path / "purifier") as purifier:
+        purifier.index().write(tmp_path / "index")
+        for _ in range(5):
+            one_epoch(purifier).write(tmp_path / "index")
+        purifier.pin(3, "drop")
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
+def damage(store: Path, key: str) -> None:
+    """Change one bit of a block."""
+    opened = Store(store)
+    with opened.writing() as transaction:
+        value = bytearray(transaction._transaction.get(key.encode()))
+        value[len(value) // 3] ^= 4
+        transaction._transaction.put(key.encode(), bytes(value))
+    opened.close()
+
+
+def test_a_sound_store(run: Path) -> None:
+    assert audit(run / "purifier", run / "index") == []
+
+
+KEYS = ("label/0000", "status/0000", "slot/0000", "fresh/0000", "plane/01/0000")
+
+
+@pytest.mark.parametrize("key", [*KEYS, "lines/0000", "given/0000", "event/00000003", "rows/00000003/0000", "head"])
+def test_a_damaged_block_is_named_and_not_served(run: Path, key: str) -> None:
+    damage(run / "purifier", key)
+    problems = audit(run / "purifier", run / "index")
+    assert [problem.where.split(" ")[0] for problem in problems] == [key]
+    assert problems[0].left
+    with pytest.raises(DamagedError, match=f"block '{key}' .* is damaged: its checksum does not fit"):
+        use_everything(run / "purifier")
+
+
+def use_everything(store: Path) -> None:
+    """Read and write whatever an epoch needs."""
+    with Purifier.open(store) as purifier:
+        purifier.index()
+        purifier.events()
+        one_epoch(purifier)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_history_knows_is_mended(run: Path, key: str) -> None:
+    with Purifier.open(run / "purifier") as purifier:
+        truth, index = purifier.states(), purifier.index().files()
+    damage(run / "purifier", key)
+    assert repair(run / "purifier") == [key]
+    assert audit(run / "purifier", run / "index") == []
+    with Purifier.open(run / "purifier") as purifier:
+        states = purifier.states()
+        assert (states.label == truth.label).all()
+        assert (states.status == truth.status).all()
+        assert purifier.index().files() == index
+        one_epoch(purifier)
+        one_epoch(purifier)
+
+
+def test_what_history_does_not_know_is_not_invented(run: Path) -> None:
+    damage(run / "purifier", "given/0000")
+    with pytest.raises(DamagedError, match="cannot be mended: given/0000 is damaged. Go back to a copy"):
+        repair(run / "purifier")
+
+
+def test_flipped_bits_are_never_served(run: Path) -> None:
+    data = run / "purifier/data.mdb"
+    sound = data.read_bytes()
+    with Purifier.open(run / "purifier", read_only=True) as purifier:
+        truth, index = purifier.states(), purifier.index().files()
+    chance, found = random.Random(0), 0
+    for _ in range(150):
+        content = bytearray(sound)
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        data.write_bytes(content)
+        problems = audit(run / "purifier", run / "index")
+        found += bool(problems)
+        try:
+            with Purifier.open(run / "purifier", read_only=True) as purifier:
+                states = purifier.states()
+                assert purifier.index().files() == index
+                assert all(np.array_equal(getattr(states, name), getattr(truth, name)) for name in truth.CHANGING)
+        except PurifierError:
+            assert problems, "what is refused is also named"
+    assert found > 20
+
+
+def test_a_decision_that_its_scores_do_not_bear_out_is_named(run: Path) -> None:
+    with begin(run / "other") as purifier:
+        for _ in range(3):
+            one_epoch(purifier)
+        with purifier.store.writing() as transaction:
+            rows = transaction.get_array("rows/00000003/0000", ROW)
+            rows["confidence"][0] = 0.123
+            transaction.put_array("rows/00000003/0000", rows)
+    (problem,) = audit(run / "other")
+    assert problem.where == "epoch 3"
+    assert "1 decisions are not what their scores say" in problem.what
+
+
+def test_indexes_that_are_not_the_stores_are_named(run: Path) -> None:
+    (run / "index/epoch_00002.list").write_text("junk 1\n")
+    with begin(run / "shorter") as purifier:
+        for _ in range(2):
+            one_epoch(purifier)
+    assert [problem.where for problem in audit(run / "purifier", run / "index")] == ["index of epoch 2"]
+    older = audit(run / "shorter", run / "index")
+    assert {problem.where for problem in older} >= {"index of epoch 4", "index of epoch 5", "index of epoch 6"}
+    assert "is newer than the store, which is at epoch 3" in older[-1].what
+
+
+def test_a_cut_file_is_named(run: Path) -> None:
+    data = run / "purifier/data.mdb"
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    assert audit(run / "purifier")[0].where == "pages"
+    with pytest.raises(DamagedError, match="is damaged: .* Take a copy of it"):
+        Purifier.open(run / "purifier")

@@ -1,0 +1,48 @@
+"""Guards spare the best of those to prune, and say how many."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sciu.purification.guards import guard
+from sciu.purification.state import ClipStates, Status
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.floats(0, 1), st.booleans(), st.booleans()), min_size=1, max_size=40),
+    st.sampled_from([0.0, 0.3, 0.5, 1.0]),
+    st.sampled_from([0.0, 0.25, 0.6, 1.0]),
+)
+def test_no_class_and_no_whole_falls_below_its_share(
+    clips: list[tuple[int, float, bool, bool]], keep_per_class: float, max_pruned: float
+) -> None:
+    labels, confidence, already, wish = (np.array(column) for column in zip(*clips, strict=True))
+    states = ClipStates.begin(labels.astype(np.int16))
+    states.status[already] = Status.PRUNED
+    wish = wish & ~already
+    guarded = guard(wish, confidence, states, keep_per_class=keep_per_class, max_pruned=max_pruned)
+    assert not (guarded.prune & ~wish).any()
+    assert sum(guarded.spared.values()) == (wish & ~guarded.prune).sum()
+    for k in range(3):
+        of_class = labels == k
+        left = (of_class & ~already & ~guarded.prune).sum()
+        if (of_class & guarded.prune).any():
+            assert left >= math.ceil(keep_per_class * of_class.sum())
+        spared = wish & ~guarded.prune & of_class
+        if not guarded.spared.get("all") and spared.any() and (guarded.prune & of_class).any():
+            assert confidence[spared].min() >= confidence[guarded.prune & of_class].max()
+    if guarded.prune.any():
+        assert (already | guarded.prune).sum() <= max_pruned * len(labels)
+
+
+def test_without_need_nothing_is_spared() -> None:
+    states = ClipStates.begin(np.zeros(10, np.int16))
+    wish = np.arange(10) < 5
+    guarded = guard(wish, np.arange(10) / 10, states, keep_per_class=0.5, max_pruned=0.6)
+    assert guarded.prune.tolist() == wish.tolist()
+    assert guarded.spared == {}
