@@ -369,7 +369,10 @@ def _counted(rows: Any) -> dict[str, int]:
 
 
 def _clip_number(purifier: Purifier, text: str) -> int:
+    from sciu.purification.revision import check_clips
+
     if text.isdigit():
+        check_clips([int(text)], purifier.states())
         return int(text)
     found = purifier.lines.find(text)
     if len(found) != 1:
