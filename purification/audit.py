@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from sciu.purification import layout
-from sciu.purification.errors import DamagedError, PurifierError
+from sciu.purification.errors import DamagedError
 from sciu.purification.index import EpochIndex, published_epochs
 from sciu.purification.purifier import Purifier
 from sciu.purification.ring import weigh_stored
@@ -17,6 +19,7 @@ from sciu.purification.store import Store, Transaction, structural_problems
 
 _LEFT = {
     "meta": "nothing can be read without it; the labels of every published epoch are in index/*.labels.npy",
+    "transaction": "all of it, if nothing else is wrong",
     "head": "nothing can be read without it; the labels of every published epoch are in index/*.labels.npy",
     "lines": "paths of these clips; the dataset has them",
     "given": "labels of these clips; the dataset has them",
@@ -62,14 +65,31 @@ def audit(folder: Path, index_folder: Path | None = None) -> list[Problem]:
 
 
 def damaged_keys(transaction: Transaction) -> list[str]:
-    """Return the keys of all blocks whose checksum does not fit."""
+    """Return the keys of all blocks that are missing or whose checksum does not fit."""
     found = []
-    for key in transaction.keys(""):
+    for key in sorted({*transaction.keys(), *_expected_keys(transaction)}):
         try:
             transaction.get(key)
         except DamagedError:
             found.append(key)
     return found
+
+
+def _expected_keys(transaction: Transaction) -> list[str]:
+    """Return the keys that must be there, as far as it can be told. Planes come as they are filled."""
+    keys = ["meta", "head", "transaction"]
+    try:
+        head, clips = transaction.get_json("head"), transaction.get_json("meta")["clips"]
+    except DamagedError:
+        return keys
+    keys += [f"{name}/{number:04d}" for name in ("lines", *layout.COLUMNS) for number, _ in layout.blocks(clips)]
+    keys += [f"opened/{epoch:05d}" for epoch in range(1, head["epoch"] + 1)]
+    for event in range(head["events"]):
+        keys.append(f"event/{event:08d}")
+        with suppress(DamagedError):
+            rows = layout.load_event(transaction, event)["rows"]
+            keys += [f"rows/{event:08d}/{number:04d}" for number, _ in layout.blocks(rows)]
+    return keys
 
 
 def _damaged_blocks(transaction: Transaction) -> list[Problem]:
@@ -78,7 +98,7 @@ def _damaged_blocks(transaction: Transaction) -> list[Problem]:
         name, number = key.split("/")[0], key.rpartition("/")[2]
         first = int(number) * layout.BLOCK if number.isdigit() and name in (*ClipStates.CHANGING, "plane") else None
         where = key if first is None else f"{key} (clips {first} to {first + layout.BLOCK - 1})"
-        found.append(Problem(where, "its checksum does not fit", _LEFT.get(name, "unknown: not one of our blocks")))
+        found.append(Problem(where, "missing, or its checksum does not fit", _LEFT.get(name, "it is none of ours")))
     return found
 
 
@@ -99,32 +119,40 @@ def _last_decision(purifier: Purifier) -> list[Problem]:
         epoch = transaction.get_json("head")["epoch"]
         rows = layout.load_rows(transaction, transaction.get_json(f"opened/{epoch:05d}"))
         states = layout.load_states(transaction, purifier.clips)
-        evidence = weigh_stored(
-            transaction, states, classes=purifier.num_classes, window=purifier.policy.window,
-            weighted=purifier.policy.weighted,
-        )  # fmt: skip
+        states.label[rows["clip"]] = rows["label_before"]
+        try:
+            evidence = weigh_stored(
+                transaction, states, classes=purifier.num_classes, window=purifier.policy.window,
+                weighted=purifier.policy.weighted,
+            )  # fmt: skip
+        except DamagedError as error:
+            return [Problem("scores", str(error), _LEFT["plane"])]
     rows = rows[np.isin(rows["action"], (Action.PRUNE, Action.CORRECT)) & (evidence.scores[rows["clip"]] > 0)]
-    again = evidence.confidence[rows["clip"]].astype(np.float32)
+    again = purifier.policy.scalar(evidence)[rows["clip"]].astype(np.float32)
     wrong = rows["clip"][(again != rows["confidence"]) & (evidence.scores[rows["clip"]] >= purifier.policy.window)]
     what = f"{len(wrong)} decisions are not what their scores say, the first of them about clip {wrong[:1].tolist()}"
     return [Problem(f"epoch {epoch - 1}", what, "the decisions as they are recorded")] if len(wrong) else []
 
 
 def _indexes(purifier: Purifier, folder: Path | None) -> list[Problem]:
-    found = []
-    for epoch in published_epochs(folder) if folder else []:
-        assert folder is not None
-        where = f"index of epoch {epoch}"
+    if folder is None:
+        return []
+    return [Problem(f"index of epoch {epoch}", what, left) for epoch, what, left in differing_indexes(purifier, folder)]
+
+
+def differing_indexes(purifier: Purifier, folder: Path) -> Iterator[tuple[int, str, str]]:
+    """Yield the published epochs whose files are not what the store says: what is wrong with them, what is left."""
+    published = set(published_epochs(folder))
+    for index in purifier.indexes():
+        if index.epoch in published:
+            try:
+                EpochIndex.read(folder, index.epoch)
+                wrong = [name for name, content in index.files().items() if (folder / name).read_bytes() != content]
+                what = f"{wrong} are not what the store says" if wrong else ""
+            except DamagedError as error:
+                what = str(error)
+            if what:
+                yield index.epoch, what, "all of it: it can be written again (--rewrite)"
+    for epoch in sorted(published):
         if epoch > purifier.epoch:
-            found.append(Problem(where, f"is newer than the store, which is at epoch {purifier.epoch}", "the index"))
-            continue
-        try:
-            EpochIndex.read(folder, epoch)
-            files = purifier.index_at(epoch).files()
-            differing = [name for name, content in files.items() if (folder / name).read_bytes() != content]
-        except PurifierError as error:
-            found.append(Problem(where, str(error), "all of it: it can be written again (--rewrite)"))
-            continue
-        left = "it can be written again (--rewrite)"
-        found += [Problem(where, f"'{name}' is not what the store says", left) for name in differing]
-    return found
+            yield epoch, f"is newer than the store, which is at epoch {purifier.epoch}", "the index"

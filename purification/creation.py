@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.purification import layout
-from sciu.purification.errors import PolicyError, PurifierError
+from sciu.purification.errors import DamagedError, PolicyError, PurifierError, whole
 from sciu.purification.history import event_now
 from sciu.purification.lines import Lines
 from sciu.purification.policy import Policy, policy_to_json
@@ -31,9 +32,12 @@ def create_store(
     network: bool,
 ) -> Store:
     """Write a store in one transaction: one that was interrupted is as good as none."""
+    num_classes = whole("num_classes", num_classes)
     given = _checked_labels(labels, num_classes)
     names = _checked_names(class_names, num_classes)
-    lines = Lines.render([str(clip) for clip in range(len(given))] if paths is None else paths)
+    lines = Lines.render(
+        [str(clip) for clip in range(len(given))] if paths is None else [os.fspath(path) for path in paths]
+    )
     if len(lines) != len(given):
         raise PurifierError(f"`paths` must be as many as `labels`, {len(given)}, but are {len(lines)}.")
     if folder.exists() and (not folder.is_dir() or _has_content(folder)):
@@ -45,6 +49,8 @@ def create_store(
         "created": created["time"],
     }  # fmt: skip
     states = ClipStates.begin(given)
+    was_there = folder.exists()
+    before = set(folder.iterdir()) if was_there else set[Path]()
     store = Store(folder, create=True, network=network)
     try:
         store.claim_recording()
@@ -58,18 +64,23 @@ def create_store(
             transaction.put_json("meta", meta)
     except BaseException:
         store.close()
+        for made in set(folder.iterdir()) - before:
+            made.unlink()
         raise
     return store
 
 
 def _refuse_existing(transaction: Transaction, folder: Path) -> None:
-    if transaction.has("meta"):
-        raise PurifierError(f"'{folder}' holds a store already. `Purifier.open` goes on with it.")
+    if not transaction.empty:
+        what = "a store already. `Purifier.open` goes on with it" if transaction.has("meta") else "an LMDB of others"
+        raise PurifierError(f"'{folder}' must be new or empty, but holds {what}.")
 
 
 def read_meta(transaction: Transaction, folder: Path) -> dict[str, Any]:
+    if transaction.empty:
+        raise PurifierError(f"'{folder}' holds a store that was never finished. `Purifier.create` begins anew there.")
     if not transaction.has("meta"):
-        raise PurifierError(f"'{folder}' holds a store that was never finished. Remove it and begin anew.")
+        raise DamagedError(f"'{folder}' is an LMDB, but no purifier's store, or a damaged one. Is it the right folder?")
     meta: dict[str, Any] = transaction.get_json("meta")
     if meta["schema"] != layout.SCHEMA:
         raise PurifierError(
@@ -85,8 +96,11 @@ def _has_content(folder: Path) -> bool:
 
 
 def _checked_labels(labels: Any, num_classes: int) -> NDArray[np.int16]:
-    given = np.asarray(labels)
-    if num_classes != int(num_classes) or not 2 <= num_classes <= 32_767:
+    try:
+        given = np.asarray(labels)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise PurifierError(f"`labels` must be a list of class numbers, but: {error}.") from error
+    if not 2 <= num_classes <= 32_767:
         raise PolicyError(f"`num_classes` must be a whole number from 2 to 32767, but is {num_classes!r}.")
     if given.ndim != 1 or not len(given) or not np.issubdtype(given.dtype, np.integer):
         raise PurifierError(f"`labels` must be a list of class numbers, but is {given.dtype} of shape {given.shape}.")

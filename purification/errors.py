@@ -7,6 +7,11 @@ ValueError
     └── WriteFailedError  3   no room on the disk, or a disk that refuses; all that was acknowledged is still there
 """
 
+from __future__ import annotations
+
+import operator
+from typing import Any
+
 
 class PurifierError(ValueError):
     """The store, the scores or the moment is not what it must be."""
@@ -26,3 +31,11 @@ class DamagedError(PurifierError):
 
 class WriteFailedError(PurifierError):
     """The disk has not taken a transaction. Nothing acknowledged is lost: free some space and call again."""
+
+
+def whole(name: str, value: Any) -> int:
+    """Return a whole number of any integer type; refuse all else."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise PolicyError(f"`{name}` must be a whole number, but is {value!r}.") from None

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from sciu.purification.evidence import Floats
 from sciu.purification.state import ClipStates, Status
 
+_ROUNDING = 1e-6  # of a clip: .07 * 100 is a little more than 7
+
 
 @dataclass(frozen=True)
 class Guarded:
@@ -28,10 +30,10 @@ def guard(
     for k in np.unique(states.given[wish]):
         of_class = states.given == k
         total, training = int(of_class.sum()), int((of_class & states.training).sum())
-        room = max(0, training - int(np.ceil(keep_per_class * total)))
+        room = max(0, training - int(np.ceil(keep_per_class * total - _ROUNDING)))
         spared[str(k)] = _spare(prune, of_class, confidence, room)
     gone = int(states.has(Status.PRUNED).sum())
-    room = max(0, int(np.floor(max_pruned * states.ours.sum())) - gone)
+    room = max(0, int(np.floor(max_pruned * states.ours.sum() + _ROUNDING)) - gone)
     spared["all"] = _spare(prune, np.ones_like(prune), confidence, room)
     return Guarded(prune, {name: count for name, count in spared.items() if count})
 

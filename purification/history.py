@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification.evidence import Evidence
+from sciu.purification.evidence import Evidence, Floats
 from sciu.purification.policy import Verdict
 from sciu.purification.state import Action, ClipStates, Rows, Status
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that happened to one clip, or one event without clips."""
+    """One thing that happened to one clip."""
 
     event: dict[str, Any]
     row: np.void
@@ -27,7 +27,7 @@ def event_now(kind: str, **content: Any) -> dict[str, Any]:
     return {"kind": kind, "time": datetime.now(timezone.utc).isoformat(timespec="seconds"), **content}
 
 
-def rows_of_verdict(verdict: Verdict, evidence: Evidence, states: ClipStates) -> Rows:
+def rows_of_verdict(verdict: Verdict, scalar: Floats, evidence: Evidence, states: ClipStates) -> Rows:
     """Write a verdict as rows, ascending by clip."""
     parts = []
     for action, mask in (
@@ -37,7 +37,7 @@ def rows_of_verdict(verdict: Verdict, evidence: Evidence, states: ClipStates) ->
     ):
         clips = np.flatnonzero(mask)
         rows = states.rows(action, clips)
-        rows["confidence"], rows["delta"] = evidence.confidence[clips], evidence.delta[clips]
+        rows["confidence"], rows["delta"] = scalar[clips], evidence.delta[clips]
         if action == Action.PRUNE:
             rows["status_after"] |= np.uint8(Status.PRUNED)
         elif action == Action.RESTORE:

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification.errors import DamagedError, PurifierError
+from sciu.purification.errors import DamagedError, PurifierError, WriteFailedError
+from sciu.purification.lines import Lines
 
 Ids = NDArray[np.int64]
 
@@ -43,7 +44,7 @@ class EpochIndex:
     labels: NDArray[np.int16]  # by clip id
     header: dict[str, Any]  # what the json says, less the hashes
     changes: Changes | None = field(default=None, repr=False)
-    lines: bytes | None = field(default=None, repr=False)
+    lines: Lines | None = field(default=None, repr=False)
 
     @property
     def score_only(self) -> Ids:
@@ -76,18 +77,26 @@ class EpochIndex:
             raise PurifierError("an index read from files is written already. Copy the three files.")
         stem, labels = _stem(self.epoch), io.BytesIO()
         np.save(labels, self.labels)
-        contents = {f"{stem}.list": self.lines, f"{stem}.labels.npy": labels.getvalue()}
+        contents = {f"{stem}.list": self.lines.pick(self.ids), f"{stem}.labels.npy": labels.getvalue()}
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         header = json.dumps({**self.header, "sha256": hashes}, indent=2, sort_keys=True, ensure_ascii=False)
         return {**contents, f"{stem}.json": f"{header}\n".encode()}
 
     def write(self, folder: Path | str) -> Path:
         """Write the three files, each whole or absent, the json last; return its path."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in self.files().items():
-            _write_durably(folder / name, content)
-        _sync(folder)
+        folder, files = Path(folder), self.files()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.glob(".epoch_*.partial"):  # by somebody who was killed
+                left.unlink()
+            for name, content in files.items():
+                _write_durably(folder / name, content)
+            _sync(folder)
+        except OSError as error:
+            raise WriteFailedError(
+                f"index of epoch {self.epoch} cannot be written to '{folder}': {error.strerror}."
+                " Free some space or mend the folder, and write it again."
+            ) from error
         return folder / f"{_stem(self.epoch)}.json"
 
     @classmethod

@@ -25,7 +25,7 @@ from sciu.purification.store import Transaction
 
 SCHEMA = 1
 BLOCK = 65_536
-_COLUMNS = {"given": np.int16, "label": np.int16, "status": np.uint8, "slot": np.uint8, "fresh": np.uint8}
+COLUMNS = {"given": np.int16, "label": np.int16, "status": np.uint8, "slot": np.uint8, "fresh": np.uint8}
 
 assert sys.byteorder == "little", "blocks are written as they lie in memory"
 
@@ -41,7 +41,7 @@ def blocks(clips: int) -> Iterator[tuple[int, slice]]:
 
 def save_states(transaction: Transaction, states: ClipStates, before: ClipStates | None = None) -> None:
     """Write the columns; with `before` only the blocks that changed."""
-    names = ClipStates.CHANGING if before else tuple(_COLUMNS)
+    names = ClipStates.CHANGING if before else tuple(COLUMNS)
     for name in names:
         column = getattr(states, name)
         for number, span in blocks(len(states)):
@@ -52,7 +52,7 @@ def save_states(transaction: Transaction, states: ClipStates, before: ClipStates
 def load_states(transaction: Transaction, clips: int) -> ClipStates:
     """Read the columns."""
     columns: dict[str, Any] = {}
-    for name, dtype in _COLUMNS.items():
+    for name, dtype in COLUMNS.items():
         parts = [transaction.get_array(f"{name}/{number:04d}", dtype) for number, _ in blocks(clips)]
         columns[name] = np.concatenate(parts) if parts else np.zeros(0, dtype)
         if len(columns[name]) != clips:

@@ -22,12 +22,15 @@ class Lines:
     def render(cls, paths: Sequence[str]) -> Lines:
         """Check the paths and write the lines."""
         for clip, path in enumerate(paths):
-            if len(path.split()) != 1 or path.split()[0] != path:
+            if path.split() != [path] or "\0" in path:
                 raise PurifierError(
                     f"path of clip {clip} must be one word, for lists are split at white space, but is {path!r}."
                     " Make a link without white space to it."
                 )
-        return cls("".join(f"{path} {clip}\n" for clip, path in enumerate(paths)).encode())
+        try:
+            return cls("".join(f"{path} {clip}\n" for clip, path in enumerate(paths)).encode())
+        except UnicodeEncodeError as error:
+            raise PurifierError(f"paths must be UTF-8, but one has {error.object[error.start]!r}. Rename it.") from None
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -39,9 +42,9 @@ class Lines:
         breaks = np.flatnonzero(np.diff(clips) != 1) + 1
         first = clips[np.concatenate([[0], breaks])]
         last = clips[np.concatenate([breaks - 1, [len(clips) - 1]])]
-        view = memoryview(self.text)
+        text = self.text
         spans = zip(self.starts[first].tolist(), self.starts[last + 1].tolist(), strict=True)
-        return b"".join([view[start:end] for start, end in spans])
+        return b"".join([text[start:end] for start, end in spans])
 
     def path(self, clip: int) -> str:
         """Return one clip's path."""

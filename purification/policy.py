@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sciu.purification import cgp, fgc, scn
 from sciu.purification.errors import PolicyError
-from sciu.purification.evidence import Evidence
+from sciu.purification.evidence import Evidence, Floats
 from sciu.purification.guards import guard
 from sciu.purification.state import PINS, ClipStates, Status
 from sciu.purification.thresholds import lambda_from_scores, tau_from_noise
@@ -36,22 +36,26 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keep:
-    """Record, never change anything."""
+class Policy:
+    """A rule and its settings: frozen, checked, kept with the store. By itself it records and changes nothing."""
 
-    method: ClassVar[str] = "keep"
-    weighted: ClassVar[bool] = True
+    method: ClassVar[str]
+    weighted: ClassVar[bool] = True  # whether s is w * p, or p alone
 
     window: int = 3
 
     def __post_init__(self) -> None:
         _whole("window", self.window, 1, _LONGEST)
 
-    def decide(self, evidence: Evidence, states: ClipStates, epoch: int) -> Verdict:  # noqa: ARG002 - the rules' face
-        """Decide nothing."""
+    def scalar(self, evidence: Evidence) -> Floats:
+        """Return the score by which a clip is pruned."""
+        return evidence.confidence
+
+    def decide(self, _evidence: Evidence, states: ClipStates, _epoch: int) -> Verdict:
+        """Say what to change; the epoch counts as ended."""
         return Verdict.nothing(len(states))
 
-    def scores_pruned(self, epoch: int) -> bool:  # noqa: ARG002 - the rules' face
+    def scores_pruned(self, _epoch: int) -> bool:
         """Say whether pruned clips are scored in an epoch."""
         return False
 
@@ -61,7 +65,14 @@ class Keep:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sciu(Keep):
+class Keep(Policy):
+    """Record, never change anything."""
+
+    method: ClassVar[str] = "keep"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sciu(Policy):
     """SCIU: prune by CGP, then correct by FGC. None switches a stage off; "auto" follows the data."""
 
     method: ClassVar[str] = "sciu"
@@ -92,38 +103,54 @@ class Sciu(Keep):
         """Return the paper's thresholds for a dataset; MAFW's are not published."""
         if name not in _PRESETS:
             raise PolicyError(f"preset must be one of {list(_PRESETS)}, but is {name!r}. Give the thresholds yourself.")
-        return cls(**{**_PRESETS[name], **overrides})
+        settings = {**_PRESETS[name], **overrides}
+        if overrides.keys() & {"prune_below", "correct_above", "window"} and "source" not in overrides:
+            settings.pop("source", None)
+        return cls(**settings)
+
+    def scalar(self, evidence: Evidence) -> Floats:
+        """Return CGP's scalar."""
+        return evidence.own if self.confidence == "label" else evidence.confidence
 
     def decide(self, evidence: Evidence, states: ClipStates, epoch: int) -> Verdict:
-        """Prune, restore and correct; `epoch` counts as ended."""
+        """Prune, restore, then correct what has passed."""
+        verdict = Verdict.nothing(len(states))
         if epoch < self.warmup:
-            return Verdict.nothing(len(states))
-        thresholds: dict[str, float] = {}
-        scalar = evidence.own if self.confidence == "label" else evidence.confidence
-        prune, restore = (np.zeros(len(states), np.bool_) for _ in range(2))
-        spared: dict[str, int] = {}
+            return verdict
         passed = states.training
         if self.prune_below is not None:
-            judged = states.training & (evidence.scores >= self.window)
-            limit = lambda_from_scores(scalar[judged]) if self.prune_below == "auto" else self.prune_below
-            thresholds["prune_below"] = limit
-            wish = states.training & cgp.pruned(scalar, evidence.scores, self.window, limit)
-            passed = passed & ~wish
-            wish &= ~states.has(Status.PIN_KEEP | Status.PIN_LABEL)
-            guarded = guard(
-                wish, scalar, states, keep_per_class=self.keep_per_class, max_pruned=self.max_pruned
-            )  # fmt: skip
-            prune, spared = guarded.prune, dict(guarded.spared)
-            back = states.ours & states.has(Status.PRUNED) & ~states.has(Status.QUARANTINED | PINS)
-            restore = back & cgp.restored(scalar, evidence.scores, limit)
-        correct = np.zeros_like(prune)
+            verdict, passed = self._prune(evidence, states, scored_pruned=self.scores_pruned(epoch))
         if self.correct_above is not None:
-            tau = self.correct_above
-            tau = tau_from_noise(evidence, states.label, passed, self.window) if tau == "auto" else tau
-            thresholds["correct_above"] = tau
-            correct = passed & fgc.corrected(evidence, states.label, self.window, tau)
-            correct &= ~states.has(Status.PIN_LABEL)
-        return Verdict(prune, restore, correct, thresholds, spared)
+            correct, tau = self._correct(evidence, states, passed)
+            verdict = replace(verdict, correct=correct, thresholds={**verdict.thresholds, "correct_above": tau})
+        return verdict
+
+    def _prune(
+        self, evidence: Evidence, states: ClipStates, *, scored_pruned: bool
+    ) -> tuple[Verdict, NDArray[np.bool_]]:
+        """Return what to prune and restore, and which clips have passed: a clip that a guard or a pin keeps has not."""
+        scalar = self.scalar(evidence)
+        judged = states.training & (evidence.scores >= self.window)
+        away = states.ours & states.has(Status.PRUNED) & ~states.has(Status.QUARANTINED | PINS)
+        back = away & (evidence.scores > 0) & scored_pruned
+        limit = lambda_from_scores(scalar[judged | back]) if self.prune_below == "auto" else self.prune_below
+        assert isinstance(limit, float | int)
+        low = states.training & cgp.pruned(scalar, evidence.scores, self.window, limit)
+        wish = low & ~states.has(Status.PIN_KEEP | Status.PIN_LABEL)
+        guarded = guard(wish, scalar, states, keep_per_class=self.keep_per_class, max_pruned=self.max_pruned)
+        restore = back & cgp.restored(scalar, evidence.scores, limit)
+        nothing = np.zeros_like(restore)
+        verdict = Verdict(guarded.prune, restore, nothing, {"prune_below": float(limit)}, dict(guarded.spared))
+        return verdict, states.training & ~low
+
+    def _correct(
+        self, evidence: Evidence, states: ClipStates, passed: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], float]:
+        tau = self.correct_above
+        limit = tau_from_noise(evidence, states.label, passed, self.window) if tau == "auto" else tau
+        assert isinstance(limit, float | int)
+        free = passed & ~states.has(Status.PIN_LABEL)
+        return free & fgc.corrected(evidence, states.label, self.window, limit), float(limit)
 
     def scores_pruned(self, epoch: int) -> bool:
         """Say whether pruned clips are scored in an epoch."""
@@ -132,13 +159,19 @@ class Sciu(Keep):
     def remarks(self) -> list[str]:
         """Say what a user should know of these settings."""
         found = [self.source] if self.source else []
-        if isinstance(self.prune_below, float | int) and isinstance(self.correct_above, float | int):
-            least = 2 * self.prune_below - 1
-            if self.correct_above < least:
-                found.append(
-                    f"correct_above {self.correct_above} has no effect below {least:.2f}: what is predicted stably"
-                    f" with a score above {self.prune_below} beats every other class by more than that."
-                )
+        limit, tau = self.prune_below, self.correct_above
+        if not isinstance(limit, float | int) or not isinstance(tau, float | int):
+            return found
+        if self.confidence == "label" and limit >= 0.5:
+            found.append(
+                f"nothing can be corrected: a clip whose own label scores above prune_below {limit} has no class that"
+                " scores more. Choose confidence='predicted', or prune_below under 0.5."
+            )
+        elif self.confidence == "predicted" and tau <= 2 * limit - 1:
+            found.append(
+                f"correct_above {tau} has no effect up to {2 * limit - 1:.2f}: what is predicted stably with a score"
+                f" above {limit} beats every other class by more than that."
+            )
         return found
 
 
@@ -153,7 +186,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scn(Keep):
+class Scn(Policy):
     """SCN: relabel, from an epoch on, where another class is more probable by a margin. Nothing is pruned."""
 
     method: ClassVar[str] = "scn"
@@ -177,13 +210,12 @@ class Scn(Keep):
         nothing = Verdict.nothing(len(states))
         if epoch < self.warmup:
             return nothing
-        free = states.training & ~states.has(Status.PIN_LABEL)
-        chosen = scn.relabelled(evidence, states.label, free, self.relabel_above, self.low_share)
+        chosen = scn.relabelled(evidence, states.label, states.training, self.relabel_above, self.low_share)
+        chosen &= ~states.has(Status.PIN_LABEL)
         return Verdict(nothing.prune, nothing.restore, chosen, {"relabel_above": self.relabel_above})
 
 
-Policy = Keep  # all rules are kinds of it
-_METHODS: dict[str, type[Keep]] = {rule.method: rule for rule in (Keep, Sciu, Scn)}
+_METHODS: dict[str, type[Policy]] = {rule.method: rule for rule in (Keep, Sciu, Scn)}
 
 
 def policy_to_json(policy: Policy) -> dict[str, Any]:
@@ -194,7 +226,7 @@ def policy_to_json(policy: Policy) -> dict[str, Any]:
 def policy_from_json(content: dict[str, Any]) -> Policy:
     """Build a policy again, checks included."""
     rule = _METHODS[content["method"]]
-    known = {field.name for field in fields(rule)}
+    known = {setting.name for setting in fields(rule)}
     return rule(**{name: value for name, value in content.items() if name in known})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,7 +86,7 @@ class Purifier:
             purifier = cls(store)
             purifier._refuse_others("dataset", fingerprint, purifier.fingerprint)
             expected, found = (policy_to_json(rule) if rule else {} for rule in (policy, purifier.policy))
-            for name in expected.keys() | (found.keys() if expected else set()):
+            for name in sorted(expected.keys() | (found.keys() if expected else set()), key=_method_first):
                 purifier._refuse_others(f"policy's `{name}`", expected.get(name), found.get(name))
         except BaseException:
             store.close()
@@ -119,10 +120,8 @@ class Purifier:
     @property
     def epoch(self) -> int:
         """The epoch that is open, from 1 on."""
-        return self.index().epoch
-
-    def open_epoch(self) -> int:
-        """Return the epoch that is open in the store now, whoever opened it."""
+        if self._index is not None:
+            return self._index.epoch
         with self.store.reading() as transaction:
             return int(transaction.get_json("head")["epoch"])
 
@@ -132,7 +131,7 @@ class Purifier:
         """Return what to decode in the open epoch."""
         if self._index is None:
             with self.store.reading() as transaction:
-                self._index = self._derive(transaction, int(transaction.get_json("head")["epoch"]))
+                self._index = self._derive(transaction, self.epoch)
         return self._index
 
     def record(self, ids: Any, weights: Any, probs: Any) -> None:
@@ -140,6 +139,7 @@ class Purifier:
 
         In memory only: they become durable, all at once, when the epoch ends.
         """
+        self._check_recording()
         if self._records is None:
             self._records = Records(self.clips, self.num_classes)
             self._allowed = np.zeros(self.clips, np.bool_)
@@ -151,6 +151,7 @@ class Purifier:
 
         If it fails, nothing has happened: the scores are still here, and it can be called again.
         """
+        self._check_recording()
         epoch = self.epoch
         if self._records is None or not self._records.seen.any():
             raise PurifierError(
@@ -163,7 +164,7 @@ class Purifier:
                 transaction, states, self._records, epoch, window=self.policy.window, weighted=self.policy.weighted
             )
             verdict = self.policy.decide(evidence, states, epoch)
-            rows = rows_of_verdict(verdict, evidence, states)
+            rows = rows_of_verdict(verdict, self.policy.scalar(evidence), evidence, states)
             states.apply(rows)
             event = event_now(
                 "epoch", epoch=epoch, scored=int(self._records.seen.sum()),
@@ -175,13 +176,30 @@ class Purifier:
         self._index = self._make_index(epoch + 1, number, event, rows, states)
         return self._index
 
+    def _check_recording(self) -> None:
+        if not self.store.records:
+            raise PurifierError(f"'{self.path}' was not opened for recording, or was closed. Open it to record.")
+
     def index_at(self, epoch: int) -> EpochIndex:
         """Return the index of any epoch that was ever opened, derived anew from the history."""
         with self.store.reading() as transaction:
             last = transaction.get_json("head")["epoch"]
-            if not 1 <= epoch <= last:
+            if not 1 <= operator.index(epoch) <= last:
                 raise PurifierError(f"`epoch` must be from 1 to {last}, the open one, but is {epoch}.")
             return self._derive(transaction, epoch)
+
+    def indexes(self) -> Iterator[EpochIndex]:
+        """Yield the index of every epoch from the first on, in one pass through the history."""
+        with self.store.reading() as transaction:
+            head = transaction.get_json("head")
+            past = ClipStates.begin(layout.load_states(transaction, self.clips).given)
+            opened = {transaction.get_json(f"opened/{e:05d}"): e for e in range(1, head["epoch"] + 1)}
+            for number in range(head["events"]):
+                rows = layout.load_rows(transaction, number)
+                past.apply(rows)
+                if number in opened:
+                    event = layout.load_event(transaction, number)
+                    yield self._make_index(opened[number], number, event, rows, past.copy())
 
     def _derive(self, transaction: Transaction, epoch: int) -> EpochIndex:
         number = transaction.get_json(f"opened/{epoch:05d}")
@@ -210,7 +228,7 @@ class Purifier:
             "spared": event.get("spared", {}),
         }  # fmt: skip
         labels = np.where(training, states.label, np.int16(-1))
-        return EpochIndex(epoch, ids, labels, header, changes, self.lines.pick(ids))
+        return EpochIndex(epoch, ids, labels, header, changes, self.lines)
 
     def _named(self, spared: dict[str, int]) -> dict[str, int]:
         return {name if name == "all" else self.class_names[int(name)]: count for name, count in spared.items()}
@@ -246,8 +264,9 @@ class Purifier:
     def undo(self, *, clip: int | None = None, epoch: int | None = None, who: str = "", why: str = "") -> Ids:
         """Take back the last change of a clip, what the end of an epoch did, or what it did to one clip.
 
-        Clips that have changed since are left alone. A clip that comes back is judged by new scores only; what was
-        undone twice stands again. Returns the clips that were changed.
+        Of an epoch, clips that have changed since are left alone. Undone twice, a clip's change stands again. Whatever
+        was undone is judged by a whole window of new scores, perhaps to the same end: what must last is a pin. Returns
+        the clips that were changed.
         """
         with self._changing() as (transaction, states):
             rows = rows_of_undo(transaction, states, clip, epoch)
@@ -317,3 +336,7 @@ class Purifier:
             rows = self.rows(event["event"]) if event["rows"] else ()
             entries += [Entry(event, row) for row in rows if row["clip"] == clip]
         return entries
+
+
+def _method_first(name: str) -> tuple[bool, str]:
+    return name != "method", name

@@ -38,7 +38,7 @@ class Records:
 
 
 def _checked_ids(ids: Any, allowed: NDArray[np.bool_], epoch: int) -> NDArray[np.int64]:
-    clips = np.asarray(ids)
+    clips = _array("ids", ids)
     if clips.ndim != 1 or (clips.size and not np.issubdtype(clips.dtype, np.integer)):
         raise PurifierError(f"`ids` must be a list of whole numbers, but is {clips.dtype} of shape {clips.shape}.")
     outside = clips[(clips < 0) | (clips >= len(allowed))]
@@ -57,7 +57,7 @@ def _checked_ids(ids: Any, allowed: NDArray[np.bool_], epoch: int) -> NDArray[np
 def _checked_scores(
     weights: Any, probs: Any, clips: NDArray[np.int64], classes: int
 ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-    weight_B, probs_BK = np.asarray(weights), np.asarray(probs)
+    weight_B, probs_BK = _array("weights", weights), _array("probs", probs)
     if weight_B.shape != (len(clips),) or probs_BK.shape != (len(clips), classes):
         raise PurifierError(
             f"`weights` and `probs` must have shapes {(len(clips),)} and {(len(clips), classes)},"
@@ -75,7 +75,21 @@ def _checked_scores(
             f"`probs` must sum to 1 over the classes, but those of clip {clips[worst]} sum to {totals[worst]:.3f}."
             " Give probabilities (softmax), not logits."
         )
-    return np.minimum(weight_B, 1).astype(np.float16), np.minimum(probs_BK, 1).astype(np.float16)
+    return _half(weight_B), _half(probs_BK)
+
+
+def _array(name: str, values: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors with gradients, in bf16, on a GPU
+        raise PurifierError(
+            f"`{name}` must become a numpy array, but: {error}. Give `.float().cpu().numpy()`."
+        ) from error
+
+
+def _half(values: NDArray[Any]) -> NDArray[np.float16]:
+    """Round to half precision, no more than 1, and no -0: `evidence.py` compares bits."""
+    return np.minimum(values, 1).astype(np.float16) + np.float16(0)
 
 
 def _refuse(name: str, values: NDArray[Any], clips: NDArray[np.int64]) -> None:

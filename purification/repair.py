@@ -35,16 +35,17 @@ def repair(folder: Path) -> list[str]:
 
 def _mend(transaction: Transaction, damaged: list[str]) -> None:
     meta = transaction.get_json("meta")
-    clips, classes = meta["clips"], meta["num_classes"]
+    clips, classes, planes = meta["clips"], meta["num_classes"], meta["policy"]["window"] + 1
     given = np.concatenate([transaction.get_array(f"given/{b:04d}", np.int16) for b, _ in layout.blocks(clips)])
     past = layout.replay(transaction, ClipStates.begin(given), transaction.get_json("head")["events"])
+    spans = dict(layout.blocks(clips))
     for key in damaged:
         name, number = key.split("/")[0], int(key.rpartition("/")[2])
-        span = slice(number * layout.BLOCK, min((number + 1) * layout.BLOCK, clips))
         if name in _REPLAYED:
-            transaction.put_array(key, getattr(past, name)[span])
+            transaction.put_array(key, getattr(past, name)[spans[number]])
             continue
+        length = spans[number].stop - spans[number].start
         for column in ("slot", "fresh"):
-            transaction.put_array(f"{column}/{number:04d}", np.zeros(span.stop - span.start, np.uint8))
-        if name == "plane":
-            transaction.put(key, *Plane.empty(span.stop - span.start, classes).buffers())
+            transaction.put_array(f"{column}/{number:04d}", np.zeros(length, np.uint8))
+        for plane in range(planes):
+            layout.save_plane(transaction, plane, number, Plane.empty(length, classes))

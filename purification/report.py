@@ -26,20 +26,33 @@ class Report:
 
     @classmethod
     def of(cls, purifier: Purifier) -> Report:
-        """Gather it."""
+        """Gather it, all as of one moment."""
         first, last = np.zeros(purifier.clips, np.int32), np.full(purifier.clips, -1, np.int64)
-        for event in purifier.events():
-            if event["rows"]:
-                clips = purifier.rows(event["event"])["clip"]
-                last[clips] = event["event"]
-                if event["kind"] == "epoch":
-                    first[clips] = np.where(first[clips] == 0, event["epoch"], first[clips])
-        return cls(purifier.states(), purifier.evidence(against_given=True), purifier.mean_probabilities(), first, last)
+        with purifier.store.reading():
+            for event in purifier.events():
+                if event["rows"]:
+                    clips = purifier.rows(event["event"])["clip"]
+                    last[clips] = event["event"]
+                    if event["kind"] == "epoch":
+                        first[clips] = np.where(first[clips] == 0, event["epoch"], first[clips])
+            evidence, probs_KN = purifier.evidence(against_given=True), purifier.mean_probabilities()
+            return cls(purifier.states(), evidence, probs_KN, first, last)
 
     @property
     def label_score(self) -> NDArray[np.float32]:
         """The mean probability of the given label: low where the label looks wrong. NaN where never scored."""
         return self.probs_KN[np.maximum(self.states.given, 0), np.arange(len(self.states))]
+
+    def doubtful(self, clips: NDArray[np.int64], by: str) -> NDArray[np.int64]:
+        """Sort clips, what is most doubtful first and what is unknown last."""
+        values = {
+            "clip": clips,
+            "score": np.where(self.evidence.scores > 0, self.evidence.confidence, np.nan)[clips],
+            "margin": -self.evidence.delta[clips],
+            "label-score": self.label_score[clips],
+            "epoch": np.where(self.first_epoch > 0, self.first_epoch, np.nan)[clips],
+        }
+        return clips[np.argsort(values[by], kind="stable")]
 
     def chosen(self, what: str) -> NDArray[np.int64]:
         """Return the clips of a kind."""
@@ -48,7 +61,7 @@ class Report:
             "all": states.ours,
             "training": states.training,
             "pruned": states.has(Status.PRUNED),
-            "corrected": states.ours & (states.label != states.given),
+            "corrected": states.training & (states.label != states.given),
             "pinned": states.has(PINS),
             "quarantined": states.has(Status.QUARANTINED),
         }
@@ -126,7 +139,8 @@ def health(report: Report, purifier: Purifier, worst: int = 20) -> dict[str, Any
     ]
     pairs, counts = np.unique(np.stack([states.given[moved], states.label[moved]]), axis=1, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    scores = np.where(states.training, report.label_score, np.nan)
+    open_questions = states.training & (states.label == states.given) & ~states.has(PINS)
+    scores = np.where(open_questions, report.label_score, np.nan)
     ranked = np.argsort(scores, kind="stable")[: min(worst, int(np.isfinite(scores).sum()))]
     noise = noise_matrix(report)
     return {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.purification import layout
-from sciu.purification.errors import PolicyError, PurifierError
+from sciu.purification.errors import PolicyError, PurifierError, whole
 from sciu.purification.state import PINS, Action, ClipStates, Rows, Status
 from sciu.purification.store import Transaction
 
@@ -37,6 +37,7 @@ class Pin:
 def check_clips(clips: Sequence[int], states: ClipStates) -> None:
     """Refuse clips that are not in the training set."""
     for clip in clips:
+        clip = whole("clip", clip)
         if not 0 <= clip < len(states) or states.given[clip] < 0:
             what = "is not in the training set" if 0 <= clip < len(states) else "does not exist"
             raise PurifierError(f"clip must be one of the training set's, but {clip} {what}.")
@@ -48,7 +49,7 @@ def rows_of_pin(pin: Pin, states: ClipStates, classes: int) -> Rows:
         raise PolicyError(f"pin must be one of {list(_PINS)}, but is {pin.action!r}.")
     if (pin.label is not None) != (pin.action == "label"):
         raise PolicyError(f"a label belongs to the pin 'label' and to no other, but '{pin.action}' has {pin.label!r}.")
-    if pin.label is not None and not 0 <= pin.label < classes:
+    if pin.label is not None and not 0 <= whole("label", pin.label) < classes:
         raise PolicyError(f"label must be a class number from 0 to {classes - 1}, but is {pin.label!r}.")
     rows = states.rows(Action.PIN if pin.action != "free" else Action.UNPIN, np.array([pin.clip], np.int64))
     status = int(rows["status_before"][0]) & ~int(PINS) | int(_PINS[pin.action])
@@ -85,7 +86,9 @@ def rows_of_undo(transaction: Transaction, states: ClipStates, clip: int | None,
         done = layout.load_rows(transaction, number)
         if clip is not None:
             done = done[done["clip"] == clip]
-        done = done[_standing(done, states)]
+        done = done[_changed(done)]
+        if epoch is not None:
+            done = done[~np.isin(done["clip"], _changed_since(transaction, number))]
         if len(done):
             rows = states.rows(Action.UNDO, done["clip"].astype(np.int64))
             rows["status_after"], rows["label_after"] = done["status_before"], done["label_before"]
@@ -94,9 +97,11 @@ def rows_of_undo(transaction: Transaction, states: ClipStates, clip: int | None,
     raise PurifierError(f"{what} has no change that still stands, so there is nothing to undo. See `show`.")
 
 
-def _standing(rows: Rows, states: ClipStates) -> NDArray[np.bool_]:
-    """Say which rows changed something, and nothing has changed the clip since."""
-    clips = rows["clip"]
-    as_left = (states.status[clips] == rows["status_after"]) & (states.label[clips] == rows["label_after"])
-    changed = (rows["status_before"] != rows["status_after"]) | (rows["label_before"] != rows["label_after"])
-    return as_left & changed
+def _changed(rows: Rows) -> NDArray[np.bool_]:
+    return (rows["status_before"] != rows["status_after"]) | (rows["label_before"] != rows["label_after"])
+
+
+def _changed_since(transaction: Transaction, event: int) -> NDArray[np.uint32]:
+    """Return the clips that later events changed."""
+    later = [layout.load_rows(transaction, n) for n in range(event + 1, transaction.get_json("head")["events"])]
+    return np.concatenate([np.zeros(0, np.uint32), *(rows["clip"][_changed(rows)] for rows in later)])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sciu.purification.errors import DamagedError
 from sciu.purification.evidence import Evidence, weigh
 from sciu.purification.layout import blocks, load_plane, save_plane
+from sciu.purification.planes import Plane
 from sciu.purification.records import Records
 from sciu.purification.state import ClipStates
 from sciu.purification.store import Transaction
@@ -26,6 +28,7 @@ def add_and_weigh(
         states.slot[span] = np.where(seen, (states.slot[span] + 1) % planes, states.slot[span])
         states.fresh[span] = np.where(seen, np.minimum(states.fresh[span] + 1, planes), states.fresh[span])
         used = in_use(states, span, window)
+        _check_complete(ring, used, number)
         parts.append(weigh(ring, used, states.label[span], weighted=weighted))
         for plane in touched:
             save_plane(transaction, plane, number, ring[plane])
@@ -39,10 +42,18 @@ def weigh_stored(
     parts = []
     for number, span in blocks(len(states)):
         ring = [load_plane(transaction, plane, number, span, classes) for plane in range(window + 1)]
+        _check_complete(ring, in_use(states, span, window), number)
         used = in_use(states, span, window, all_ages=True)
         used = [mask & (plane.epoch_N > 0) for mask, plane in zip(used, ring, strict=True)]
         parts.append(weigh(ring, used, states.label[span], weighted=weighted))
     return Evidence.join(parts)
+
+
+def _check_complete(ring: list[Plane], used: list[NDArray[np.bool_]], number: int) -> None:
+    """Refuse scores that are counted on but not there."""
+    for plane, (content, mask) in enumerate(zip(ring, used, strict=True)):
+        if (mask & (content.epoch_N == 0)).any():
+            raise DamagedError(f"block 'plane/{plane:02d}/{number:04d}' is missing scores. See `sciu-purify verify`.")
 
 
 def mean_probabilities(

@@ -105,11 +105,15 @@ class ClipStates:
         return rows
 
     def apply(self, rows: Rows) -> None:
-        """Let rows, one a clip at most, come true. A clip that leaves or comes back is judged by new scores only."""
-        clips = rows["clip"]
+        """Let rows, one a clip at most, come true.
+
+        A clip that leaves, comes back or is given back is judged by new scores only; the policy's own restoring is such
+        a judgement already.
+        """
+        clips, action = rows["clip"], rows["action"]
         moved = (rows["status_before"] ^ rows["status_after"]) & np.uint8(OUT) != 0
         self.status[clips], self.label[clips] = rows["status_after"], rows["label_after"]
-        self.fresh[clips[moved & (rows["action"] != Action.RESTORE)]] = 0
+        self.fresh[clips[(moved & (action != Action.RESTORE)) | (action == Action.UNDO)]] = 0
 
 
 def count_states(states: ClipStates) -> dict[str, int]:
@@ -118,7 +122,7 @@ def count_states(states: ClipStates) -> dict[str, int]:
         "clips": int(states.ours.sum()),
         "training": int(states.training.sum()),
         "pruned": int(states.has(Status.PRUNED).sum()),
-        "corrected": int((states.training & (states.label != states.given)).sum()),
+        "corrected": int((states.training & (states.label != states.given)).sum()),  # of those that train
         "quarantined": int(states.has(Status.QUARANTINED).sum()),
         "dropped": int(states.has(Status.PIN_DROP).sum()),
         "pinned": int(states.has(PINS).sum()),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,69 +23,93 @@ from numpy.typing import NDArray
 
 from sciu.purification.errors import DamagedError, PurifierError, WriteFailedError
 
-_DATA = "data.mdb"
-_RECORDING = "recording.lock"
-_WITNESS = "last_transaction"
-FILES = {_DATA, "lock.mdb", _RECORDING, _WITNESS}
+_DATA, _READERS, _LOCK, _WITNESS = "data.mdb", "lock.mdb", "store.lock", "last_event"
+FILES = {_DATA, _READERS, _LOCK, _WITNESS, f".{_DATA}.partial"}
+_RECORDING, _OPEN = 0, 1  # bytes of the lock file
 _MAP_SIZE = 64 << 30  # address space, not memory or disk: 300 million clips
 _NETWORKS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "fuse.sshfs",
              "fuse.glusterfs", "fuse.s3fs"}  # fmt: skip
 
 
 class Store:
-    """An environment in a folder of its own."""
+    """An environment in a folder of its own. Not for several threads at once."""
 
     def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False, network: bool = False) -> None:
         self.folder = folder
+        self.records = False  # whether this is the one that records
         self._read_only = read_only
         self._pid = os.getpid()
-        self._recording: int | None = None
+        self._snapshot: Transaction | None = None
+        self._lock: int | None = None
+        self._env: Any = None
         if not network:
             _refuse_network(folder)
         if create:
             folder.mkdir(parents=True, exist_ok=True)
-        else:
+        if not create or ((folder / _DATA).exists() and (folder / _DATA).stat().st_size):
             _check_structure(folder)
-        witnessed = self._witnessed()
-        self._env = self._open(create=create)
-        self._refuse_older(witnessed)
-        if not read_only:
-            self._env.reader_check()  # slots of killed readers keep old pages alive
+        try:
+            self._environment()
+            self._hold(_OPEN, fcntl.LOCK_SH, "is being compacted")
+            self._refuse_older()
+        except BaseException:
+            self.close()
+            raise
 
-    def _open(self, *, create: bool) -> Any:
-        media_read_only = self._read_only and not os.access(self.folder, os.W_OK)
-        with self._told("opened"):
-            return lmdb.open(
-                str(self.folder), map_size=_MAP_SIZE, create=create, readonly=self._read_only,
-                lock=not media_read_only, meminit=False,
-            )  # fmt: skip
+    def _environment(self) -> Any:
+        """Open the environment, again where a failed write has left it unusable."""
+        if self._env is None:
+            unlocked = self._read_only and not os.access(self.folder, os.W_OK)
+            with self._told("opened"):
+                if not unlocked:
+                    _reserve(self.folder / _READERS)
+                self._env = lmdb.open(
+                    str(self.folder), map_size=_MAP_SIZE, readonly=self._read_only, lock=not unlocked, meminit=False
+                )
+        return self._env
 
     def close(self) -> None:
-        """Let go of the environment and of the recording lock."""
-        if self._pid == os.getpid():
+        """Let go of the environment and of all locks."""
+        if self._lock is not None:
+            os.close(self._lock)
+        self._lock, self.records = None, False
+        if self._env is not None:
             self._env.close()
-            if self._recording is not None:
-                os.close(self._recording)
-                self._recording = None
+            self._env = None
+        self._pid = 0
 
     def claim_recording(self) -> None:
         """Be the one process that records; the kernel gives the claim back with the process, however it ends."""
-        descriptor = os.open(self.folder / _RECORDING, os.O_RDWR | os.O_CREAT, 0o644)
+        self._hold(_RECORDING, fcntl.LOCK_EX, "is being recorded to")
+        self.records = True
+
+    def _hold(self, byte: int, kind: int, what: str) -> None:
+        """Lock a byte of the lock file. Record locks: a forked child has no part in them."""
+        if self._lock is None:
+            try:
+                self._lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+            except OSError:
+                if self._read_only:
+                    return  # media or permissions; nobody compacts read-only media
+                raise
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise PurifierError(
-                f"'{self.folder}' is being recorded to by another process. Wait until that has ended, or stop it."
-            ) from None
-        self._recording = descriptor
+            fcntl.lockf(self._lock, kind | fcntl.LOCK_NB, 1, byte)
+        except (BlockingIOError, PermissionError):
+            raise PurifierError(f"'{self.folder}' {what} by another process. Wait until that has ended.") from None
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """See one state of the store, however long it takes and whoever writes meanwhile."""
+        """See one state of the store, however long it takes and whoever writes meanwhile; also in nested blocks."""
         self._check_process()
-        with self._told("read"), self._env.begin(buffers=True) as transaction:
-            yield Transaction(transaction, self.folder)
+        if self._snapshot is not None:
+            yield self._snapshot
+            return
+        with self._told("read"), self._environment().begin(buffers=True) as transaction:
+            self._snapshot = Transaction(transaction, self.folder)
+            try:
+                yield self._snapshot
+            finally:
+                self._snapshot = None
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
@@ -93,78 +118,91 @@ class Store:
         if self._read_only:
             raise PurifierError(f"'{self.folder}' was opened for reading only. Open it without `read_only`.")
         with self._told("written"):
-            with self._env.begin(write=True, buffers=True) as transaction:
-                yield Transaction(transaction, self.folder)
-            self._witness(self._env.info()["last_txnid"])
+            self._environment().reader_check()  # slots of killed readers would keep old pages alive
+            with self._environment().begin(write=True, buffers=True) as transaction:
+                changing = Transaction(transaction, self.folder)
+                yield changing
+                changing.put_json("transaction", transaction.id())
+                events = changing.get_json("head")["events"]
+        self._witness(events)
 
     def compact(self) -> tuple[int, int]:
-        """Write the store anew without its free pages; return its size before and after. Nobody else may have it open.
+        """Write the store anew without its free pages; return its size before and after. It is closed then.
 
-        The new file takes the old one's place in one rename; this object is closed by it.
+        Nobody else may have it open: they would go on with the old file.
         """
         self._check_process()
+        self._hold(_OPEN, fcntl.LOCK_EX, "is open")
         data, partial = self.folder / _DATA, self.folder / f".{_DATA}.partial"
         before = data.stat().st_size
         try:
-            with self._told("compacted"):
+            with self._told("written"):
                 with partial.open("wb") as file:
-                    self._env.copyfd(file.fileno(), compact=True)
+                    self._environment().copyfd(file.fileno(), compact=True)
                     os.fsync(file.fileno())
-                self._env.close()
-                self._witness(0)  # the new file counts its transactions from the beginning
                 partial.replace(data)
         finally:
             partial.unlink(missing_ok=True)
-        self.close()
+            self.close()
         return before, data.stat().st_size
 
-    def _witness(self, number: int) -> None:
-        """Note the last transaction beside the file, always in as many bytes, so that a full disk does not matter.
+    def _witness(self, events: int) -> None:
+        """Note the last event beside the file, in place and always in as many bytes; without it nothing is lost.
 
         A single flipped bit in a meta page makes LMDB serve the state before it, in good order. This tells.
         """
-        with (self.folder / _WITNESS).open("r+b" if (self.folder / _WITNESS).exists() else "wb") as file:
-            file.write(b"%020d\n" % number)
-
-    def _witnessed(self) -> int:
         path = self.folder / _WITNESS
-        content = path.read_bytes() if path.exists() else b"0"
-        if not content.strip().isdigit():
-            raise DamagedError(f"'{path}' must hold a transaction's number, but holds {content[:30]!r}. Remove it.")
-        return int(content)
+        with suppress(OSError), path.open("r+b" if path.exists() else "wb") as file:
+            file.write(b"%020d\n" % events)
 
-    def _refuse_older(self, witnessed: int) -> None:
-        found = self._env.info()["last_txnid"]
-        if found < witnessed:
-            self._env.close()
+    def _refuse_older(self) -> None:
+        """Refuse a file that is not the newest: by its own transaction number, and by the witness beside it."""
+        path = self.folder / _WITNESS
+        content = path.read_bytes().strip() if path.exists() else b""
+        if content and not content.isdigit():
+            raise DamagedError(f"'{path}' must hold the number of an event, but holds {content[:30]!r}. Remove it.")
+        with self.reading() as transaction:
+            if not transaction.has("meta"):
+                return  # not finished, or not ours: told by whoever reads it
+            events, number = transaction.get_json("head")["events"], transaction.get_json("transaction")
+            witnessed, engine = int(content or 0), transaction.number
+        if events < witnessed or number < engine:
             raise DamagedError(
-                f"'{self.folder}' is damaged or an old copy: its last transaction was {witnessed}, but the file has"
-                f" {found}. Bring the right {_DATA} back; to go on with this one, remove '{self.folder / _WITNESS}'."
+                f"'{self.folder}' is damaged or an old copy: it has {events} events up to transaction {number}, but"
+                f" there were {witnessed} up to {engine}. Bring the right {_DATA} back, or remove '{path}' to go on."
             )
 
     def _check_process(self) -> None:
+        if self._pid == 0:
+            raise PurifierError(f"'{self.folder}' was closed. Open it again.")
         if self._pid != os.getpid():
             raise PurifierError(
-                f"'{self.folder}' was opened in process {self._pid}, but is used in {os.getpid()}, forked from it."
-                " Open it there anew; an inherited LMDB environment tears the file."
+                f"'{self.folder}' was opened in process {self._pid}, but is used in {os.getpid()}, forked from it:"
+                " an inherited LMDB environment tears the file. Close it there, and open it anew."
             )
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
-        """Turn LMDB's errors into ours."""
+        """Turn the errors of LMDB and of the disk into ours."""
         try:
             yield
-        except lmdb.Error as error:
-            reason = str(error).replace(f"{self.folder}: ", "")
+        except (lmdb.Error, OSError) as error:
+            if what == "read" and isinstance(error, OSError):  # not of the store: of whoever looks at it meanwhile
+                raise
+            reason = (error.strerror if isinstance(error, OSError) else "") or str(error)
+            reason = reason.replace(f"{self.folder}: ", "").rstrip(".")
             if isinstance(error, lmdb.CorruptedError | lmdb.InvalidError | lmdb.PageNotFoundError):
                 raise DamagedError(f"'{self.folder}' is damaged: {reason}. See `sciu-purify verify`.") from error
-            if what in ("written", "compacted"):
-                free = os.statvfs(self.folder)
-                raise WriteFailedError(
-                    f"'{self.folder}' cannot be written: {reason}, with {free.f_bavail * free.f_frsize:,} bytes free."
-                    " Nothing acknowledged is lost. Free some space, then go on."
-                ) from error
-            raise PurifierError(f"'{self.folder}' cannot be {what}: {reason}.") from error
+            if what != "written":
+                raise PurifierError(f"'{self.folder}' cannot be {what}: {reason}.") from error
+            if self._env is not None:  # after a failed write of a meta page LMDB refuses everything
+                self._env.close()
+                self._env = None
+            free = os.statvfs(self.folder)
+            raise WriteFailedError(
+                f"'{self.folder}' cannot be written: {reason}, with {free.f_bavail * free.f_frsize:,} bytes free."
+                " Nothing acknowledged is lost. Free some space, then go on."
+            ) from error
 
 
 class Transaction:
@@ -173,6 +211,16 @@ class Transaction:
     def __init__(self, transaction: Any, folder: Path) -> None:
         self._transaction = transaction
         self._folder = folder
+
+    @property
+    def number(self) -> int:
+        """LMDB's number of the state that is seen."""
+        return int(self._transaction.id())
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing at all."""
+        return not self._transaction.stat()["entries"]
 
     def get(self, key: str) -> memoryview:
         """Return a block's payload, valid as long as the transaction; refuse one that is not what was written."""
@@ -195,16 +243,9 @@ class Transaction:
         """Write a block."""
         self._transaction.put(key.encode(), b"".join([*parts, _checksum(key, *parts).to_bytes(4, "little")]))
 
-    def keys(self, prefix: str) -> list[str]:
-        """Return the keys that begin with something, in order."""
-        found, start = [], prefix.encode()
-        cursor = self._transaction.cursor()
-        if cursor.set_range(start):
-            for key in cursor.iternext(keys=True, values=False):
-                if bytes(key[: len(start)]) != start:
-                    break
-                found.append(bytes(key).decode("utf-8", "replace"))
-        return found
+    def keys(self) -> list[str]:
+        """Return all keys, in order."""
+        return [bytes(key).decode("utf-8", "replace") for key in self._transaction.cursor().iternext(values=False)]
 
     def get_json(self, key: str) -> Any:
         """Return a block's content."""
@@ -252,20 +293,33 @@ def structural_problems(folder: Path) -> list[str]:
     try:
         problems: list[Any] = lmdb.verify.verify(str(folder))  # type: ignore[no-untyped-call]
         return [str(problem) for problem in problems] + _meta_problems(folder / _DATA)
-    except (lmdb.verify.VerifyError, OSError) as error:
+    except lmdb.verify.VerifyError as error:
         return [str(error)]
+    except OSError as error:
+        raise PurifierError(f"'{folder}' cannot be read: {error.strerror}.") from error
 
 
 def _meta_problems(data: Path) -> list[str]:
-    """Compare the two meta pages: LMDB writes them in turn, so their transactions follow each other."""
+    """Look at the two meta pages: LMDB writes them in turn, so their transactions follow each other."""
     with data.open("rb") as file:
-        head = file.read(44)
+        page = int.from_bytes(file.read(44)[40:], "little")
         file.seek(0)
-        pages = file.read(2 * int.from_bytes(head[40:44], "little"))
-    first, second = (int.from_bytes(pages[at + 144 : at + 152], "little") for at in (0, len(pages) // 2))
-    if abs(first - second) == 1 or (first, second) == (0, 0):
-        return []
-    return [f"the meta pages are of transactions {first} and {second}, which do not follow each other"]
+        pages = file.read(2 * page)
+    first, second = (int.from_bytes(pages[at + 144 : at + 152], "little") for at in (0, page))
+    problems = []
+    if abs(first - second) != 1 and (first, second) != (0, 0):
+        problems.append(f"the meta pages are of transactions {first} and {second}, which do not follow each other")
+    for at in (0, page):
+        flags = tuple(int.from_bytes(pages[at + field : at + field + 2], "little") for field in (44, 92))
+        if flags != (8, 0):  # of the list of free pages (integer keys) and of our blocks
+            problems.append(f"a meta page has flags {flags}, which LMDB never wrote there")
+    return problems
+
+
+def _reserve(path: Path) -> None:
+    """Give LMDB's table of readers real blocks: it is mapped, and on a full disk a hole in it kills the process."""
+    with path.open("ab") as file:
+        os.posix_fallocate(file.fileno(), 0, 8192)
 
 
 def _refuse_network(folder: Path) -> None:
@@ -283,7 +337,7 @@ def _file_system(folder: Path) -> tuple[str, str]:
     best = ("", "")
     for line in Path("/proc/mounts").read_text().splitlines():
         mount, kind = line.split()[1:3]
-        mount = mount.encode().decode("unicode_escape")
+        mount = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), mount)
         if (path == mount or path.startswith(mount.rstrip("/") + "/")) and len(mount) >= len(best[1]):
             best = (kind, mount)
     return best

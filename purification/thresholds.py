@@ -11,60 +11,46 @@ from numpy.typing import NDArray
 from sciu.purification.evidence import Evidence, Floats
 from sciu.purification.fgc import candidates
 
-_BINS = 200
-_ROUNDS = 200
-_SEPARATION = 2.0  # Ashman's D: below it two normal distributions make one hill
 _FEWEST = 20  # clips from which a shape can be told
-_LOWEST_TAU = 0.05
+_GRID = 201  # places from 0 to 1
+_NARROWEST = 0.02  # hill that is told from its neighbour
+_DEPTH = 0.5  # of a valley: below half of the lower hill beside it
+_CHANCE = 3.0  # standard deviations of a count, which a valley must be deeper than
+_LOWEST_TAU = 0.2  # the paper's; below it a weak network corrects right labels
 
 
 def lambda_from_scores(confidence: Floats) -> float:
-    """Return where a low hill of scores ends and the high one begins; 0 where there is only one hill.
+    """Return the lowest deep valley of the scores: unusable clips are a hill of their own, or nothing is to be pruned.
 
-    Two normal distributions are fitted to the histogram (EM, from Otsu's split); the border is where a score is as
-    likely of one as of the other.
+    0 where there is no such valley. Fitting two normal distributions instead was tried: it cuts a broad hill in two and
+    prunes half of a clean dataset.
     """
-    if len(confidence) < _FEWEST:
+    clips = len(confidence)
+    if clips < _FEWEST:
         return 0.0
-    counts, edges = np.histogram(confidence, bins=_BINS, range=(0.0, 1.0))
-    x = (edges[:-1] + edges[1:]) / 2
-    share, mean, spread = _fit_two(x, counts, _otsu(x, counts))
-    distance = (mean[1] - mean[0]) / np.sqrt((spread**2).mean())
-    if not distance > _SEPARATION or min(share) * len(confidence) < _FEWEST / 4:
+    height = _smoothed(confidence)
+    hill = np.minimum(np.maximum.accumulate(height), np.maximum.accumulate(height[::-1])[::-1])
+    below = np.histogram(confidence, bins=_GRID, range=_RANGE)[0].cumsum()
+    deep = (height < _DEPTH * hill) & (hill - height > _CHANCE * np.sqrt(hill))
+    valley = np.flatnonzero(deep & (below >= _FEWEST // 4) & (clips - below >= clips / 4))
+    if not len(valley):
         return 0.0
-    between = (x > mean[0]) & (x < mean[1])
-    low, high = (share[k] * _normal(x, mean[k], spread[k]) for k in (0, 1))
-    crossed = np.flatnonzero(between & (high >= low))
-    return float(x[crossed[0]]) if len(crossed) else 0.0
+    lowest = np.split(valley, np.flatnonzero(np.diff(valley) > 1) + 1)[0]
+    return float(np.linspace(0, 1, _GRID)[lowest[height[lowest].argmin()]])
 
 
-def _otsu(x: Floats, counts: NDArray[np.int64]) -> float:
-    """Return the split with the largest variance between its two sides."""
-    below, above = counts.cumsum(), counts.sum() - counts.cumsum()
-    moment = (counts * x).cumsum()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        between = below * above * (moment / below - (moment[-1] - moment) / above) ** 2
-    return float(x[np.nanargmax(between)])
+_RANGE = (-0.5 / (_GRID - 1), 1 + 0.5 / (_GRID - 1))
 
 
-def _fit_two(x: Floats, counts: NDArray[np.int64], split: float) -> tuple[Floats, Floats, Floats]:
-    """Fit two normal distributions to a histogram: their shares, means and spreads, the lower one first."""
-    belongs = np.stack([x <= split, x > split]).astype(np.float64)
-    for _ in range(_ROUNDS):
-        mass = belongs * counts
-        total = np.maximum(mass.sum(axis=1), 1e-9)
-        share, mean = total / counts.sum(), (mass @ x) / total
-        spread = np.sqrt(np.maximum((mass * (x - mean[:, None]) ** 2).sum(axis=1) / total, (x[1] - x[0]) ** 2))
-        density = share[:, None] * np.stack([_normal(x, m, s) for m, s in zip(mean, spread, strict=True)])
-        updated = density / np.maximum(density.sum(axis=0), 1e-300)
-        if np.abs(updated - belongs).max() < 1e-6:
-            break
-        belongs = updated
-    return share, mean, spread
-
-
-def _normal(x: Floats, mean: float, spread: float) -> Floats:
-    return np.exp(-0.5 * ((x - mean) / spread) ** 2) / spread
+def _smoothed(confidence: Floats) -> Floats:
+    """Return the number of clips around each place, mirrored at 0 and 1; the width is Silverman's rule."""
+    quartiles = float(np.subtract(*np.percentile(confidence, [75, 25]))) / 1.34
+    spread = min(float(confidence.std()), quartiles or float(confidence.std()))
+    width = max(_NARROWEST, 0.9 * spread * len(confidence) ** -0.2)
+    counts = np.histogram(confidence, bins=_GRID, range=_RANGE)[0]
+    mirrored = np.concatenate([counts[::-1], counts, counts[::-1]]).astype(np.float64)
+    steps = np.arange(-_GRID // 2, _GRID // 2 + 1) / (_GRID - 1)
+    return np.convolve(mirrored, np.exp(-0.5 * (steps / width) ** 2), "same")[_GRID : 2 * _GRID]
 
 
 def tau_from_noise(evidence: Evidence, label: NDArray[np.int16], training: NDArray[np.bool_], window: int) -> float:
@@ -73,10 +59,11 @@ def tau_from_noise(evidence: Evidence, label: NDArray[np.int16], training: NDArr
     Seems to be: always taken for another class, with at least the confidence that clips of that class have on average
     in their own label (the counting rule of confident learning, on the scores of one training run).
     """
-    eligible = training & candidates(evidence, label, window)
+    judged = training & (evidence.scores >= window)
+    eligible = judged & candidates(evidence, label, window)
     delta = np.sort(evidence.delta[eligible])[::-1]
-    usual = np.array([_mean(evidence.own[training & (label == k)]) for k in range(int(label.max(initial=0)) + 1)])
-    usual = np.append(usual, [1.0] * max(0, int(evidence.predicted.max(initial=0)) + 1 - len(usual)))
+    classes = max(label.max(initial=0), evidence.predicted.max(initial=0)) + 1
+    usual = np.array([_mean(evidence.own[judged & (label == k)]) for k in range(classes)])
     wrong = int((evidence.confidence[eligible] >= usual[evidence.predicted[eligible]]).sum())
     if wrong >= len(delta):
         return _LOWEST_TAU

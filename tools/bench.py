@@ -6,6 +6,7 @@ import click
 
 from sciu.tools.benchmarks.dataset import dataset
 from sciu.tools.benchmarks.models import models
+from sciu.tools.benchmarks.purify import purify
 from sciu.tools.command import Group
 
 
@@ -16,6 +17,7 @@ def main() -> None:
 
 main.add_command(dataset)
 main.add_command(models)
+main.add_command(purify)
 
 if __name__ == "__main__":
     main()

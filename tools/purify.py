@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import getpass
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +22,20 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 2  # on each side: annotators work in runs, and so do their mistakes
 SHOWN = 20
+ACTIONS = ("keep", "drop", "label", "free")
 KINDS = ("all", "training", "pruned", "corrected", "pinned", "quarantined")
-SORTS = {"clip": "clip", "score": "score", "margin": "margin", "label-score": "label_score", "epoch": "first_epoch"}
+SORTS = ("clip", "score", "margin", "label-score", "epoch")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return str(os.getuid())
+
 
 _run = click.argument("run", type=click.Path(path_type=Path))
-_who = click.option("--who", default=getpass.getuser, show_default="you", help="Who says so.")
+_who = click.option("--who", default=_user, show_default="you", help="Who says so.")
 _why = click.option("--why", default="", help="Why; it stays in the history.")
 
 
@@ -51,7 +62,7 @@ def status(run: Path, as_json: bool) -> None:
     from sciu.purification.policy import policy_to_json
     from sciu.purification.state import count_states
 
-    with _open(run) as purifier:
+    with _look(run) as purifier:
         events = [event for event in purifier.events() if event["kind"] == "epoch"]
         epochs = [
             {
@@ -89,7 +100,7 @@ def status(run: Path, as_json: bool) -> None:
 @_run
 @click.option("--what", type=click.Choice(KINDS), default="pruned")
 @click.option("--class", "given", help="Only clips given this label.")
-@click.option("--sort", type=click.Choice(list(SORTS)), default="score", help="What is most doubtful comes first.")
+@click.option("--sort", type=click.Choice(SORTS), default="score", help="What is most doubtful comes first.")
 @click.option("--limit", type=click.IntRange(min=1), default=50)
 @json_option
 def list_clips(run: Path, what: str, given: str | None, sort: str, limit: int, as_json: bool) -> None:
@@ -99,19 +110,19 @@ def list_clips(run: Path, what: str, given: str | None, sort: str, limit: int, a
     """
     from sciu.purification.report import Report
 
-    with _open(run) as purifier:
+    with _look(run) as purifier:
         report = Report.of(purifier)
         clips = report.chosen(what)
         if given is not None:
             clips = clips[report.states.given[clips] == _class_number(purifier, given)]
-        rows = sorted(_rows(report, purifier, clips), key=_doubt(SORTS[sort]))
+        rows = _rows(report, purifier, report.doubtful(clips, sort)[:limit])
     if as_json:
-        print_json({"clips": rows[:limit], "count": len(rows)})
+        print_json({"clips": rows, "count": len(clips)})
         return
     columns = ("clip", "path", "given", "label", "score", "margin", "first_epoch", "why")
-    print_table(columns, [[row[name] for name in columns] for row in rows[:limit]])
-    if len(rows) > limit:
-        click.echo(f"... and {len(rows) - limit:,} more; --limit shows them.")
+    print_table(columns, [[row[name] for name in columns] for row in rows])
+    if len(clips) > limit:
+        click.echo(f"... and {len(clips) - limit:,} more; --limit shows them.")
 
 
 @main.command()
@@ -126,7 +137,7 @@ def show(run: Path, clip: str, as_json: bool) -> None:
     from sciu.purification.explain import reason
     from sciu.purification.report import Report
 
-    with _open(run) as purifier:
+    with _look(run) as purifier:
         number = _clip_number(purifier, clip)
         report = Report.of(purifier)
         (row,) = _rows(report, purifier, [number])
@@ -172,7 +183,7 @@ def health(run: Path, worst: int, as_json: bool) -> None:
     from sciu.purification.report import Report
     from sciu.purification.report import health as measure
 
-    with _open(run) as purifier:
+    with _look(run) as purifier:
         answer = measure(Report.of(purifier), purifier, worst)
         names = purifier.class_names
     if as_json:
@@ -198,23 +209,27 @@ def health(run: Path, worst: int, as_json: bool) -> None:
 @main.command()
 @_run
 @click.argument("clip")
-@click.option("--keep", "action", flag_value="keep", help="It stays in the training set; its label may be corrected.")
-@click.option("--drop", "action", flag_value="drop", help="It leaves the training set.")
+@click.option("--keep", is_flag=True, help="It stays in the training set; its label may be corrected.")
+@click.option("--drop", is_flag=True, help="It leaves the training set.")
 @click.option("--label", help="It stays, with this label.")
-@click.option("--free", "action", flag_value="free", help="The policy decides again.")
+@click.option("--free", is_flag=True, help="The policy decides again.")
 @_who
 @_why
 @json_option
-def pin(run: Path, clip: str, action: str | None, label: str | None, who: str, why: str, as_json: bool) -> None:
+def pin(
+    run: Path, clip: str, keep: bool, drop: bool, label: str | None, free: bool, who: str, why: str, as_json: bool
+) -> None:
     """Decide about a clip yourself: a pin wins over the policy until it is freed.
 
     Example: sciu-purify pin runs/dfew 01234.mp4 --label Happy --why "seen it"
     """
-    if (action is None) == (label is None):
+    actions = {"keep": keep, "drop": drop, "label": label is not None, "free": free}
+    chosen = [name for name, given in actions.items() if given]
+    if len(chosen) != 1:
         raise click.UsageError("a pin is one of --keep, --drop, --label NAME and --free. Give exactly one.")
-    with _open(run, read_only=False) as purifier:
+    with _open(run) as purifier:
         number = _clip_number(purifier, clip)
-        purifier.review([_pin(purifier, number, action or "label", label, who, why)])
+        purifier.review([_pin(purifier, number, chosen[0], label, who, why)])
         _answer(purifier, [number], as_json)
 
 
@@ -232,7 +247,7 @@ def undo(run: Path, clip: str | None, epoch: int | None, who: str, why: str, as_
 
     Example: sciu-purify undo runs/dfew 01234.mp4 --why "not blurred at all"
     """
-    with _open(run, read_only=False) as purifier:
+    with _open(run) as purifier:
         number = None if clip is None else _clip_number(purifier, clip)
         _answer(purifier, purifier.undo(clip=number, epoch=epoch, who=who, why=why).tolist(), as_json)
 
@@ -249,11 +264,8 @@ def import_review(run: Path, file: Path, who: str, as_json: bool) -> None:
 
     Example: sciu-purify import-review runs/dfew reviewed.csv --who anna
     """
-    with _open(run, read_only=False) as purifier, file.open(newline="", encoding="utf-8-sig") as lines:
-        table = csv.DictReader(lines)
-        if not table.fieldnames or not {"clip", "action"} <= set(table.fieldnames):
-            raise click.UsageError(f"'{file}' must have columns clip and action, but has {table.fieldnames}.")
-        pins = [_reviewed(purifier, file, table.line_num, row, who) for row in table if row["action"]]
+    with _open(run) as purifier:
+        pins = [_reviewed(purifier, f"line {line} of '{file}'", row, who) for line, row in _read_review(file)]
         purifier.review(pins)
         _answer(purifier, [pin.clip for pin in pins], as_json)
 
@@ -277,7 +289,9 @@ def export(run: Path, kind: str, what: str, out: Path, as_json: bool) -> None:
     """
     from sciu.purification.report import Report
 
-    with _open(run) as purifier:
+    if kind == "file_list" and what not in ("all", "training"):
+        raise click.UsageError(f"a file_list holds the clips that train, but --what is {what!r}. Leave it out.")
+    with _look(run) as purifier:
         report = Report.of(purifier)
         rows = _rows(report, purifier, report.chosen("training" if kind == "file_list" else what))
         write_rows(kind, out, rows, purifier.class_names)
@@ -328,7 +342,7 @@ def compact(run: Path, as_json: bool) -> None:
 
     Example: sciu-purify compact runs/dfew
     """
-    purifier = _open(run, read_only=False, recording=True)
+    purifier = _open(run, recording=True)
     before, after = purifier.store.compact()
     if as_json:
         print_json({"before": before, "after": after})
@@ -347,10 +361,20 @@ def _index_folder(run: Path) -> Path:
     return run / "index"
 
 
-def _open(run: Path, *, read_only: bool = True, recording: bool = False) -> Purifier:
+def _open(run: Path, *, recording: bool = False) -> Purifier:
+    """Open to decide."""
     from sciu.purification import Purifier
 
-    return Purifier.open(_store_folder(run), read_only=read_only, recording=recording)
+    return Purifier.open(_store_folder(run), recording=recording)
+
+
+@contextmanager
+def _look(run: Path) -> Iterator[Purifier]:
+    """Open to look: all that is seen is of one moment."""
+    from sciu.purification import Purifier
+
+    with Purifier.open(_store_folder(run), read_only=True) as purifier, purifier.store.reading():
+        yield purifier
 
 
 def _rows(report: Report, purifier: Purifier, clips: Any) -> list[dict[str, Any]]:
@@ -371,10 +395,13 @@ def _counted(rows: Any) -> dict[str, int]:
 def _clip_number(purifier: Purifier, text: str) -> int:
     from sciu.purification.revision import check_clips
 
-    if text.isdigit():
-        check_clips([int(text)], purifier.states())
-        return int(text)
     found = purifier.lines.find(text)
+    if text.isascii() and text.isdigit():
+        number = int(text)
+        check_clips([number], purifier.states())
+        if set(found) - {number}:
+            raise click.UsageError(f"clip must be told apart, but {text!r} is an id, and the path of clip {found[0]}.")
+        return number
     if len(found) != 1:
         what = "no clip has it" if not found else f"{len(found)} clips end in it, like {found[:3]}"
         raise click.UsageError(f"clip must be an id, a path, or the end of one path, but {what}: {text!r}.")
@@ -394,14 +421,32 @@ def _pin(purifier: Purifier, clip: int, action: str, label: str | None, who: str
     return Pin(clip=clip, action=action, label=number, who=who, why=why)  # type: ignore[arg-type] # checked there
 
 
-def _reviewed(purifier: Purifier, file: Path, line: int, row: dict[str, str], who: str) -> Pin:
+def _read_review(file: Path) -> list[tuple[int, dict[str, str]]]:
+    """Read the rows that decide something, with their line numbers."""
     try:
-        number = _clip_number(purifier, row["clip"])
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            table = csv.DictReader(lines)
+            rows = [(table.line_num, {name: value or "" for name, value in row.items()}) for row in table]
+    except UnicodeDecodeError:
+        raise click.UsageError(f"'{file}' must be UTF-8, but is not. Save it as UTF-8.") from None
+    if not {"clip", "action"} <= set(table.fieldnames or ()):
+        raise click.UsageError(f"'{file}' must have columns clip and action, but has {table.fieldnames}.")
+    return [(line, row) for line, row in rows if row["action"].strip()]
+
+
+def _reviewed(purifier: Purifier, where: str, row: dict[str, str], who: str) -> Pin:
+    """Read a decision; an export's other columns, its label too where the action needs none, say nothing."""
+    action = row["action"].strip().lower()
+    if action not in ACTIONS:
+        raise click.UsageError(f"{where}: action must be one of {list(ACTIONS)}, but is {row['action']!r}.")
+    try:
+        label = row.get("label", "") if action == "label" else None
         return _pin(
-            purifier, number, row["action"], row.get("label") or None, row.get("who") or who, row.get("why") or ""
+            purifier, _clip_number(purifier, row["clip"]), action, label, row.get("who") or who, row.get("why", "")
         )
-    except click.ClickException as error:
-        raise click.UsageError(f"line {line} of '{file}': {error.message}") from None
+    except (click.ClickException, ValueError) as error:
+        told = error.message if isinstance(error, click.ClickException) else str(error)
+        raise click.UsageError(f"{where}: {told}") from None
 
 
 def _answer(purifier: Purifier, clips: list[int], as_json: bool) -> None:
@@ -409,17 +454,11 @@ def _answer(purifier: Purifier, clips: list[int], as_json: bool) -> None:
 
     rows = _rows(Report.of(purifier), purifier, clips)
     if as_json:
-        print_json({"clips": rows, "from_epoch": purifier.open_epoch() + 1})
+        print_json({"clips": rows, "from_epoch": purifier.epoch + 1})
         return
     columns = ("clip", "path", "given", "label", "status", "why")
     print_table(columns, [[row[name] for name in columns] for row in rows[:SHOWN]])
-    click.echo(f"{len(rows):,} clips changed, from epoch {purifier.open_epoch() + 1} on.")
-
-
-def _doubt(column: str) -> Callable[[dict[str, Any]], tuple[bool, Any]]:
-    """Sort what is most doubtful first, what is unknown last."""
-    sign = -1 if column == "margin" else 1
-    return lambda row: (row[column] is None, sign * (row[column] or 0))
+    click.echo(f"{len(rows):,} clips changed, from epoch {purifier.epoch + 1} on.")
 
 
 def _short(value: float | None) -> str:
@@ -431,24 +470,14 @@ def _spared(spared: dict[str, int]) -> str:
 
 
 def _rewrite_indexes(store: Path, index: Path) -> list[str]:
-    from sciu.purification import Purifier, PurifierError
-    from sciu.purification.index import EpochIndex, published_epochs
+    from sciu.purification import Purifier
+    from sciu.purification.audit import differing_indexes
 
-    written = []
     with Purifier.open(store, read_only=True) as purifier:
-        for epoch in published_epochs(index):
-            if epoch > purifier.epoch:
-                continue
-            expected = purifier.index_at(epoch)
-            try:
-                EpochIndex.read(index, epoch)
-                same = all((index / name).read_bytes() == content for name, content in expected.files().items())
-            except PurifierError:
-                same = False
-            if not same:
-                expected.write(index)
-                written.append(f"index of epoch {epoch}")
-    return written
+        wrong = [epoch for epoch, _, _ in differing_indexes(purifier, index) if epoch <= purifier.epoch]
+        for epoch in wrong:
+            purifier.index_at(epoch).write(index)
+    return [f"index of epoch {epoch}" for epoch in wrong]
 
 
 if __name__ == "__main__":

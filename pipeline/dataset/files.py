@@ -18,6 +18,8 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
     `durable` waits for the disk. It costs milliseconds a file, so media that can be made again go without.
     """
     partial = path.with_name(f".{path.name}.partial")
+    if path.exists() and not path.is_file():
+        raise SettingError(f"'{path}' must be a file or new, but is a folder or a device. Choose another.")
     try:
         with partial.open("wb") as file:
             file.write(content)

@@ -15,7 +15,7 @@ from sciu.purification import DamagedError, Purifier, PurifierError
 from sciu.purification.audit import audit
 from sciu.purification.repair import repair
 from sciu.purification.state import ROW
-from sciu.purification.store import Store
+from sciu.purification.store import Store, Transaction
 
 
 @pytest.fixture
@@ -32,10 +32,21 @@ def run(tmp_path: Path) -> Iterator[Path]:
 def damage(store: Path, key: str) -> None:
     """Change one bit of a block."""
     opened = Store(store)
-    with opened.writing() as transaction:
-        value = bytearray(transaction._transaction.get(key.encode()))
+    with opened._env.begin(write=True) as raw:
+        value = bytearray(raw.get(key.encode()))
         value[len(value) // 3] ^= 4
-        transaction._transaction.put(key.encode(), bytes(value))
+        raw.put(key.encode(), bytes(value))
+        if key != "transaction":
+            Transaction(raw, store).put_json("transaction", raw.id())
+    opened.close()
+
+
+def lose(store: Path, key: str) -> None:
+    """Take a block away."""
+    opened = Store(store)
+    with opened._env.begin(write=True) as raw:
+        Transaction(raw, store).put_json("transaction", raw.id())
+        raw.delete(key.encode())
     opened.close()
 
 
@@ -46,7 +57,7 @@ def test_a_sound_store(run: Path) -> None:
 KEYS = ("label/0000", "status/0000", "slot/0000", "fresh/0000", "plane/01/0000")
 
 
-@pytest.mark.parametrize("key", [*KEYS, "lines/0000", "given/0000", "event/00000003", "rows/00000003/0000", "head"])
+@pytest.mark.parametrize("key", [*KEYS, "lines/0000", "given/0000", "event/00000003", "rows/00000003/0000"])
 def test_a_damaged_block_is_named_and_not_served(run: Path, key: str) -> None:
     damage(run / "purifier", key)
     problems = audit(run / "purifier", run / "index")
@@ -54,6 +65,50 @@ def test_a_damaged_block_is_named_and_not_served(run: Path, key: str) -> None:
     assert problems[0].left
     with pytest.raises(DamagedError, match=f"block '{key}' .* is damaged: its checksum does not fit"):
         use_everything(run / "purifier")
+
+
+@pytest.mark.parametrize("key", ["label/0000", "plane/01/0000", "lines/0000", "rows/00000003/0000", "opened/00002"])
+def test_a_missing_block_is_named_and_not_served(run: Path, key: str) -> None:
+    lose(run / "purifier", key)
+    problems = audit(run / "purifier", run / "index")
+    assert key in problems[0].where or f"'{key}' is missing" in problems[0].what
+    with pytest.raises(DamagedError, match=f"block '{key}' .*is missing"):
+        use_everything(run / "purifier")
+        with Purifier.open(run / "purifier") as purifier:
+            list(purifier.indexes())
+
+
+@pytest.mark.parametrize("key", ["head", "meta", "transaction"])
+def test_without_these_nothing_can_be_read(run: Path, key: str) -> None:
+    lose(run / "purifier", key)
+    assert audit(run / "purifier", run / "index")
+    with pytest.raises(DamagedError):
+        Purifier.open(run / "purifier")
+
+
+def test_the_witness_notices_an_old_copy(run: Path) -> None:
+    data = run / "purifier/data.mdb"
+    old = data.read_bytes()
+    with Purifier.open(run / "purifier") as purifier:
+        one_epoch(purifier)
+    data.write_bytes(old)
+    with pytest.raises(DamagedError, match="is damaged or an old copy: it has 7 events .* but there were 8"):
+        Purifier.open(run / "purifier")
+    (run / "purifier/last_event").unlink()
+    Purifier.open(run / "purifier").close()
+
+
+@pytest.mark.parametrize(("byte", "bit"), [(144, 1), (144, 0), (149, 0), (44, 2), (92, 2)])
+@pytest.mark.parametrize("page", [0, 1])
+def test_no_flip_in_a_meta_page_goes_unnoticed(run: Path, page: int, byte: int, bit: int) -> None:
+    """Of the transaction's number (144 on) and of the trees' flags (44, 92)."""
+    data = run / "purifier/data.mdb"
+    content = bytearray(data.read_bytes())
+    content[4096 * page + byte] ^= 1 << bit
+    data.write_bytes(content)
+    with pytest.raises(DamagedError):
+        Purifier.open(run / "purifier")
+    assert audit(run / "purifier", run / "index")
 
 
 def use_everything(store: Path) -> None:

@@ -46,3 +46,22 @@ def test_without_need_nothing_is_spared() -> None:
     guarded = guard(wish, np.arange(10) / 10, states, keep_per_class=0.5, max_pruned=0.6)
     assert guarded.prune.tolist() == wish.tolist()
     assert guarded.spared == {}
+
+
+def test_the_best_of_those_to_prune_are_spared() -> None:
+    states = ClipStates.begin(np.array([0] * 6 + [1] * 6, np.int16))
+    confidence = np.array([5, 4, 3, 2, 1, 0, 0, 1, 2, 3, 4, 5]) / 10
+    wish = np.ones(12, np.bool_)
+    by_class = guard(wish, confidence, states, keep_per_class=0.5, max_pruned=1)
+    assert np.flatnonzero(by_class.prune).tolist() == [3, 4, 5, 6, 7, 8]
+    assert by_class.spared == {"0": 3, "1": 3}
+    by_all = guard(wish, confidence, states, keep_per_class=0, max_pruned=0.25)
+    assert np.flatnonzero(by_all.prune).tolist() == [4, 5, 6], "of equals the lower id goes first"
+    assert by_all.spared == {"all": 9}
+
+
+def test_shares_are_not_off_by_rounding() -> None:
+    states = ClipStates.begin(np.zeros(100, np.int16))
+    wish, confidence = np.ones(100, np.bool_), np.arange(100) / 100
+    assert guard(wish, confidence, states, keep_per_class=0.07, max_pruned=1).prune.sum() == 93
+    assert guard(wish, confidence, states, keep_per_class=0, max_pruned=0.29).prune.sum() == 29

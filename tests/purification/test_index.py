@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from noisy_clips import PATHS, begin, one_epoch
 
-from sciu.purification import DamagedError, EpochIndex, PurifierError
+from sciu.purification import DamagedError, EpochIndex, PurifierError, WriteFailedError
 from sciu.purification.index import published_epochs
 
 
@@ -71,7 +71,7 @@ def test_a_full_disk_leaves_no_partial_file(tmp_path: Path, index: EpochIndex, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", refuse)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(WriteFailedError, match="No space left on device. Free some space"):
         index.write(tmp_path / "other")
     assert list((tmp_path / "other").iterdir()) == []
 

@@ -28,7 +28,7 @@ def test_presets_are_the_papers() -> None:
 def test_a_tau_without_effect_is_said() -> None:
     (remark,) = Sciu(prune_below=0.7, correct_above=0.2).remarks()
     assert remark.startswith(
-        "correct_above 0.2 has no effect below 0.40: what is predicted stably with a score above 0.7"
+        "correct_above 0.2 has no effect up to 0.40: what is predicted stably with a score above 0.7"
     )
     assert Sciu(prune_below=0.6, correct_above=0.4).remarks() == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import lmdb
 import numpy as np
 import pytest
 from noisy_clips import CLASSES, CLIPS, GIVEN, NAMES, PATHS, POLICY, TRUE, UNUSABLE, begin, one_epoch, scores
@@ -78,6 +79,61 @@ def test_pruned_clips_come_back_by_a_scoring_pass(tmp_path: Path) -> None:
         index = purifier.end_epoch()
         assert index.restored.tolist() == [better]
         assert index.labels[better] == GIVEN[better]
+
+
+def test_a_scoring_pass_is_for_pruned_clips_that_nobody_took_out(tmp_path: Path) -> None:
+    dropped, quarantined, kept = (int(clip) for clip in np.flatnonzero(UNUSABLE)[:3])
+    with begin(tmp_path) as purifier:
+        for _ in range(3):
+            one_epoch(purifier)
+        for _ in range(4):
+            index = one_epoch(purifier)
+            if index.epoch == 5:
+                purifier.pin(dropped, "drop")
+                purifier.quarantine([quarantined], "gone")
+        index = one_epoch(purifier)
+        assert index.epoch == 8 + 1
+        index = purifier.index_at(8)
+        assert kept in index.score_only
+        assert not {dropped, quarantined} & set(index.ids.tolist())
+        assert not purifier.states().has(Status.PIN_DROP)[kept]
+
+
+def test_nothing_returns_but_by_a_scoring_pass(tmp_path: Path) -> None:
+    """A clip undone and pruned again by hand has new scores; only with `revive_every` do they bring it back."""
+    with begin(tmp_path, policy=Sciu(prune_below=0.5, window=1, warmup=1, revive_every=0)) as purifier:
+        one_epoch(purifier)
+        purifier.undo(clip=BAD)
+        one_epoch(purifier)
+        purifier.record([BAD], [1.0], np.eye(CLASSES)[[0]])
+        purifier.undo(clip=BAD)
+        assert purifier.end_epoch().labels[BAD] == -1
+
+
+def test_an_undone_correction_waits_for_a_whole_window(tmp_path: Path) -> None:
+    with begin(tmp_path) as purifier:
+        for _ in range(3):
+            one_epoch(purifier)
+        purifier.undo(clip=MISLABELLED)
+        labels = [int(one_epoch(purifier).labels[MISLABELLED]) for _ in range(2)]
+        assert labels == [GIVEN[MISLABELLED], TRUE[MISLABELLED]]
+
+
+def test_minus_zero_is_zero(tmp_path: Path) -> None:
+    with begin(tmp_path, policy=Sciu(prune_below=0.5, window=1, warmup=1)) as purifier:
+        purifier.record([0, 1], np.array([1.0, 1.0]), np.array([[1.0, -0.0, 0.0], [1.0, 0.0, 0.0]]))
+        assert purifier.end_epoch().pruned.tolist() == []
+
+
+def test_only_who_claimed_it_may_record(tmp_path: Path) -> None:
+    begin(tmp_path).close()
+    with Purifier.open(tmp_path, recording=False) as purifier:
+        with pytest.raises(PurifierError, match="was not opened for recording"):
+            purifier.record([0], [0.5], ONE)
+        with pytest.raises(PurifierError, match="was not opened for recording"):
+            purifier.end_epoch()
+    with pytest.raises(PurifierError, match="was closed. Open it again"):
+        purifier.states()
 
 
 def test_scores_of_an_unfinished_epoch_are_forgotten(tmp_path: Path) -> None:
@@ -278,6 +334,26 @@ def test_what_is_no_store_is_told(tmp_path: Path, what: str) -> None:
         Purifier.open(folder)
 
 
+def test_anothers_lmdb_is_left_alone(tmp_path: Path) -> None:
+    with lmdb.open(str(tmp_path)) as others, others.begin(write=True) as transaction:
+        transaction.put(b"head", b"precious")
+    with pytest.raises(PurifierError, match="must be new or empty, but holds an LMDB of others"):
+        begin(tmp_path)
+    with pytest.raises(PurifierError, match="is an LMDB, but no purifier's store, or a damaged one"):
+        Purifier.open(tmp_path)
+    with lmdb.open(str(tmp_path)) as others, others.begin() as transaction:
+        assert transaction.get(b"head") == b"precious"
+
+
+def test_integers_of_any_kind_are_taken(tmp_path: Path) -> None:
+    with begin(tmp_path, num_classes=np.int64(CLASSES), paths=[Path(path) for path in PATHS]) as purifier:
+        purifier.pin(np.int64(3), "label", label=np.int8(1))
+        assert purifier.states().label[3] == 1
+        for wrong in ("1", 1.5):
+            with pytest.raises(PolicyError, match="`clip` must be a whole number"):
+                purifier.pin(wrong, "keep")  # type: ignore[arg-type]
+
+
 def test_a_store_is_not_begun_over_another(tmp_path: Path) -> None:
     begin(tmp_path).close()
     with pytest.raises(PurifierError, match="holds a store already"):
@@ -298,6 +374,9 @@ def test_a_newer_store_is_refused_with_both_sides(tmp_path: Path) -> None:
         ({"labels": [0.5]}, "`labels` must be a list of class numbers, but is float64"),
         ({"labels": [-1, -1]}, "must have a clip that trains, but all are -1"),
         ({"labels": []}, "`labels` must be a list of class numbers"),
+        ({"labels": [[0], [1, 2]]}, "`labels` must be a list of class numbers, but: "),
+        ({"num_classes": 3.0}, "`num_classes` must be a whole number, but is 3.0"),
+        ({"paths": ["a\0b"] * CLIPS}, "must be one word"),
         ({"num_classes": 1}, "`num_classes` must be a whole number from 2"),
         ({"paths": PATHS[:-1]}, f"`paths` must be as many as `labels`, {CLIPS}, but are {CLIPS - 1}"),
         ({"paths": ["a b.mp4"] * CLIPS}, "path of clip 0 must be one word, .* but is 'a b.mp4'"),

@@ -58,7 +58,9 @@ def test_health_counts_what_is_there(purifier: Purifier, report: Report) -> None
     expected = Counter((NAMES[GIVEN[clip]], NAMES[TRUE[clip]]) for clip in np.flatnonzero(mended))
     assert {(pair["given"], pair["label"]): pair["clips"] for pair in told["pairs"]} == expected
     assert len(told["worst"]) == 5
-    assert all(row["given"] != row["predicted"] for row in told["worst"])
+    worst = [row["label_score"] for row in told["worst"]]
+    assert worst == sorted(worst)
+    assert all(row["given"] == row["label"] and row["status"] == "training" for row in told["worst"])
 
 
 def test_the_noise_matrix_shows_the_planted_noise(report: Report) -> None:

@@ -95,5 +95,6 @@ def test_scn_of_the_paper_looks_at_the_clips_of_low_weight_only() -> None:
         tempfile.TemporaryDirectory() as folder,
         Purifier.create(folder, labels=[0] * 10, num_classes=CLASSES, policy=Scn(warmup=1, low_share=0.3)) as purifier,
     ):
+        purifier.pin(1, "label", label=0)
         purifier.record(range(10), weights, np.array(wrong))
-        assert purifier.end_epoch().corrected.tolist() == [0, 1, 2]
+        assert purifier.end_epoch().corrected.tolist() == [0, 2], "of the lowest three, and pins win"

@@ -48,7 +48,7 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path, kills: in
 def test_a_killed_creation_is_begun_again(tmp_path: Path) -> None:
     store = Store(tmp_path, create=True)
     store.close()
-    with pytest.raises(PurifierError, match="holds a store that was never finished. Remove it and begin anew"):
+    with pytest.raises(PurifierError, match="holds a store that was never finished. `Purifier.create` begins anew"):
         Purifier.open(tmp_path)
     begin(tmp_path).close()
     Purifier.open(tmp_path).close()
