@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-ROOMS := pipeline models purification tools tests setup.py
+ROOMS := pipeline models purification tools tests examples setup.py
 
 .PHONY: demo test test-slow test-lowest check format clean
 .DELETE_ON_ERROR:

@@ -4,6 +4,7 @@ from sciu.purification.errors import DamagedError, PolicyError, PurifierError, W
 from sciu.purification.index import EpochIndex
 from sciu.purification.policy import Keep, Sciu, Scn
 from sciu.purification.purifier import Purifier
+from sciu.purification.ranks import SharedPurifier
 from sciu.purification.revision import Pin
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "PurifierError",
     "Sciu",
     "Scn",
+    "SharedPurifier",
     "WriteFailedError",
 ]

@@ -74,7 +74,9 @@ class EpochIndex:
     def files(self) -> dict[str, bytes]:
         """Return the three files by name, the json last: the same bytes for the same history, always."""
         if self.lines is None:
-            raise PurifierError("an index read from files is written already. Copy the three files.")
+            raise PurifierError(
+                "only the purifier's own index can be written: one read from files is, and only rank 0 writes."
+            )
         stem, labels = _stem(self.epoch), io.BytesIO()
         np.save(labels, self.labels)
         contents = {f"{stem}.list": self.lines.pick(self.ids), f"{stem}.labels.npy": labels.getvalue()}

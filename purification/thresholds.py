@@ -16,6 +16,7 @@ _GRID = 201  # places from 0 to 1
 _NARROWEST = 0.02  # hill that is told from its neighbour
 _DEPTH = 0.5  # of a valley: below half of the lower hill beside it
 _CHANCE = 3.0  # standard deviations of a count, which a valley must be deeper than
+_HIGHEST_LAMBDA = 0.5  # above it the best class beats all others together: unsure, but not unusable
 _LOWEST_TAU = 0.2  # the paper's; below it a weak network corrects right labels
 
 
@@ -32,11 +33,13 @@ def lambda_from_scores(confidence: Floats) -> float:
     hill = np.minimum(np.maximum.accumulate(height), np.maximum.accumulate(height[::-1])[::-1])
     below = np.histogram(confidence, bins=_GRID, range=_RANGE)[0].cumsum()
     deep = (height < _DEPTH * hill) & (hill - height > _CHANCE * np.sqrt(hill))
-    valley = np.flatnonzero(deep & (below >= _FEWEST // 4) & (clips - below >= clips / 4))
+    place = np.linspace(0, 1, _GRID)
+    deep &= (below >= _FEWEST // 4) & (clips - below >= clips / 4) & (place <= _HIGHEST_LAMBDA)
+    valley = np.flatnonzero(deep)
     if not len(valley):
         return 0.0
     lowest = np.split(valley, np.flatnonzero(np.diff(valley) > 1) + 1)[0]
-    return float(np.linspace(0, 1, _GRID)[lowest[height[lowest].argmin()]])
+    return float(place[lowest[height[lowest].argmin()]])
 
 
 _RANGE = (-0.5 / (_GRID - 1), 1 + 0.5 / (_GRID - 1))
