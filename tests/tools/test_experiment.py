@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from helpers import Answer
 
 from sciu.pipeline.dataset import Dataset
-from sciu.tools.experiment import load_clips
+from sciu.tools.experiments.clips import load_clips
 
 
 def test_clips_in_memory_are_the_datasets(faces: Dataset) -> None:
@@ -26,3 +28,21 @@ def test_learnable_reports_every_classifier(faces: Dataset, sciu: Callable[..., 
     assert list(accuracy) == ["chance", "linear, mean frame", "CNN, mean frame", "CNN + LSTM, 16 frames"]
     assert all(0 <= value <= 1 for value in accuracy.values())
     assert accuracy == sciu("experiment", "learnable", faces.folder, "--epochs", 1, "--json").json["accuracy"]
+
+
+def test_rules_report_what_was_found_and_won(faces: Dataset, sciu: Callable[..., Answer]) -> None:
+    settings = ("--epochs", 2, "--warmup", 1, "--only", "auto auto", "--json")
+    answer = sciu("experiment", "rules", faces.folder, *settings)
+    assert answer.code == 0
+    (row,) = answer.json["rules"].values()
+    assert 0 < row["labels right before"] <= 1
+    assert set(row) >= {"pruned", "corrected", "low quality P/R", "wrong label P/R", "WAR", "UAR"}
+    assert answer.json == sciu("experiment", "rules", faces.folder, *settings).json
+
+
+def test_rules_need_the_truth(frame_faces: Dataset, sciu: Callable[..., Answer], tmp_path: Path) -> None:
+    folder = shutil.copytree(frame_faces.folder, tmp_path / "copy")
+    (folder / "truth.csv").unlink()
+    answer = sciu("experiment", "rules", folder, "--epochs", 1)
+    assert answer.code == 3
+    assert "must say what was planted, but is not there" in answer.error()

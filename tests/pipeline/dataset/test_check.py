@@ -17,7 +17,7 @@ from PIL import Image
 from sciu.pipeline.dataset import Dataset, DatasetError, probing
 from sciu.pipeline.dataset.check import check
 from sciu.pipeline.dataset.probe import probe
-from sciu.tools.experiment import load_clips
+from sciu.tools.experiments.clips import load_clips
 
 
 @pytest.fixture

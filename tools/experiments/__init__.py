@@ -1,0 +1,1 @@
+"""What `sciu-experiment` measures, one question a file."""
