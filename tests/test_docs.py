@@ -78,9 +78,10 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not [target for target in targets if "://" not in target and not (page.parent / target).exists()]
 
 
-def test_the_architecture_page_lists_the_files_of_the_dataset_room() -> None:
+@pytest.mark.parametrize("room", ["pipeline/dataset", "models", "purification"])
+def test_the_architecture_page_lists_the_files_of_a_room(room: str) -> None:
     text = (ROOT / "docs/architecture.md").read_text()
-    files = {path.name for path in (ROOT / "pipeline/dataset").glob("*.py")} - {"__init__.py", "errors.py"}
+    files = {path.name for path in (ROOT / room).glob("*.py")} - {"__init__.py", "errors.py"}
     assert not {name for name in files if f"`{name}`" not in text}
 
 

@@ -254,7 +254,7 @@ def undo(run: Path, clip: str | None, epoch: int | None, who: str, why: str, as_
 
 @main.command("import-review")
 @_run
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @_who
 @json_option
 def import_review(run: Path, file: Path, who: str, as_json: bool) -> None:
@@ -427,6 +427,8 @@ def _read_review(file: Path) -> list[tuple[int, dict[str, str]]]:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             table = csv.DictReader(lines)
             rows = [(table.line_num, {name: value or "" for name, value in row.items()}) for row in table]
+    except FileNotFoundError:
+        raise click.UsageError(f"'{file}' must be a reviewer's CSV, but is not there. Correct the path.") from None
     except UnicodeDecodeError:
         raise click.UsageError(f"'{file}' must be UTF-8, but is not. Save it as UTF-8.") from None
     if not {"clip", "action"} <= set(table.fieldnames or ()):

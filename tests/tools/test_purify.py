@@ -178,6 +178,11 @@ def test_compact(sciu: Sciu, run: Path) -> None:
         (["undo", "{run}", "--epoch", "9"], "epoch 9 must have ended to be undone"),
         (["undo", "{run}", "0"], "clip 0 has no change that still stands"),
         (["list", "{run}", "--class", "Joy"], "class must be one of"),
+        (["import-review", "{run}", "/no/such.csv"], "must be a reviewer's CSV, but is not there"),
+        (["export", "{run}", "--format", "file_list", "--what", "pruned", "--out", "x"], "a file_list holds the clips"),
+        (["export", "{run}", "--out", "/dev/null"], "must be a file or new, but is a folder or a device"),
+        (["pin", "{run}", "3", "--keep", "--drop"], "Give exactly one"),
+        (["show", "{run}", "²"], "no clip has it: '²'"),
         (["status", "/no/such/run"], "must hold a purifier's store, but has no data.mdb"),
     ],
 )
