@@ -1,0 +1,1 @@
+"""The commands of `sciu-purify`, by what they are for."""

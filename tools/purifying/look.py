@@ -1,0 +1,183 @@
+"""Looking: status, list, show, health. All that one command shows is of one moment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sciu.tools.command import json_option, print_json, print_table
+from sciu.tools.purifying.runs import class_number, clip_number, look_into, rows_of_clips, run_argument
+
+NEIGHBOURS = 2  # on each side: annotators work in runs, and so do their mistakes
+KINDS = ("all", "training", "pruned", "corrected", "pinned", "quarantined")
+SORTS = ("clip", "score", "margin", "label-score", "epoch")
+
+
+@click.command()
+@run_argument
+@json_option
+def status(run: Path, as_json: bool) -> None:
+    """Say which epoch is open, how many clips train, and what every epoch decided.
+
+    Example: sciu-purify status runs/dfew
+    """
+    from sciu.purification.policy import policy_to_json
+    from sciu.purification.state import count_states
+
+    with look_into(run) as purifier:
+        events = [event for event in purifier.events() if event["kind"] == "epoch"]
+        epochs = [
+            {
+                "epoch": event["epoch"],
+                "scored": event["scored"],
+                **{name: int(count) for name, count in _counted(purifier.rows(event["event"])).items()},
+                **event["thresholds"],
+                "spared": event["spared"],
+            }
+            for event in events
+        ]
+        policy = policy_to_json(purifier.policy)
+        answer = {"epoch": purifier.epoch, **count_states(purifier.states()), "policy": policy, "epochs": epochs}
+        remarks = purifier.policy.remarks()
+    if as_json:
+        print_json({**answer, "remarks": remarks})
+        return
+    click.echo(f"epoch {answer['epoch']} is open; policy {json.dumps(policy)}")
+    for remark in remarks:
+        click.echo(f"note: {remark}")
+    names = ("clips", "training", "pruned", "corrected", "quarantined", "dropped", "pinned")
+    print_table(names, [[answer[name] for name in names]])
+    if epochs:
+        click.echo()
+        columns = ("epoch", "scored", "pruned", "corrected", "restored")
+        limits = ("prune_below", "correct_above")
+        rows = [
+            [*(row[name] for name in columns), *(_short(row.get(name)) for name in limits), _spared(row["spared"])]
+            for row in epochs[-20:]
+        ]
+        print_table([*columns, *limits, "spared by guards"], rows)
+
+
+@click.command("list")
+@run_argument
+@click.option("--what", type=click.Choice(KINDS), default="pruned")
+@click.option("--class", "given", help="Only clips given this label.")
+@click.option("--sort", type=click.Choice(SORTS), default="score", help="What is most doubtful comes first.")
+@click.option("--limit", type=click.IntRange(min=1), default=50)
+@json_option
+def list_clips(run: Path, what: str, given: str | None, sort: str, limit: int, as_json: bool) -> None:
+    """List clips with what is believed of them and why.
+
+    Example: sciu-purify list runs/dfew --what corrected --class Sad --sort margin
+    """
+    from sciu.purification.report import Report
+
+    with look_into(run) as purifier:
+        report = Report.of(purifier)
+        clips = report.chosen(what)
+        if given is not None:
+            clips = clips[report.states.given[clips] == class_number(purifier, given)]
+        rows = rows_of_clips(report, purifier, report.doubtful(clips, sort)[:limit])
+    if as_json:
+        print_json({"clips": rows, "count": len(clips)})
+        return
+    columns = ("clip", "path", "given", "label", "score", "margin", "first_epoch", "why")
+    print_table(columns, [[row[name] for name in columns] for row in rows])
+    if len(clips) > limit:
+        click.echo(f"... and {len(clips) - limit:,} more; --limit shows them.")
+
+
+@click.command()
+@run_argument
+@click.argument("clip")
+@json_option
+def show(run: Path, clip: str, as_json: bool) -> None:
+    """Tell a clip's whole life. CLIP is its id, its path, or the end of its path.
+
+    Example: sciu-purify show runs/dfew 01234.mp4
+    """
+    from sciu.purification.explain import reason
+    from sciu.purification.report import Report
+
+    with look_into(run) as purifier:
+        number = clip_number(purifier, clip)
+        report = Report.of(purifier)
+        (row,) = rows_of_clips(report, purifier, [number])
+        scores, names = purifier.scores(number), purifier.class_names
+        life = [
+            {
+                "epoch": entry.event["epoch"],
+                "time": entry.event["time"],
+                "what": reason(purifier, entry.event, entry.row),
+            }
+            for entry in purifier.history(number)
+        ]
+        ours = report.chosen("all")
+        near = ours[(abs(ours - number) <= NEIGHBOURS) & (ours != number)]
+        neighbours = rows_of_clips(report, purifier, near)
+    if as_json:
+        told = [{"epoch": e, "weight": w, "probabilities": dict(zip(names, p, strict=True))} for e, w, p in scores]
+        print_json({**row, "scores": told, "history": life, "neighbours": neighbours})
+        return
+    click.echo(f"clip {number}  {row['path']}\ngiven {row['given']}, now {row['label']}, {row['status']}")
+    for entry in life:
+        click.echo(f"  epoch {entry['epoch']:>4}  {entry['time']}  {entry['what']}")
+    if not life:
+        click.echo("  nothing has ever been changed")
+    if scores:
+        click.echo("\nlast scores")
+        cells = [[score[0], *(f"{value:.3f}" for value in (score[1], *score[2]))] for score in scores]
+        print_table(["epoch", "weight", *names], cells)
+    click.echo("\nbefore and after it in the dataset")
+    columns = ("clip", "path", "given", "label", "status")
+    print_table(columns, [[clip[name] for name in columns] for clip in neighbours])
+
+
+@click.command()
+@run_argument
+@click.option("--worst", type=click.IntRange(min=0), default=10, help="How many of the most doubtful labels to list.")
+@json_option
+def health(run: Path, worst: int, as_json: bool) -> None:
+    """Show the dataset's health: counts per class, confused labels, estimated noise, the most doubtful labels.
+
+    Example: sciu-purify health runs/dfew
+    """
+    from sciu.purification.report import Report
+    from sciu.purification.report import health as measure
+
+    with look_into(run) as purifier:
+        answer = measure(Report.of(purifier), purifier, worst)
+        names = purifier.class_names
+    if as_json:
+        print_json(answer)
+        return
+    print_table(list(answer["classes"][0]), [list(row.values()) for row in answer["classes"]])
+    if answer["pairs"]:
+        click.echo("\nrelabelled")
+        print_table(list(answer["pairs"][0]), [list(row.values()) for row in answer["pairs"]])
+    if answer["noise"]:
+        click.echo("\nestimated share of clips of a given label (row) that are of a class (column)")
+        rows = [[name, *(f"{share:.2f}" for share in row)] for name, row in zip(names, answer["noise"], strict=True)]
+        print_table(["given", *names], rows)
+    if answer["worst"]:
+        click.echo("\nlabels that the network doubts most")
+        columns = ("clip", "path", "given", "label", "predicted", "label_score")
+        print_table(columns, [[row[name] for name in columns] for row in answer["worst"]])
+
+
+def _counted(rows: Any) -> dict[str, int]:
+    from sciu.purification.state import Action
+
+    kinds = {"pruned": Action.PRUNE, "corrected": Action.CORRECT, "restored": Action.RESTORE}
+    return {name: (rows["action"] == action).sum() for name, action in kinds.items()}
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _spared(spared: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in spared.items()) or "-"
