@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
@@ -19,11 +20,15 @@ class Stopped(BaseException):
     """SIGTERM arrived. Not an Exception: only the edge handles it, after every `finally` has run."""
 
 
+_stopping = threading.Event()  # Python drops an exception that a signal raises inside a destructor; this remains
+
+
 class Command(click.Command):
     """A command at whose edge errors become one line and an exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line and exit."""
+        _stopping.clear()
         signal.signal(signal.SIGTERM, _stop)
         try:
             sys.exit(super().main(*args, **{**kwargs, "standalone_mode": False}) or 0)
@@ -51,6 +56,7 @@ class Group(Command, click.Group):
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
+    _stopping.set()
     raise Stopped
 
 
@@ -98,7 +104,9 @@ class Progress:
         self._tenth = 0
 
     def __call__(self, done: int, total: int) -> None:
-        """Tell that `done` of `total` are done."""
+        """Tell that `done` of `total` are done; stop here if SIGTERM came and went unheard."""
+        if _stopping.is_set():
+            raise Stopped
         if sys.stderr is None:  # closed by the caller
             return
         now = time.monotonic()

@@ -215,3 +215,18 @@ def test_a_bug_of_ours_shows_its_traceback(faces: Dataset, monkeypatch: pytest.M
     monkeypatch.setattr(data, "summarise", bug)
     with pytest.raises(ValueError, match="zip"):
         sciu("data", "info", faces.folder)
+
+
+def test_sigterm_inside_a_destructor_still_stops_the_command(tmp_path: Path) -> None:
+    """Python prints and drops what is raised there."""
+    script = tmp_path / "deaf.py"
+    script.write_text(
+        "import click, os, signal, time\n"
+        "from sciu.tools.command import Command, Progress\n"
+        "class Deaf:\n    def __del__(self):\n        os.kill(os.getpid(), signal.SIGTERM)\n        time.sleep(0.1)\n"
+        "@click.command(cls=Command)\n"
+        "def main():\n    Deaf()\n    print('went on')\n    Progress('work')(1, 2)\n    print('finished')\n"
+        "if __name__ == '__main__':\n    main()\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (143, "went on\n")
