@@ -17,7 +17,7 @@ from sciu.purification.history import event_now
 from sciu.purification.lines import Lines
 from sciu.purification.policy import Policy, policy_to_json
 from sciu.purification.state import Action, ClipStates
-from sciu.purification.store import FILES, Store, Transaction
+from sciu.purification.store import DATA, FILES, Store, Transaction
 
 
 def create_store(
@@ -49,13 +49,12 @@ def create_store(
         "created": created["time"],
     }  # fmt: skip
     states = ClipStates.begin(given)
-    was_there = folder.exists()
-    before = set(folder.iterdir()) if was_there else set[Path]()
-    store = Store(folder, create=True, network=network)
+    store, ours = Store(folder, create=True, network=network), False
     try:
         store.claim_recording()
         with store.writing() as transaction:
             _refuse_existing(transaction, folder)
+            ours = True
             transaction.put_json("head", {"events": 0, "epoch": 0})
             layout.save_lines(transaction, lines)
             layout.save_states(transaction, states)
@@ -63,9 +62,9 @@ def create_store(
             layout.open_epoch(transaction, 1, event)
             transaction.put_json("meta", meta)
     except BaseException:
+        if ours:  # a file torn by a full disk would stand in the way of the next try
+            (folder / DATA).unlink(missing_ok=True)
         store.close()
-        for made in set(folder.iterdir()) - before:
-            made.unlink()
         raise
     return store
 

@@ -63,6 +63,7 @@ def mean_probabilities(
     mean_KN = np.full((classes, len(states)), np.nan, np.float32)
     for number, span in blocks(len(states)):
         ring = [load_plane(transaction, plane, number, span, classes) for plane in range(window + 1)]
+        _check_complete(ring, in_use(states, span, window), number)
         used = in_use(states, span, window, all_ages=True)
         here = [mask & (plane.epoch_N > 0) for mask, plane in zip(used, ring, strict=True)]
         count = np.sum(here, axis=0)
@@ -78,11 +79,12 @@ def scores_of(
     """Return one clip's stored scores, oldest first: epoch, weight, probabilities."""
     number, span = next((number, span) for number, span in blocks(len(states)) if span.start <= clip < span.stop)
     row, found = clip - span.start, []
-    for plane in range(window + 1):
-        ring = load_plane(transaction, plane, number, span, classes)
-        if ring.epoch_N[row]:
-            probs = ring.probs_KN[:, row].astype(float).tolist()
-            found.append((int(ring.epoch_N[row]), float(ring.weight_N[row]), probs))
+    ring = [load_plane(transaction, plane, number, span, classes) for plane in range(window + 1)]
+    _check_complete(ring, in_use(states, span, window), number)
+    for plane in ring:
+        if plane.epoch_N[row]:
+            probs = plane.probs_KN[:, row].astype(float).tolist()
+            found.append((int(plane.epoch_N[row]), float(plane.weight_N[row]), probs))
     return sorted(found)
 
 

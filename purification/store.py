@@ -10,6 +10,9 @@ import fcntl
 import json
 import os
 import re
+import struct
+import time
+import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,12 +26,25 @@ from numpy.typing import NDArray
 
 from sciu.purification.errors import DamagedError, PurifierError, WriteFailedError
 
-_DATA, _READERS, _LOCK, _WITNESS = "data.mdb", "lock.mdb", "store.lock", "last_event"
-FILES = {_DATA, _READERS, _LOCK, _WITNESS, f".{_DATA}.partial"}
-_RECORDING, _OPEN = 0, 1  # bytes of the lock file
+DATA, _READERS, _LOCK, _WITNESS = "data.mdb", "lock.mdb", "store.lock", "last_event"
+FILES = {DATA, _READERS, _LOCK, _WITNESS, f".{DATA}.partial"}
+_READERS_SIZE = 8192
+_RECORDING, _OPEN, _WRITING = 0, 1, 2  # bytes of the lock file
 _MAP_SIZE = 64 << 30  # address space, not memory or disk: 300 million clips
 _NETWORKS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "fuse.sshfs",
              "fuse.glusterfs", "fuse.s3fs"}  # fmt: skip
+
+
+_open_stores: weakref.WeakSet[Store] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """Let a forked child have no part in the parent's locks."""
+    for store in _open_stores:
+        store.let_go_of_locks()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class Store:
@@ -46,20 +62,24 @@ class Store:
             _refuse_network(folder)
         if create:
             folder.mkdir(parents=True, exist_ok=True)
-        if not create or ((folder / _DATA).exists() and (folder / _DATA).stat().st_size):
-            _check_structure(folder)
+        elif not (folder / DATA).is_file():
+            raise PurifierError(f"'{folder}' must hold a purifier's store, but has no {DATA}. Is it the right folder?")
         try:
+            self._hold(_OPEN, fcntl.F_RDLCK, "is being compacted")
+            if (folder / DATA).exists() and (folder / DATA).stat().st_size:
+                _check_structure(folder)
             self._environment()
-            self._hold(_OPEN, fcntl.LOCK_SH, "is being compacted")
             self._refuse_older()
         except BaseException:
             self.close()
             raise
+        _open_stores.add(self)
 
     def _environment(self) -> Any:
         """Open the environment, again where a failed write has left it unusable."""
         if self._env is None:
-            unlocked = self._read_only and not os.access(self.folder, os.W_OK)
+            readers = self.folder / _READERS if (self.folder / _READERS).exists() else self.folder
+            unlocked = self._read_only and not os.access(readers, os.W_OK)
             with self._told("opened"):
                 if not unlocked:
                     _reserve(self.folder / _READERS)
@@ -70,21 +90,25 @@ class Store:
 
     def close(self) -> None:
         """Let go of the environment and of all locks."""
-        if self._lock is not None:
-            os.close(self._lock)
-        self._lock, self.records = None, False
         if self._env is not None:
             self._env.close()
             self._env = None
+        self.let_go_of_locks()  # last: who compacts must find nobody with the old file
         self._pid = 0
+
+    def let_go_of_locks(self) -> None:
+        """Close the lock file; in a forked child that leaves the parent's locks alone."""
+        if self._lock is not None:
+            os.close(self._lock)
+        self._lock, self.records = None, False
 
     def claim_recording(self) -> None:
         """Be the one process that records; the kernel gives the claim back with the process, however it ends."""
-        self._hold(_RECORDING, fcntl.LOCK_EX, "is being recorded to")
+        self._hold(_RECORDING, fcntl.F_WRLCK, "is being recorded to")
         self.records = True
 
     def _hold(self, byte: int, kind: int, what: str) -> None:
-        """Lock a byte of the lock file. Record locks: a forked child has no part in them."""
+        """Lock a byte of the lock file, until its descriptor is closed: reading or copying the file does not end it."""
         if self._lock is None:
             try:
                 self._lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
@@ -93,9 +117,20 @@ class Store:
                     return  # media or permissions; nobody compacts read-only media
                 raise
         try:
-            fcntl.lockf(self._lock, kind | fcntl.LOCK_NB, 1, byte)
+            fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, _span(kind, byte))
         except (BlockingIOError, PermissionError):
             raise PurifierError(f"'{self.folder}' {what} by another process. Wait until that has ended.") from None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait for other writers. LMDB's own locks end as soon as this process copies or hashes its lock file."""
+        assert self._lock is not None
+        fcntl.fcntl(self._lock, fcntl.F_OFD_SETLKW, _span(fcntl.F_WRLCK, _WRITING))
+        try:
+            yield
+        finally:
+            if self._lock is not None:
+                fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, _span(fcntl.F_UNLCK, _WRITING))
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
@@ -117,7 +152,7 @@ class Store:
         self._check_process()
         if self._read_only:
             raise PurifierError(f"'{self.folder}' was opened for reading only. Open it without `read_only`.")
-        with self._told("written"):
+        with self._told("written"), self._alone():
             self._environment().reader_check()  # slots of killed readers would keep old pages alive
             with self._environment().begin(write=True, buffers=True) as transaction:
                 changing = Transaction(transaction, self.folder)
@@ -132,8 +167,8 @@ class Store:
         Nobody else may have it open: they would go on with the old file.
         """
         self._check_process()
-        self._hold(_OPEN, fcntl.LOCK_EX, "is open")
-        data, partial = self.folder / _DATA, self.folder / f".{_DATA}.partial"
+        self._hold(_OPEN, fcntl.F_WRLCK, "is open")
+        data, partial = self.folder / DATA, self.folder / f".{DATA}.partial"
         before = data.stat().st_size
         try:
             with self._told("written"):
@@ -166,10 +201,15 @@ class Store:
                 return  # not finished, or not ours: told by whoever reads it
             events, number = transaction.get_json("head")["events"], transaction.get_json("transaction")
             witnessed, engine = int(content or 0), transaction.number
-        if events < witnessed or number < engine:
+        if number < engine:
             raise DamagedError(
-                f"'{self.folder}' is damaged or an old copy: it has {events} events up to transaction {number}, but"
-                f" there were {witnessed} up to {engine}. Bring the right {_DATA} back, or remove '{path}' to go on."
+                f"'{self.folder}' is damaged: its last transaction says it is {number}, but is {engine}."
+                f" Bring a sound copy of {DATA} back."
+            )
+        if events < witnessed:
+            raise DamagedError(
+                f"'{self.folder}' is damaged or an old copy: it has {events} events, but there were {witnessed}."
+                f" Bring the right {DATA} back, or remove '{path}' to go on with this one."
             )
 
     def _check_process(self) -> None:
@@ -271,17 +311,14 @@ def _checksum(key: str, *parts: bytes | memoryview) -> int:
     return value
 
 
-def _check_structure(folder: Path) -> None:
-    """Refuse a file whose pages do not hold together: LMDB trusts them and would crash.
+def _span(kind: int, byte: int) -> bytes:
+    """Return the `struct flock` of one byte."""
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0)
 
-    Asked again where somebody writes meanwhile, for the pages then change under the reader.
-    """
-    if not (folder / _DATA).is_file():
-        raise PurifierError(f"'{folder}' must hold a purifier's store, but has no {_DATA}. Is it the right folder?")
+
+def _check_structure(folder: Path) -> None:
+    """Refuse a file whose pages do not hold together: LMDB trusts them and would crash."""
     problems = structural_problems(folder)
-    for _ in range(3):
-        if problems:
-            problems = structural_problems(folder)
     if problems:
         raise DamagedError(
             f"'{folder}' is damaged: {problems[0]}. Take a copy of it, and `sciu-purify verify` to see what is left."
@@ -289,10 +326,20 @@ def _check_structure(folder: Path) -> None:
 
 
 def structural_problems(folder: Path) -> list[str]:
-    """Audit the file page by page, without the engine."""
+    """Audit the file page by page, without the engine; again where a writer changed it meanwhile."""
+    problems: list[str] = []
+    for attempt in range(5):
+        time.sleep(0.02 * attempt)
+        problems = _audit_pages(folder)
+        if not problems:
+            break
+    return problems
+
+
+def _audit_pages(folder: Path) -> list[str]:
     try:
         problems: list[Any] = lmdb.verify.verify(str(folder))  # type: ignore[no-untyped-call]
-        return [str(problem) for problem in problems] + _meta_problems(folder / _DATA)
+        return [str(problem) for problem in problems] + _meta_problems(folder / DATA)
     except lmdb.verify.VerifyError as error:
         return [str(error)]
     except OSError as error:
@@ -318,8 +365,10 @@ def _meta_problems(data: Path) -> list[str]:
 
 def _reserve(path: Path) -> None:
     """Give LMDB's table of readers real blocks: it is mapped, and on a full disk a hole in it kills the process."""
+    if path.exists() and path.stat().st_blocks * 512 >= _READERS_SIZE:
+        return  # closing a descriptor of it would end LMDB's own locks in this process
     with path.open("ab") as file:
-        os.posix_fallocate(file.fileno(), 0, 8192)
+        os.posix_fallocate(file.fileno(), 0, _READERS_SIZE)
 
 
 def _refuse_network(folder: Path) -> None:

@@ -59,14 +59,16 @@ def _smoothed(confidence: Floats) -> Floats:
 def tau_from_noise(evidence: Evidence, label: NDArray[np.int16], training: NDArray[np.bool_], window: int) -> float:
     """Return the tau that relabels as many clips as seem to be mislabelled.
 
-    Seems to be: always taken for another class, with at least the confidence that clips of that class have on average
-    in their own label (the counting rule of confident learning, on the scores of one training run).
+    Seems to be: always taken for another class, with at least the confidence that the clips have on average that are
+    always taken for that class and labelled so (the counting rule of confident learning, made careful: with the mean
+    over all clips of a label, as published, a network that is still learning counted far too many).
     """
     judged = training & (evidence.scores >= window)
     eligible = judged & candidates(evidence, label, window)
     delta = np.sort(evidence.delta[eligible])[::-1]
     classes = max(label.max(initial=0), evidence.predicted.max(initial=0)) + 1
-    usual = np.array([_mean(evidence.own[judged & (label == k)]) for k in range(classes)])
+    agreed = judged & (evidence.predicted == label)
+    usual = np.array([_mean(evidence.confidence[agreed & (label == k)]) for k in range(classes)])
     wrong = int((evidence.confidence[eligible] >= usual[evidence.predicted[eligible]]).sum())
     if wrong >= len(delta):
         return _LOWEST_TAU

@@ -40,3 +40,12 @@ def pin_too(folder: Path, recording: bool) -> str:
     except PurifierError as error:
         return str(error)
     return "pinned"
+
+
+def compact_too(folder: Path) -> str:
+    """Compact a store that another process may have open."""
+    try:
+        Purifier.open(folder).store.compact()
+    except PurifierError as error:
+        return str(error)
+    return "compacted"

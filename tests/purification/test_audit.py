@@ -92,7 +92,7 @@ def test_the_witness_notices_an_old_copy(run: Path) -> None:
     with Purifier.open(run / "purifier") as purifier:
         one_epoch(purifier)
     data.write_bytes(old)
-    with pytest.raises(DamagedError, match="is damaged or an old copy: it has 7 events .* but there were 8"):
+    with pytest.raises(DamagedError, match="is damaged or an old copy: it has 7 events, but there were 8"):
         Purifier.open(run / "purifier")
     (run / "purifier/last_event").unlink()
     Purifier.open(run / "purifier").close()

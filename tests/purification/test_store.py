@@ -16,7 +16,7 @@ from pathlib import Path
 import noisy_clips
 import pytest
 from noisy_clips import begin, one_epoch
-from store_tasks import end_epoch_with_little_room, pin_too
+from store_tasks import compact_too, end_epoch_with_little_room, pin_too
 
 from sciu.purification import EpochIndex, Purifier, PurifierError
 from sciu.purification.audit import audit
@@ -137,3 +137,50 @@ def test_compacting_keeps_everything(tmp_path: Path) -> None:
     with Purifier.open(tmp_path) as purifier:
         assert purifier.index().files() == files
     assert audit(tmp_path) == []
+
+
+def test_a_copy_or_a_refused_open_in_the_recorder_gives_up_no_lock(tmp_path: Path) -> None:
+    """POSIX record locks end with any descriptor of the file that the process closes; these must not."""
+    with begin(tmp_path / "store") as purifier:
+        shutil.copytree(tmp_path / "store", tmp_path / "copy")
+        with pytest.raises(PurifierError, match="already open in this process"):
+            Purifier.open(tmp_path / "store", read_only=True)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            assert "is being recorded to" in pool.submit(pin_too, tmp_path / "store", True).result()
+            pins = [pool.submit(pin_too, tmp_path / "store", False) for _ in range(20)]
+            for _ in range(20):
+                one_epoch(purifier)
+            assert {pin.result() for pin in pins} == {"pinned"}
+    assert audit(tmp_path / "store") == []
+
+
+def test_a_late_creation_leaves_the_first_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with begin(tmp_path) as purifier:
+        files = one_epoch(purifier).files()
+    monkeypatch.setattr("sciu.purification.creation._has_content", lambda _: False)
+    with pytest.raises(PurifierError, match="must be new or empty, but holds a store already"):
+        begin(tmp_path)
+    with Purifier.open(tmp_path) as purifier:
+        assert purifier.index().files() == files
+
+
+def test_a_forked_child_holds_no_claim(tmp_path: Path) -> None:
+    purifier = begin(tmp_path)
+    child = os.fork()
+    if not child:
+        signal.pause()
+        os._exit(0)
+    try:
+        purifier.close()
+        Purifier.open(tmp_path).close()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_nobody_compacts_what_another_has_open(tmp_path: Path) -> None:
+    begin(tmp_path).close()
+    with Purifier.open(tmp_path, recording=False), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert "is open by another process" in pool.submit(compact_too, tmp_path).result()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert pool.submit(compact_too, tmp_path).result() == "compacted"
