@@ -292,6 +292,7 @@ def test_a_backbone_learns_fourteen_clips_by_heart(name: str) -> None:
     """
     torch.manual_seed(0)
     frames, steps = (2, 40) if name in LARGE else (4, 80)
+    steps = 250 if name == "vgg16_lstm" else steps  # the deepest without shortcuts: at step 85 it is at a loss of 1.2
     model = SciuModel(build_backbone(name), 7, weight_head="none" if name in LARGE else "mlp").train()
     for layer in model.modules():
         if isinstance(layer, nn.Dropout):
