@@ -16,6 +16,7 @@ from sciu.purification.errors import DamagedError, PolicyError, PurifierError, w
 from sciu.purification.history import event_now
 from sciu.purification.lines import Lines
 from sciu.purification.policy import Policy, policy_to_json
+from sciu.purification.records import as_array
 from sciu.purification.state import Action, ClipStates
 from sciu.purification.store import DATA, FILES, Store, Transaction
 
@@ -76,6 +77,7 @@ def _refuse_existing(transaction: Transaction, folder: Path) -> None:
 
 
 def read_meta(transaction: Transaction, folder: Path) -> dict[str, Any]:
+    """Return what a store says of itself; refuse what is none, or none that this version reads."""
     if transaction.empty:
         raise PurifierError(f"'{folder}' holds a store that was never finished. `Purifier.create` begins anew there.")
     if not transaction.has("meta"):
@@ -95,10 +97,7 @@ def _has_content(folder: Path) -> bool:
 
 
 def _checked_labels(labels: Any, num_classes: int) -> NDArray[np.int16]:
-    try:
-        given = np.asarray(labels)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise PurifierError(f"`labels` must be a list of class numbers, but: {error}.") from error
+    given = as_array("labels", labels)
     if not 2 <= num_classes <= 32_767:
         raise PolicyError(f"`num_classes` must be a whole number from 2 to 32767, but is {num_classes!r}.")
     if given.ndim != 1 or not len(given) or not np.issubdtype(given.dtype, np.integer):

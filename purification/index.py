@@ -151,6 +151,7 @@ def _read_header(path: Path) -> dict[str, Any]:
 
 
 def _write_durably(path: Path, content: bytes) -> None:
+    """Write whole or not at all. The dataset's room does the same; neither imports anything of ours."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:

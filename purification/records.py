@@ -38,7 +38,7 @@ class Records:
 
 
 def _checked_ids(ids: Any, allowed: NDArray[np.bool_], epoch: int) -> NDArray[np.int64]:
-    clips = _array("ids", ids)
+    clips = as_array("ids", ids)
     if clips.ndim != 1 or (clips.size and not np.issubdtype(clips.dtype, np.integer)):
         raise PurifierError(f"`ids` must be a list of whole numbers, but is {clips.dtype} of shape {clips.shape}.")
     outside = clips[(clips < 0) | (clips >= len(allowed))]
@@ -57,7 +57,7 @@ def _checked_ids(ids: Any, allowed: NDArray[np.bool_], epoch: int) -> NDArray[np
 def _checked_scores(
     weights: Any, probs: Any, clips: NDArray[np.int64], classes: int
 ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-    weight_B, probs_BK = _array("weights", weights), _array("probs", probs)
+    weight_B, probs_BK = as_array("weights", weights), as_array("probs", probs)
     if weight_B.shape != (len(clips),) or probs_BK.shape != (len(clips), classes):
         raise PurifierError(
             f"`weights` and `probs` must have shapes {(len(clips),)} and {(len(clips), classes)},"
@@ -78,7 +78,8 @@ def _checked_scores(
     return _half(weight_B), _half(probs_BK)
 
 
-def _array(name: str, values: Any) -> NDArray[Any]:
+def as_array(name: str, values: Any) -> NDArray[Any]:
+    """Return values as numpy has them; refuse what it cannot have."""
     try:
         return np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors with gradients, in bf16, on a GPU

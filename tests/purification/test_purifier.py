@@ -374,7 +374,7 @@ def test_a_newer_store_is_refused_with_both_sides(tmp_path: Path) -> None:
         ({"labels": [0.5]}, "`labels` must be a list of class numbers, but is float64"),
         ({"labels": [-1, -1]}, "must have a clip that trains, but all are -1"),
         ({"labels": []}, "`labels` must be a list of class numbers"),
-        ({"labels": [[0], [1, 2]]}, "`labels` must be a list of class numbers, but: "),
+        ({"labels": [[0], [1, 2]]}, "`labels` must become a numpy array, but: "),
         ({"num_classes": 3.0}, "`num_classes` must be a whole number, but is 3.0"),
         ({"paths": ["a\0b"] * CLIPS}, "must be one word"),
         ({"num_classes": 1}, "`num_classes` must be a whole number from 2"),

@@ -56,3 +56,16 @@ def test_backbone_list_counts_parameters_and_operations(sciu: Callable[..., Answ
     former = next(line for line in answer.out.splitlines() if line.startswith("former_dfer"))
     assert former.split()[1:4] == ["112", f"{18_031_943 - 512 * 7 - 7:,}", "16.6"]
     assert len([line for line in answer.out.splitlines() if "lstm" in line]) == 6
+
+
+def test_purify_bench_measures_epochs_beside_np_save(sciu: Callable[..., Answer], tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    answer = sciu("bench", "purify", "--clips", 300, "--epochs", 1, "--folder", tmp_path, "--json", out)
+    assert answer.code == 0, answer.err
+    written = Answer(0, out.read_text(), "").json
+    assert [row["group"] for row in written["rows"]] == ["ours", "limit"]
+    ours, limit = (row["seconds"] for row in written["rows"])
+    assert written["ratios"]["ours/np_save"] == pytest.approx(ours / limit)
+    assert [epoch["record_of"] for epoch in written["epochs"]][:3] == [300, 300, 300]
+    assert written["epochs"][-1]["record_of"] < 300, "some were pruned"
+    assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
