@@ -6,13 +6,14 @@ Pixels come upright: the rotation that phones write beside the picture is applie
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -21,6 +22,8 @@ from sciu.pipeline.dataset.media import frame_files, is_packed, require_file
 from sciu.pipeline.dataset.packed import frames_of
 
 Frames = NDArray[np.uint8]
+
+_SKIPPING_CODECS = ("h264", "hevc")
 
 
 def as_it_is(frame: Frames) -> Frames:
@@ -50,15 +53,37 @@ def read_video(path: Path, numbers: Sequence[int], convert: Callable[[Frames], F
     wanted, found = set(numbers), {}
     with require_file(path).open("rb"):  # an error of the disk is raised as such, not as FFmpeg's
         pass
-    with av.open(path) as container:
-        for number, frame in enumerate(container.decode(video_stream(container))):
-            if number in wanted:
-                found[number] = convert(upright(frame))
-            if len(found) == len(wanted):
-                break
-    if missing := sorted(wanted - set(found)):
-        raise DatasetError(f"has no frame {missing[0]}: it is shorter than the table says")
-    return [found[number] for number in numbers]
+    for numbered in (_numbered_by_time, _numbered_as_they_come):
+        reformatter = VideoReformatter()  # one for all frames: setting it up costs as much as converting a frame
+        with av.open(path) as container:
+            for number, frame in numbered(container, wanted):
+                if number in wanted:
+                    found[number] = convert(upright(frame, reformatter))
+                if len(found) == len(wanted):
+                    return [found[number] for number in numbers]
+    raise DatasetError(f"has no frame {min(wanted - set(found))}: it is shorter than the table says")
+
+
+def _numbered_as_they_come(container: Any, _wanted: set[int]) -> Iterator[tuple[int, Any]]:
+    stream = video_stream(container)
+    stream.thread_type = "NONE"  # clips are spread over the cores, not their slices
+    yield from enumerate(container.decode(stream))
+
+
+def _numbered_by_time(container: Any, wanted: set[int]) -> Iterator[tuple[int, Any]]:
+    """Leave out the frames that are not wanted and that no other frame refers to: 10 to 20 % of the work in H.264."""
+    stream = video_stream(container)
+    if stream is None or stream.codec_context is None or stream.codec_context.name not in _SKIPPING_CODECS:
+        return
+    stream.thread_type = "NONE"
+    packets = [packet for packet in container.demux(stream) if packet.size and packet.pts is not None]
+    times = sorted({packet.pts for packet in packets if not packet.is_discard})
+    numbers = {time: number for number, time in enumerate(times)}
+    for packet in (*packets, None):
+        skip = packet is not None and numbers.get(packet.pts, -1) not in wanted
+        stream.codec_context.skip_frame = "NONREF" if skip else "DEFAULT"
+        for frame in stream.codec_context.decode(packet):
+            yield numbers.get(frame.pts, -1), frame
 
 
 def _require_numbers(numbers: Sequence[int]) -> None:
@@ -66,9 +91,9 @@ def _require_numbers(numbers: Sequence[int]) -> None:
         raise DatasetError(f"frame numbers must be at least 0, but one is {min(numbers)}")
 
 
-def upright(frame: Any) -> Frames:
-    """Turn a video frame as its display matrix asks."""
-    pixels: Frames = frame.to_ndarray(format="rgb24")
+def upright(frame: Any, reformatter: VideoReformatter | None = None) -> Frames:
+    """Convert a video frame to RGB and turn it as its display matrix asks."""
+    pixels: Any = (reformatter or VideoReformatter()).reformat(frame, format="rgb24").to_ndarray()
     return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90)) if frame.rotation else pixels
 
 

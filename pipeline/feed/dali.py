@@ -1,0 +1,175 @@
+"""DALI pipelines as queues: encoded clips in, decoded frames out, in order; built once, whatever the epoch.
+
+A sample that DALI cannot decode breaks its pipeline for good. Then a new one is built, the clips of that batch are
+decoded one by one to find who it was, and the batches behind it are put in again.
+
+With one batch of prefetch, a pipeline takes any number of `feed_input` and `schedule_run` before its first output
+(measured with 2.4.0), and there is no end of an epoch to go through.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sciu.pipeline.feed.clip_files import Images, Video
+from sciu.pipeline.feed.errors import FeedError
+from sciu.pipeline.feed.render import Source, stacked
+
+_MOST_SAMPLES = 1 << 16  # in a batch; costs nothing until they come
+_BROKEN = (RuntimeError, ValueError, IndexError, StopIteration)  # what a broken pipeline raises
+_MACHINE_FAULTS = ("cuda", "out of memory", "bad_alloc", "failed to allocate")
+
+Clip = TypeVar("Clip", Images, Video)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """In place of a clip that DALI does not decode."""
+
+    why: str
+
+
+class Decoder(ABC, Generic[Clip]):
+    """A queue of batches of clips."""
+
+    def __init__(self, device: torch.device, threads: int) -> None:
+        self._device = device
+        self._threads = threads
+        self._waiting: deque[Sequence[Clip]] = deque()
+        self._pipeline = self._build()
+        self.rebuilt = 0
+
+    def put(self, clips: Sequence[Clip]) -> None:
+        """Begin to decode a batch."""
+        self._waiting.append(clips)
+        with suppress(*_BROKEN):  # by a batch before this one: taking that one mends it
+            self._start(clips)
+
+    def take(self) -> list[Source | Refused]:
+        """Return the frames of the batch that was put in first."""
+        clips = self._waiting.popleft()
+        try:
+            return list(self._outputs(clips))
+        except _BROKEN as error:
+            self._rebuild(error)
+        alone = [self._alone(clip) for clip in clips]
+        for later in self._waiting:
+            self._start(later)
+        return alone
+
+    def drain(self) -> None:
+        """Forget what was put in and not taken."""
+        while self._waiting:
+            self.take()
+
+    def _alone(self, clip: Clip) -> Source | Refused:
+        try:
+            self._start([clip])
+            return self._outputs([clip])[0]
+        except _BROKEN as error:
+            self._rebuild(error)
+            return Refused(_reason(error))
+
+    def _rebuild(self, error: Exception) -> None:
+        if any(sign in str(error).lower() for sign in _MACHINE_FAULTS):
+            raise FeedError(f"DALI ran into: {_reason(error)}. Take smaller batches or another device.") from error
+        self._pipeline = self._build()
+        self.rebuilt += 1
+
+    def _build(self) -> Any:
+        from nvidia.dali import Pipeline
+
+        on_gpu = self._device.type == "cuda"
+        pipeline = Pipeline(
+            batch_size=_MOST_SAMPLES, num_threads=self._threads, prefetch_queue_depth=1,
+            device_id=(self._device.index or 0) if on_gpu else None,
+        )  # fmt: skip
+        with pipeline:
+            pipeline.set_outputs(self._graph("mixed" if on_gpu else "cpu"))
+        pipeline.build()
+        return pipeline
+
+    def _start(self, clips: Sequence[Clip]) -> None:
+        self._feed(clips)
+        self._pipeline.schedule_run()
+
+    def _outputs(self, clips: Sequence[Clip]) -> list[Source]:
+        stream = torch.cuda.current_stream(self._device) if self._device.type == "cuda" else None
+        (samples,) = self._pipeline.outputs(cuda_stream=stream)
+        return self._split(samples, clips)
+
+    @abstractmethod
+    def _graph(self, device: str) -> Any:
+        """Return the frames' node."""
+
+    @abstractmethod
+    def _feed(self, clips: Sequence[Clip]) -> None:
+        """Hand clips to the pipeline."""
+
+    @abstractmethod
+    def _split(self, samples: Any, clips: Sequence[Clip]) -> list[Source]:
+        """Tell whose the samples are."""
+
+
+class ImageDecoder(Decoder[Images]):
+    """JPEG and PNG files, a sample a frame."""
+
+    def _graph(self, device: str) -> Any:
+        from nvidia.dali import fn, types
+
+        return fn.decoders.image(_bytes_input(fn, types), device=device)
+
+    def _feed(self, clips: Sequence[Images]) -> None:
+        self._pipeline.feed_input("files", [file for clip in clips for file in clip.files])
+
+    def _split(self, samples: Any, clips: Sequence[Images]) -> list[Source]:
+        ends = np.cumsum([len(clip.files) for clip in clips]).tolist()
+        spans = list(zip([0, *ends], ends, strict=False))
+        if samples.is_dense_tensor():
+            frames = _tensor(samples.as_tensor())
+            return [frames[begin:end] for begin, end in spans]
+        pictures = [_tensor(sample) for sample in samples]
+        return [stacked(pictures[begin:end]) for begin, end in spans]
+
+
+class VideoDecoder(Decoder[Video]):
+    """Video files, a sample a clip; decoded from the first frame to the last that is wanted."""
+
+    def _graph(self, device: str) -> Any:
+        from nvidia.dali import fn, types
+
+        numbers = fn.external_source(name="numbers", dtype=types.INT32, ndim=1)
+        return fn.decoders.video(_bytes_input(fn, types), frames=numbers, device=device)
+
+    def _feed(self, clips: Sequence[Video]) -> None:
+        self._pipeline.feed_input("files", [clip.file for clip in clips])
+        self._pipeline.feed_input("numbers", [clip.numbers for clip in clips])
+
+    def _split(self, samples: Any, _clips: Sequence[Video]) -> list[Source]:
+        return [_tensor(sample) for sample in samples]
+
+
+def _bytes_input(fn: Any, types: Any) -> Any:
+    """Make the input; `no_copy`: the queue keeps the arrays until their frames are taken."""
+    return fn.external_source(name="files", dtype=types.UINT8, ndim=1, no_copy=True)
+
+
+def _tensor(sample: Any) -> Tensor:
+    """Take DALI's memory over, without a copy."""
+    return torch.utils.dlpack.from_dlpack(sample)
+
+
+def _reason(error: Exception) -> str:
+    """Return the line of DALI's report that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    after = lines.index("encountered:") + 1 if "encountered:" in lines else 0
+    return lines[min(after, len(lines) - 1)].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,206 @@
+"""`--pipeline dali`: files read by threads, decoded by DALI or FFmpeg, kept in the cache, looked at as planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sciu.pipeline.dataset.workers import cores
+from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.feed.cache import Cache
+from sciu.pipeline.feed.clip_files import ClipFiles, Images, Pictures, Video
+from sciu.pipeline.feed.dali import ImageDecoder, Refused, VideoDecoder
+from sciu.pipeline.feed.errors import require
+from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, ahead, fault, to_device
+from sciu.pipeline.feed.plan import Plan, Views
+from sciu.pipeline.feed.render import Source, render, stacked
+from sciu.pipeline.feed.routes import cpu_refusal, gpu_refusal, reasons
+
+_READ_AHEAD = 2  # batches
+_DECODE_AHEAD = 2
+_READERS_A_CORE = 2
+
+Encoded = Images | Video | Pictures | Fault
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A clip on its way."""
+
+    clip: int
+    numbers: NDArray[np.int32]  # frames to decode, ascending, each once
+    picks: NDArray[np.int64]  # which of those make the view
+    for_cache: bool = False  # all frames are decoded
+    cached: Tensor | None = None
+    reading: Future[tuple[Encoded, int]] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """A batch on its way, once all of it is read."""
+
+    views: Views
+    jobs: list[_Job]
+    encoded: list[Encoded | None]
+
+
+@dataclass(kw_only=True)
+class DaliFeed(Feed):
+    """Decodes with DALI, and with FFmpeg what DALI does not decode here."""
+
+    cache: Cache = field(default_factory=lambda: Cache(0))
+    threads: int = 0  # 0: one a core
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.threads >= 0, "threads", "at least 0", self.threads)
+        threads = self.threads or cores()
+        on_gpu = self.device.type == "cuda"
+        refusal = gpu_refusal(self.device) if on_gpu and self.dataset.kind != "frames" else cpu_refusal
+        self.reasons = reasons(self.dataset, refusal, f"on {self.device}" if on_gpu else f"{threads} threads, no GPU")
+        self._files = ClipFiles(self.dataset, refusal)
+        self._readers = ThreadPoolExecutor(_READERS_A_CORE * threads, "sciu-read")
+        self._images = ImageDecoder(self.device, threads)
+        self._videos = VideoDecoder(self.device, threads)
+        self._trained_on: NDArray[np.int64] = np.array([], np.int64)
+
+    def close(self) -> None:
+        """End the readers, let go of the clips."""
+        self._readers.shutdown(wait=True, cancel_futures=True)
+        self.cache.clear()
+
+    @property
+    def on_host(self) -> dict[int, str]:
+        """Clips that FFmpeg decodes on the host, and why; known once they were met."""
+        return self._files.on_host
+
+    def _batches(self, plan: Plan, start: int) -> Iterator[ClipBatch]:
+        self._evict(plan)
+        reading = ahead((self._read(plan.step(number)) for number in range(start, plan.steps)), _READ_AHEAD)
+        decoding = ahead((self._decode(*batch) for batch in reading), _DECODE_AHEAD)
+        try:
+            for batch in decoding:
+                yield self._look(batch, plan)
+        finally:  # somebody may have stopped in mid-epoch
+            self._images.drain()
+            self._videos.drain()
+            self.cache.break_promises()
+
+    def _evict(self, plan: Plan) -> None:
+        """Let go of the clips that are not trained on any more."""
+        if plan.training:
+            for clip in np.setdiff1d(self._trained_on, plan.views.ids).tolist():
+                self.cache.evict(clip)
+            self._trained_on = plan.views.ids
+
+    # ---- the three stages, in the order of time
+
+    def _read(self, views: Views) -> tuple[Views, list[_Job]]:
+        """Begin to read what is not in the cache."""
+        views = self._good(views)
+        return views, [self._job(clip, views.numbers[row]) for row, clip in enumerate(views.ids.tolist())]
+
+    def _decode(self, views: Views, jobs: list[_Job]) -> _Batch:
+        """Begin to decode what was read."""
+        encoded: list[Encoded | None] = []
+        for job in jobs:
+            content, opened = job.reading.result() if job.reading else (None, 0)
+            encoded.append(content)
+            self.tally.files += opened
+        if images := [content for content in encoded if isinstance(content, Images)]:
+            self._images.put(images)
+        if videos := [content for content in encoded if isinstance(content, Video)]:
+            self._videos.put(videos)
+        return _Batch(views, jobs, encoded)
+
+    def _look(self, batch: _Batch, plan: Plan) -> ClipBatch:
+        """Take the frames, and look at them as planned."""
+        images = self._images.take() if any(isinstance(content, Images) for content in batch.encoded) else []
+        videos = self._videos.take() if any(isinstance(content, Video) for content in batch.encoded) else []
+        decoded: dict[type, Iterator[Source | Refused]] = {Images: iter(images), Video: iter(videos)}
+        rows, sources = [], []
+        for row, (job, content) in enumerate(zip(batch.jobs, batch.encoded, strict=True)):
+            found = job.cached if content is None else self._frames(job, content, decoded)
+            if isinstance(found, Fault):
+                self._lose(found, plan)
+                continue
+            assert found is not None
+            rows.append(row)
+            sources.append(self._count_and_keep(job, found))
+        views = batch.views[np.array(rows, np.int64)]
+        if not sources:
+            return self._empty(plan)
+        return self._batch(views, render(sources, [batch.jobs[row].picks for row in rows], views, plan.size))
+
+    # ---- one clip
+
+    def _job(self, clip: int, numbers: NDArray[np.int32]) -> _Job:
+        """Decide what to decode of a clip: what is looked at, or all of it when the cache has room; begin to read."""
+        picks = numbers.astype(np.int64)
+        if (cached := self.cache.get(clip)) is not None:
+            return _Job(clip, numbers, picks, cached=cached)
+        table = self.dataset.clips
+        frames = int(table.frames[clip])
+        for_cache = self.cache.promise(clip, frames * int(table.width[clip]) * int(table.height[clip]) * 3)
+        wanted = np.arange(frames, dtype=np.int32)
+        if not for_cache:
+            wanted, picks = np.unique(numbers, return_inverse=True)
+        return _Job(clip, wanted, picks, for_cache, reading=self._readers.submit(self._read_clip, clip, wanted))
+
+    def _read_clip(self, clip: int, numbers: NDArray[np.int32]) -> tuple[Encoded, int]:
+        try:
+            return self._files.read(clip, numbers)
+        except FAULTS as error:
+            return fault(clip, self.dataset, error), 1
+
+    def _frames(self, job: _Job, content: Encoded, decoded: dict[type, Iterator[Source | Refused]]) -> Source | Fault:
+        """Return a clip's frames; what DALI does not decode, or decodes to something else, FFmpeg may."""
+        if isinstance(content, Fault):
+            return content
+        if isinstance(content, Pictures):
+            self.tally.on_host += 1
+            return _as_source(content)
+        source = next(decoded[type(content)])
+        why = source.why if isinstance(source, Refused) else self._oddity(job, source)
+        if why is None:
+            assert not isinstance(source, Refused)
+            return source
+        try:
+            pictures = self._files.decode(job.clip, job.numbers)
+        except FAULTS as error:
+            return fault(job.clip, self.dataset, error)
+        self._files.leave_to_host(job.clip, why)
+        self.tally.on_host += 1
+        return _as_source(pictures)
+
+    def _oddity(self, job: _Job, source: Source) -> str | None:
+        """Say what is wrong with a decoded video: one frame size and all frames are what the table promised."""
+        table = self.dataset.clips
+        planned = len(job.numbers), int(table.height[job.clip]), int(table.width[job.clip])
+        if self.dataset.kind_of(job.clip) == "frames" or tuple(source[0].shape[:2]) == planned[1:]:
+            return None
+        return f"DALI decodes it to {source[0].shape[1]}x{source[0].shape[0]}, not {planned[2]}x{planned[1]}"
+
+    def _count_and_keep(self, job: _Job, source: Source) -> Source:
+        if job.cached is not None:
+            self.tally.cached += 1
+            return to_device(job.cached, self.device)
+        self.tally.decoded += 1
+        self.tally.frames += len(job.numbers)
+        if job.for_cache and isinstance(source, Tensor):
+            self.cache.keep(job.clip, source)
+        return (
+            to_device(source, self.device)
+            if isinstance(source, Tensor)
+            else [to_device(frame, self.device) for frame in source]
+        )
+
+
+def _as_source(pictures: Pictures) -> Source:
+    return stacked([torch.from_numpy(frame) for frame in pictures.frames])

@@ -1,0 +1,137 @@
+"""What feeds have in common: they execute a plan in batches, count what they touched, and lose a bad clip only."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.probe import MEDIA_ERRORS, MISSING, is_outage, reason
+from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.feed.errors import FeedError, require
+from sciu.pipeline.feed.plan import Plan, Views
+
+FAULTS = (*MEDIA_ERRORS, NotADirectoryError, RuntimeError)
+"""What decoders raise at bad clips; torchvision raises RuntimeError."""
+_ALWAYS_ALLOWED = 3  # bad clips, however small the dataset
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A clip that cannot be decoded, and why."""
+
+    clip: int
+    reason: str
+
+
+@dataclass
+class Tally:
+    """What an epoch touched."""
+
+    clips: int = 0  # delivered
+    decoded: int = 0  # clips
+    cached: int = 0  # clips that needed no decoding
+    frames: int = 0  # decoded
+    files: int = 0  # opened
+    on_host: int = 0  # clips that FFmpeg decoded on the host
+    faults: int = 0  # clips that were lost
+
+
+@dataclass(kw_only=True)
+class Feed(ABC):
+    """Executes plans; used for a whole run, one epoch after the other."""
+
+    dataset: Dataset
+    device: torch.device
+    max_faulty: float = 0.02  # share of a plan's clips that may turn out bad before the run stops
+    tally: Tally = field(default_factory=Tally, init=False)  # of the latest epoch
+    faults: dict[int, str] = field(default_factory=dict, init=False)  # of the run: clips and what is wrong with them
+    reasons: list[str] = field(default_factory=list, init=False)  # what was chosen automatically, and why
+
+    def __post_init__(self) -> None:
+        require(0 <= self.max_faulty <= 1, "max faulty", "0 to 1", self.max_faulty)
+        self.dataset.require_media()
+
+    def batches(self, plan: Plan, start: int = 0) -> Iterator[ClipBatch]:
+        """Yield the plan's batches from a step on; a batch without its bad clips, which may leave nothing of it."""
+        require(0 <= start <= plan.steps, "start", f"0 to {plan.steps}", start)
+        self.tally = Tally()
+        for batch in self._batches(plan, start):
+            self.tally.clips += len(batch)
+            yield batch
+
+    @abstractmethod
+    def _batches(self, plan: Plan, start: int) -> Iterator[ClipBatch]:
+        """Yield the batches."""
+
+    def close(self) -> None:  # noqa: B027 - most feeds hold nothing
+        """Let go of threads, processes and memory."""
+
+    def __enter__(self) -> Feed:  # noqa: PYI034 - Self needs Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _good(self, views: Views) -> Views:
+        """Leave out the clips that were found bad before: the next index will not name them."""
+        return views[~np.isin(views.ids, list(self.faults))] if self.faults else views
+
+    def _lose(self, fault: Fault, plan: Plan) -> None:
+        """Go on without a clip; stop when it is not the clips that are bad."""
+        if fault.reason == MISSING:
+            self.dataset.require_media()
+        self.faults[fault.clip] = fault.reason
+        self.tally.faults += 1
+        lost = sorted(self.faults.items())
+        if len(lost) > max(math.ceil(self.max_faulty * len(plan.views)), _ALWAYS_ALLOWED if self.max_faulty else 0):
+            examples = "; ".join(f"{self.dataset.clips.path[clip]}: {reason}" for clip, reason in lost[:3])
+            raise FeedError(
+                f"at most {self.max_faulty:.1%} of the clips may be bad, but {len(lost)} are: {examples}."
+                " Is a disk or a mount gone? `sciu-data check` looks at all clips; --max-faulty allows more."
+            )
+
+    def _batch(self, views: Views, frames_BTHWC: torch.Tensor) -> ClipBatch:
+        return ClipBatch(to_device(torch.from_numpy(views.ids), self.device), to_device(frames_BTHWC, self.device))
+
+    def _empty(self, plan: Plan) -> ClipBatch:
+        """Return a batch of no clips: this rank has none left, or all of them were bad."""
+        shape = 0, plan.views.numbers.shape[1], plan.size, plan.size, 3
+        return self._batch(plan.views[:0], torch.empty(shape, dtype=torch.uint8))
+
+
+def fault(clip: int, dataset: Dataset, error: Exception) -> Fault:
+    """Say what is wrong with a clip; what is wrong with the machine is raised."""
+    if isinstance(error, FileNotFoundError):
+        return Fault(clip, MISSING)
+    if is_outage(error):
+        raise FeedError(
+            f"'{dataset.path(clip)}' cannot be read: {reason(error)}. Mend the disk or its permissions, and resume."
+        ) from error
+    return Fault(clip, reason(error))
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Move a tensor without waiting for it."""
+    if device.type == "cpu" or tensor.is_cuda:
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
+    """Keep `count` items ready before the one that is handed out."""
+    source = iter(items)
+    ready = deque(islice(source, count))
+    while ready:
+        ready.extend(islice(source, 1))
+        yield ready.popleft()

@@ -1,0 +1,26 @@
+"""`--pipeline synthetic`: noise in the shape of the plan, to measure the trainer alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.feed.feed import Feed
+from sciu.pipeline.feed.plan import Plan
+
+
+@dataclass(kw_only=True)
+class SyntheticFeed(Feed):
+    """Touches no file; every batch shows the same noise."""
+
+    def _batches(self, plan: Plan, start: int) -> Iterator[ClipBatch]:
+        largest = max((len(plan.step(number)) for number in range(plan.steps)), default=0)
+        shape = largest, plan.views.numbers.shape[1], plan.size, plan.size, 3
+        noise_BTHWC = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        noise_BTHWC = noise_BTHWC.to(self.device)
+        for number in range(start, plan.steps):
+            views = plan.step(number)
+            yield self._batch(views, noise_BTHWC[: len(views)])
