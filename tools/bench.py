@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sciu.tools.benchmarks.dataset import dataset
+from sciu.tools.benchmarks.feed import feed
 from sciu.tools.benchmarks.models import models
 from sciu.tools.benchmarks.purify import purify
 from sciu.tools.command import Group
@@ -16,6 +17,7 @@ def main() -> None:
 
 
 main.add_command(dataset)
+main.add_command(feed)
 main.add_command(models)
 main.add_command(purify)
 

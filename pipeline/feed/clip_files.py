@@ -23,6 +23,8 @@ from sciu.pipeline.feed.routes import Refusal
 
 Bytes = NDArray[np.uint8]
 
+_FRAME = 1 << 16  # holds most files of one frame: read at once, without asking for the size
+
 
 @dataclass(frozen=True)
 class Images:
@@ -169,10 +171,9 @@ def _read_file(path: str, offset: int = 0, size: int | None = None) -> Bytes:
     """Read a file, or a part of it; a third of what `open` takes."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe does not make us wait
     try:
-        size = os.fstat(descriptor).st_size if size is None else size
-        content = os.pread(descriptor, size, offset)
-        if len(content) < size and (rest := os.pread(descriptor, size - len(content), offset + len(content))):
-            content += rest
+        content = os.pread(descriptor, _FRAME if size is None else size, offset)
+        if size is None and len(content) == _FRAME:
+            content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
         return np.frombuffer(content, np.uint8)
     finally:
         os.close(descriptor)

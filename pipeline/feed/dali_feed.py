@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,17 +13,20 @@ from torch import Tensor
 
 from sciu.pipeline.dataset.workers import cores
 from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.feed.buffers import keep_freed_memory
 from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.clip_files import ClipFiles, Images, Pictures, Video
 from sciu.pipeline.feed.dali import ImageDecoder, Refused, VideoDecoder
 from sciu.pipeline.feed.errors import require
 from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, ahead, fault, to_device
 from sciu.pipeline.feed.plan import Plan, Views
-from sciu.pipeline.feed.render import Source, render, stacked
+from sciu.pipeline.feed.render import Renderer, Source, stacked
 from sciu.pipeline.feed.routes import cpu_refusal, gpu_refusal, reasons
+from sciu.pipeline.feed.threads import Spread, spread
 
 _READ_AHEAD = 2  # batches
 _DECODE_AHEAD = 2
+_RENDER_AHEAD = 1
 _READERS_A_CORE = 2
 
 Encoded = Images | Video | Pictures | Fault
@@ -38,7 +41,6 @@ class _Job:
     picks: NDArray[np.int64]  # which of those make the view
     for_cache: bool = False  # all frames are decoded
     cached: Tensor | None = None
-    reading: Future[tuple[Encoded, int]] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,11 @@ class DaliFeed(Feed):
         refusal = gpu_refusal(self.device) if on_gpu and self.dataset.kind != "frames" else cpu_refusal
         self.reasons = reasons(self.dataset, refusal, f"on {self.device}" if on_gpu else f"{threads} threads, no GPU")
         self._files = ClipFiles(self.dataset, refusal)
-        self._readers = ThreadPoolExecutor(_READERS_A_CORE * threads, "sciu-read")
+        self._reader_count = _READERS_A_CORE * threads
+        self._readers = ThreadPoolExecutor(self._reader_count, "sciu-read")
+        if not on_gpu:
+            keep_freed_memory()
+        self._renderer = Renderer(self.device, threads)
         self._images = ImageDecoder(self.device, threads)
         self._videos = VideoDecoder(self.device, threads)
         self._trained_on: NDArray[np.int64] = np.array([], np.int64)
@@ -73,6 +79,7 @@ class DaliFeed(Feed):
     def close(self) -> None:
         """End the readers, let go of the clips."""
         self._readers.shutdown(wait=True, cancel_futures=True)
+        self._renderer.close()
         self.cache.clear()
 
     @property
@@ -84,9 +91,11 @@ class DaliFeed(Feed):
         self._evict(plan)
         reading = ahead((self._read(plan.step(number)) for number in range(start, plan.steps)), _READ_AHEAD)
         decoding = ahead((self._decode(*batch) for batch in reading), _DECODE_AHEAD)
+        rendering = ahead((self._render(batch, plan) for batch in decoding), _RENDER_AHEAD)
         try:
-            for batch in decoding:
-                yield self._look(batch, plan)
+            for views, frames_BTHWC, work in rendering:
+                work.results()
+                yield self._batch(views, frames_BTHWC)
         finally:  # somebody may have stopped in mid-epoch
             self._images.drain()
             self._videos.drain()
@@ -99,18 +108,18 @@ class DaliFeed(Feed):
                 self.cache.evict(clip)
             self._trained_on = plan.views.ids
 
-    # ---- the three stages, in the order of time
+    # ---- three stages, in the order of time
 
-    def _read(self, views: Views) -> tuple[Views, list[_Job]]:
+    def _read(self, views: Views) -> tuple[Views, list[_Job], Spread[tuple[Encoded | None, int]]]:
         """Begin to read what is not in the cache."""
         views = self._good(views)
-        return views, [self._job(clip, views.numbers[row]) for row, clip in enumerate(views.ids.tolist())]
+        jobs = [self._job(clip, views.numbers[row]) for row, clip in enumerate(views.ids.tolist())]
+        return views, jobs, spread(self._readers, self._reader_count, lambda row: self._read_clip(jobs[row]), len(jobs))
 
-    def _decode(self, views: Views, jobs: list[_Job]) -> _Batch:
+    def _decode(self, views: Views, jobs: list[_Job], reading: Spread[tuple[Encoded | None, int]]) -> _Batch:
         """Begin to decode what was read."""
         encoded: list[Encoded | None] = []
-        for job in jobs:
-            content, opened = job.reading.result() if job.reading else (None, 0)
+        for content, opened in reading.results():
             encoded.append(content)
             self.tally.files += opened
         if images := [content for content in encoded if isinstance(content, Images)]:
@@ -119,8 +128,8 @@ class DaliFeed(Feed):
             self._videos.put(videos)
         return _Batch(views, jobs, encoded)
 
-    def _look(self, batch: _Batch, plan: Plan) -> ClipBatch:
-        """Take the frames, and look at them as planned."""
+    def _render(self, batch: _Batch, plan: Plan) -> tuple[Views, Tensor, Spread[None]]:
+        """Take the frames, and begin to make of them what was planned."""
         images = self._images.take() if any(isinstance(content, Images) for content in batch.encoded) else []
         videos = self._videos.take() if any(isinstance(content, Video) for content in batch.encoded) else []
         decoded: dict[type, Iterator[Source | Refused]] = {Images: iter(images), Video: iter(videos)}
@@ -134,14 +143,12 @@ class DaliFeed(Feed):
             rows.append(row)
             sources.append(self._count_and_keep(job, found))
         views = batch.views[np.array(rows, np.int64)]
-        if not sources:
-            return self._empty(plan)
-        return self._batch(views, render(sources, [batch.jobs[row].picks for row in rows], views, plan.size))
+        return views, *self._renderer.start(sources, [batch.jobs[row].picks for row in rows], views, plan.size)
 
     # ---- one clip
 
     def _job(self, clip: int, numbers: NDArray[np.int32]) -> _Job:
-        """Decide what to decode of a clip: what is looked at, or all of it when the cache has room; begin to read."""
+        """Decide what to decode of a clip: what is looked at, or all of it when the cache has room."""
         picks = numbers.astype(np.int64)
         if (cached := self.cache.get(clip)) is not None:
             return _Job(clip, numbers, picks, cached=cached)
@@ -151,13 +158,15 @@ class DaliFeed(Feed):
         wanted = np.arange(frames, dtype=np.int32)
         if not for_cache:
             wanted, picks = np.unique(numbers, return_inverse=True)
-        return _Job(clip, wanted, picks, for_cache, reading=self._readers.submit(self._read_clip, clip, wanted))
+        return _Job(clip, wanted, picks, for_cache)
 
-    def _read_clip(self, clip: int, numbers: NDArray[np.int32]) -> tuple[Encoded, int]:
+    def _read_clip(self, job: _Job) -> tuple[Encoded | None, int]:
+        if job.cached is not None:
+            return None, 0
         try:
-            return self._files.read(clip, numbers)
+            return self._files.read(job.clip, job.numbers)
         except FAULTS as error:
-            return fault(clip, self.dataset, error), 1
+            return fault(job.clip, self.dataset, error), 1
 
     def _frames(self, job: _Job, content: Encoded, decoded: dict[type, Iterator[Source | Refused]]) -> Source | Fault:
         """Return a clip's frames; what DALI does not decode, or decodes to something else, FFmpeg may."""

@@ -22,7 +22,7 @@ from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.errors import FeedError, require
 from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, fault
 from sciu.pipeline.feed.plan import Plan, Views
-from sciu.pipeline.feed.render import Source, render, stacked
+from sciu.pipeline.feed.render import Source, render_clip, stacked
 
 _BATCHES_AHEAD = 2  # of each worker
 
@@ -51,7 +51,10 @@ class _Executor:
         views = views[np.array(rows, np.int64)]
         if not sources:
             return views, None, faults, frames
-        return views, render(sources, picks, views, self.size), faults, frames
+        clips_BTHWC = torch.empty((len(rows), views.numbers.shape[1], self.size, self.size, 3), dtype=torch.uint8)
+        for row, source in enumerate(sources):
+            render_clip(source, picks[row], views, row, clips_BTHWC[row])
+        return views, clips_BTHWC, faults, frames
 
     def _decode(self, clip: int, numbers: NDArray[np.int32]) -> Source:
         wanted = numbers.tolist()

@@ -1,0 +1,193 @@
+"""`feed`: clips a second, ours beside the usual and the best tuned DataLoader and the codec alone."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.feed import Augmentation, Cache, Feed, Plan, Planner
+from sciu.pipeline.feed.augmentation import CROPS
+from sciu.pipeline.feed.dali_feed import DaliFeed
+from sciu.pipeline.feed.torch_feed import TorchFeed
+from sciu.purification.index import EpochIndex
+from sciu.tools.benchmarks.feed_peers import RawDecoding, Reader, missing, readers, usual_loader
+from sciu.tools.benchmarks.measure import environment, json_file
+from sciu.tools.command import print_table
+
+_PRUNED = 0.44
+
+Run = Callable[[Plan], int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One way to read the clips."""
+
+    name: str
+    group: str
+    clips_per_second: float  # the median of the rounds
+    spread: float  # (largest - smallest) / median
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="A dataset.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=16)
+@click.option("--size", type=click.IntRange(min=1), default=112)
+@click.option("--crop", type=click.Choice(list(CROPS)), default="shifted")
+@click.option("--flip", type=click.FloatRange(0, 1), default=0.5)
+@click.option("--seconds", type=click.FloatRange(min=0), default=5.0, help="Of each contestant in a round, at least.")
+@click.option("--rounds", type=click.IntRange(min=1), default=5)
+@json_file
+def feed(
+    data: Path, batch_size: int, size: int, crop: str, flip: float, seconds: float, rounds: int, out: Path | None
+) -> None:
+    """Read the same clips, frames and crops in every way that is installed here, in turn.
+
+    Example: python tools/bench.py feed --data data/synth --batch-size 16
+    """
+    dataset = Dataset.load(data)
+    planner = Planner(
+        dataset=dataset, size=size, batch_size=batch_size, augmentation=Augmentation(crop=crop, flip=flip)
+    )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with ExitStack() as stack:
+        ours = stack.enter_context(DaliFeed(dataset=dataset, device=device))
+        contestants = _contestants(dataset, ours, size, device, stack)
+        rows = _measure(contestants, planner, seconds, rounds)
+        rows += _measure_epochs(ours, planner, rounds)
+    ratios = _ratios(rows)
+    _report(rows, ratios, missing(dataset), out, data=str(data), batch_size=batch_size, size=size, crop=crop, flip=flip)
+
+
+def _contestants(
+    dataset: Dataset, ours: Feed, size: int, device: torch.device, stack: ExitStack
+) -> dict[tuple[str, str], Run]:
+    tuned = stack.enter_context(TorchFeed(dataset=dataset, device=device, size=size))
+    cached = DaliFeed(dataset=dataset, device=device, cache=Cache(64 << 30))
+    stack.callback(cached.close)
+    raw = RawDecoding(dataset)
+    stack.callback(raw.close)
+    found: dict[tuple[str, str], Run] = {
+        ("sciu, DALI", "ours"): lambda plan: _deliver(ours, plan),
+        ("DataLoader, torchvision/PyAV, uint8, persistent", "tuned"): lambda plan: _deliver(tuned, plan),
+        (f"{raw.library(dataset)} alone", "limit"): raw.run,
+        ("sciu, host cache", "cached"): lambda plan: _deliver(cached, plan),
+        ("memory copy", "copy"): lambda plan: _copy(cached, plan),
+    }
+    for name, read in readers(dataset).items():
+        found[f"DataLoader, {name}, float32", "usual"] = partial(_load_as_usual, dataset, read)
+    return found
+
+
+def _load_as_usual(dataset: Dataset, read: Reader, plan: Plan) -> int:
+    return sum(usual_loader(dataset, plan, read))
+
+
+def _deliver(feed: Feed, plan: Plan) -> int:
+    return sum(len(batch) for batch in feed.batches(plan))
+
+
+def _copy(feed: DaliFeed, plan: Plan) -> int:
+    """Copy as many bytes as the plan's batches have, from the cache to one place."""
+    shape = plan.views.numbers.shape[1], plan.size, plan.size, 3
+    target = torch.empty(shape, dtype=torch.uint8)
+    for clip in plan.views.ids.tolist():
+        kept = feed.cache.get(clip)
+        assert kept is not None
+        target.view(-1).copy_(kept.view(-1)[: target.numel()])
+    return len(plan.views)
+
+
+def _plans(planner: Planner) -> Iterator[Plan]:
+    ids = planner.dataset.ids("train")
+    for epoch in range(1, 100_000):
+        yield planner.training(_index(planner.dataset, ids, epoch))
+
+
+def _index(dataset: Dataset, ids: NDArray[np.int64], epoch: int) -> EpochIndex:
+    labels = np.full(len(dataset), -1, np.int16)
+    labels[ids] = dataset.labels[ids]
+    return EpochIndex(epoch=epoch, ids=ids, labels=labels, header={})
+
+
+def _measure(contestants: dict[tuple[str, str], Run], planner: Planner, seconds: float, rounds: int) -> list[Row]:
+    """Let each run for some seconds in turn, after an epoch that is not counted: it fills caches, starts processes."""
+    plans = _plans(planner)
+    rates: dict[tuple[str, str], list[float]] = {key: [] for key in contestants}
+    first = next(plans)
+    for run in contestants.values():
+        run(first)
+    for _ in range(rounds):
+        for key, run in contestants.items():
+            began, clips = time.perf_counter(), 0
+            while not clips or time.perf_counter() - began < seconds:
+                clips += run(next(plans))
+            rates[key].append(clips / (time.perf_counter() - began))
+    return [_row(name, group, found) for (name, group), found in rates.items()]
+
+
+def _row(name: str, group: str, rates: list[float]) -> Row:
+    median = statistics.median(rates)
+    return Row(name=name, group=group, clips_per_second=median, spread=(max(rates) - min(rates)) / median)
+
+
+def _measure_epochs(ours: Feed, planner: Planner, rounds: int) -> list[Row]:
+    """Time whole epochs, of all clips and with some of them pruned, in turn, and the way from one to the next."""
+    dataset, ids = planner.dataset, planner.dataset.ids("train")
+    kept = np.sort(np.random.default_rng(0).permutation(ids)[: round(len(ids) * (1 - _PRUNED))])
+    full: list[float] = []
+    pruned: list[float] = []
+    switches: list[float] = []
+    for epoch in range(1, rounds + 1):
+        for chosen, times in ((ids, full), (kept, pruned)):
+            began = time.perf_counter()
+            plan = planner.training(_index(dataset, chosen, epoch))
+            batches = ours.batches(plan)
+            next(batches)
+            switches.append(time.perf_counter() - began)
+            for _ in batches:
+                pass
+            times.append(time.perf_counter() - began)
+    return [
+        _row("an epoch of all clips", "epochs", [1 / seconds for seconds in full]),
+        _row(f"an epoch with {_PRUNED:.0%} pruned", "pruned epochs", [1 / seconds for seconds in pruned]),
+        _row("from an epoch to the next one's first batch", "switches", [1 / seconds for seconds in switches]),
+    ]
+
+
+def _ratios(rows: list[Row]) -> dict[str, float]:
+    """Compare with the best of each group."""
+    best = {row.group: max(other.clips_per_second for other in rows if other.group == row.group) for row in rows}
+    return {
+        "ours/tuned": best["ours"] / best["tuned"],
+        "ours/usual": best["ours"] / best["usual"],
+        "ours/limit": best["ours"] / best["limit"],
+        "cached/ours": best["cached"] / best["ours"],
+        "cached/copy": best["cached"] / best["copy"],
+        "pruned/full epoch": best["epochs"] / best["pruned epochs"],
+        "switch/full epoch": best["epochs"] / best["switches"],
+    }
+
+
+def _report(rows: list[Row], ratios: dict[str, float], absent: list[str], out: Path | None, **settings: object) -> None:
+    table = [[row.name, row.group, f"{row.clips_per_second:.1f}", f"{row.spread:.0%}"] for row in rows]
+    print_table(["name", "group", "a second", "spread"], table)
+    for name, ratio in ratios.items():
+        click.echo(f"{name}: {ratio:.3f}")
+    for name in absent:
+        click.echo(f"{name} is not measured: it is not installed, or does not work here.")
+    if out:
+        told = {"rows": [asdict(row) for row in rows], "ratios": ratios, "missing": absent}
+        out.write_text(json.dumps({"environment": environment(), "settings": settings, **told}, indent=2) + "\n")
