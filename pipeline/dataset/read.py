@@ -93,7 +93,7 @@ def _require_numbers(numbers: Sequence[int]) -> None:
 
 def upright(frame: Any, reformatter: VideoReformatter | None = None) -> Frames:
     """Convert a video frame to RGB and turn it as its display matrix asks."""
-    pixels: Any = (reformatter or VideoReformatter()).reformat(frame, format="rgb24").to_ndarray()
+    pixels: Any = (reformatter or VideoReformatter()).reformat(frame, format="rgb24", threads=1).to_ndarray()
     return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90)) if frame.rotation else pixels
 
 

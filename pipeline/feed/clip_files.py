@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.media import frame_files, is_packed
 from sciu.pipeline.dataset.packed import frame_spans
+from sciu.pipeline.dataset.probe import MEDIA_ERRORS
 from sciu.pipeline.dataset.read import Frames, read_frames, video_stream
+from sciu.pipeline.feed.packets import CODECS, Packets, look_at_packets
 from sciu.pipeline.feed.routes import Refusal
 
 Bytes = NDArray[np.uint8]
@@ -42,10 +44,11 @@ class Video:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Frames that were decoded on the host."""
+class OnHost:
+    """A clip that FFmpeg or Pillow decode on the host, and which of its frames are wanted."""
 
-    frames: list[Frames]
+    clip: int
+    numbers: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -87,25 +90,32 @@ class ClipFiles:
     """Reads what a decoder needs; several threads may."""
 
     def __init__(self, dataset: Dataset, refusal: Refusal) -> None:
-        self._dataset = dataset
+        self.dataset = dataset
         self._refusal = refusal
         self._sights: dict[int, _Names | _Spans | _Whole] = {}
+        self._packets: dict[int, Packets] = {}
         self.on_host: dict[int, str] = {}  # clips that DALI does not decode, and why
 
-    def read(self, clip: int, numbers: NDArray[np.int32]) -> tuple[Images | Video | Pictures, int]:
-        """Return a clip's frames, encoded or from the host's decoder, and how many files were opened."""
-        path, opened = self._dataset.path(clip), 0
+    def read(self, clip: int, numbers: NDArray[np.int32]) -> tuple[Images | Video | OnHost, int]:
+        """Return a clip's frames, encoded or for the host to decode, and how many files are opened for it."""
+        path, opened = self.dataset.path(clip), 0
         if clip not in self._sights and clip not in self.on_host:
             self._look(clip, path)
             opened = 1
         sight = self._sights.get(clip)
         if sight is None:
-            return self.decode(clip, numbers), opened + 1
+            return OnHost(clip, numbers), opened + 1
         return sight.read(str(path), numbers), opened + (len(numbers) if isinstance(sight, _Names) else 1)
 
-    def decode(self, clip: int, numbers: NDArray[np.int32]) -> Pictures:
+    def decode(self, wanted: OnHost) -> list[Frames]:
         """Decode a clip on the host."""
-        return Pictures(read_frames(self._dataset.path(clip), self._dataset.kind_of(clip), numbers.tolist()))
+        path = self.dataset.path(wanted.clip)
+        if packets := self._packets.get(wanted.clip):
+            try:
+                return packets.decode(_read_file(str(path)), wanted.numbers)
+            except MEDIA_ERRORS:  # the file is another one now, or FFmpeg makes more of it with the container's help
+                self._packets.pop(wanted.clip, None)
+        return read_frames(path, self.dataset.kind_of(wanted.clip), wanted.numbers.tolist())
 
     def leave_to_host(self, clip: int, why: str) -> None:
         """From now on decode this clip on the host."""
@@ -114,17 +124,19 @@ class ClipFiles:
 
     def _look(self, clip: int, path: Path) -> None:
         """See what a clip is, at its first use: half a millisecond, once a run."""
-        if self._dataset.kind_of(clip) == "frames":
+        if self.dataset.kind_of(clip) == "frames":
             self._sights[clip] = _look_at_frames(path)
             return
-        table = self._dataset.clips
+        table = self.dataset.clips
         codec = table.codec[clip] or ""
         why = self._refusal(codec, int(table.width[clip]), int(table.height[clip]))
         sight = _look_at_video(path, codec) if why is None else why
-        if isinstance(sight, str):
-            self.on_host[clip] = sight
-        else:
+        if not isinstance(sight, str):
             self._sights[clip] = sight
+            return
+        if codec in CODECS and (packets := look_at_packets(_read_file(str(path)))):
+            self._packets[clip] = packets
+        self.on_host[clip] = sight
 
 
 def _look_at_frames(path: Path) -> _Names | _Spans:

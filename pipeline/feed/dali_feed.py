@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,12 +15,13 @@ from sciu.pipeline.dataset.workers import cores
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.buffers import keep_freed_memory
 from sciu.pipeline.feed.cache import Cache
-from sciu.pipeline.feed.clip_files import ClipFiles, Images, Pictures, Video
+from sciu.pipeline.feed.clip_files import ClipFiles, Images, OnHost, Video
 from sciu.pipeline.feed.dali import ImageDecoder, Refused, VideoDecoder
 from sciu.pipeline.feed.errors import require
 from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, ahead, fault, to_device
+from sciu.pipeline.feed.host import HostDecoder
 from sciu.pipeline.feed.plan import Plan, Views
-from sciu.pipeline.feed.render import Renderer, Source, stacked
+from sciu.pipeline.feed.render import Renderer, Source
 from sciu.pipeline.feed.routes import cpu_refusal, gpu_refusal, reasons
 from sciu.pipeline.feed.threads import Spread, spread
 
@@ -29,7 +30,8 @@ _DECODE_AHEAD = 2
 _RENDER_AHEAD = 1
 _READERS_A_CORE = 2
 
-Encoded = Images | Video | Pictures | Fault
+Encoded = Images | Video | OnHost | Fault
+Decoded = Source | Refused | Fault
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,10 @@ class _Batch:
     views: Views
     jobs: list[_Job]
     encoded: list[Encoded | None]
+
+    def has(self, kind: type) -> bool:
+        """Tell whether a decoder of this kind has work on the batch."""
+        return any(isinstance(content, kind) for content in self.encoded)
 
 
 @dataclass(kw_only=True)
@@ -72,13 +78,18 @@ class DaliFeed(Feed):
         if not on_gpu:
             keep_freed_memory()
         self._renderer = Renderer(self.device, threads)
-        self._images = ImageDecoder(self.device, threads)
-        self._videos = VideoDecoder(self.device, threads)
+        self._host = HostDecoder(self._files, threads)
+        self._decoders: dict[type, Any] = {  # each takes clips of its kind
+            Images: ImageDecoder(self.device, threads),
+            Video: VideoDecoder(self.device, threads),
+            OnHost: self._host,
+        }
         self._trained_on: NDArray[np.int64] = np.array([], np.int64)
 
     def close(self) -> None:
         """End the readers, let go of the clips."""
         self._readers.shutdown(wait=True, cancel_futures=True)
+        self._host.close()
         self._renderer.close()
         self.cache.clear()
 
@@ -97,8 +108,8 @@ class DaliFeed(Feed):
                 work.results()
                 yield self._batch(views, frames_BTHWC)
         finally:  # somebody may have stopped in mid-epoch
-            self._images.drain()
-            self._videos.drain()
+            for decoder in self._decoders.values():
+                decoder.drain()
             self.cache.break_promises()
 
     def _evict(self, plan: Plan) -> None:
@@ -122,17 +133,16 @@ class DaliFeed(Feed):
         for content, opened in reading.results():
             encoded.append(content)
             self.tally.files += opened
-        if images := [content for content in encoded if isinstance(content, Images)]:
-            self._images.put(images)
-        if videos := [content for content in encoded if isinstance(content, Video)]:
-            self._videos.put(videos)
+        for kind, decoder in self._decoders.items():
+            if clips := [content for content in encoded if isinstance(content, kind)]:
+                decoder.put(clips)
         return _Batch(views, jobs, encoded)
 
     def _render(self, batch: _Batch, plan: Plan) -> tuple[Views, Tensor, Spread[None]]:
         """Take the frames, and begin to make of them what was planned."""
-        images = self._images.take() if any(isinstance(content, Images) for content in batch.encoded) else []
-        videos = self._videos.take() if any(isinstance(content, Video) for content in batch.encoded) else []
-        decoded: dict[type, Iterator[Source | Refused]] = {Images: iter(images), Video: iter(videos)}
+        decoded: dict[type, Iterator[Decoded]] = {
+            kind: iter(self._decoders[kind].take()) for kind in self._decoders if batch.has(kind)
+        }
         rows, sources = [], []
         for row, (job, content) in enumerate(zip(batch.jobs, batch.encoded, strict=True)):
             found = job.cached if content is None else self._frames(job, content, decoded)
@@ -168,25 +178,20 @@ class DaliFeed(Feed):
         except FAULTS as error:
             return fault(job.clip, self.dataset, error), 1
 
-    def _frames(self, job: _Job, content: Encoded, decoded: dict[type, Iterator[Source | Refused]]) -> Source | Fault:
-        """Return a clip's frames; what DALI does not decode, or decodes to something else, FFmpeg may."""
-        if isinstance(content, Fault):
-            return content
-        if isinstance(content, Pictures):
+    def _frames(self, job: _Job, content: Encoded, decoded: dict[type, Iterator[Decoded]]) -> Source | Fault:
+        """Return a clip's frames; what DALI does not decode, or decodes to something else, the host may."""
+        source = content if isinstance(content, Fault) else next(decoded[type(content)])
+        if isinstance(source, Fault):
+            return source
+        if isinstance(content, OnHost):
             self.tally.on_host += 1
-            return _as_source(content)
-        source = next(decoded[type(content)])
+            return cast(Source, source)
         why = source.why if isinstance(source, Refused) else self._oddity(job, source)
         if why is None:
-            assert not isinstance(source, Refused)
-            return source
-        try:
-            pictures = self._files.decode(job.clip, job.numbers)
-        except FAULTS as error:
-            return fault(job.clip, self.dataset, error)
-        self._files.leave_to_host(job.clip, why)
+            return cast(Source, source)
         self.tally.on_host += 1
-        return _as_source(pictures)
+        self._files.leave_to_host(job.clip, why)
+        return self._host.decode(OnHost(job.clip, job.numbers))
 
     def _oddity(self, job: _Job, source: Source) -> str | None:
         """Say what is wrong with a decoded video: one frame size and all frames are what the table promised."""
@@ -209,7 +214,3 @@ class DaliFeed(Feed):
             if isinstance(source, Tensor)
             else [to_device(frame, self.device) for frame in source]
         )
-
-
-def _as_source(pictures: Pictures) -> Source:
-    return stacked([torch.from_numpy(frame) for frame in pictures.frames])

@@ -179,7 +179,7 @@ def _decode(task: tuple[int, list[int]]) -> int:
         container.streams.video[0].thread_type = "NONE"
         for number, frame in enumerate(container.decode(video=0)):
             if number in wanted:
-                converter.reformat(frame, format="rgb24")
+                converter.reformat(frame, format="rgb24", threads=1)
             if number == last:
                 break
     return 1

@@ -1,0 +1,97 @@
+"""H.264 and HEVC on the host: where each packet lies is found at first sight, and later epochs decode from there.
+
+Opening a container anew costs 10 % of a short clip's decoding, and its demuxer hands out packets in Python's time.
+With the packets known, those behind the last wanted frame are not touched, and those that no other frame refers to are
+skipped where they are not wanted.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset import DatasetError
+from sciu.pipeline.dataset.read import Frames, upright, video_stream
+
+CODECS = ("h264", "hevc")
+
+
+@dataclass(frozen=True)
+class Packets:
+    """A video's packets in the order of decoding."""
+
+    codec: str
+    extradata: bytes | None
+    spans: NDArray[np.int64]  # begin, end in the file
+    numbers: NDArray[np.int32]  # of the frame that a packet holds, in the order of showing; -1 is never shown
+
+    def decode(self, content: NDArray[np.uint8], wanted: NDArray[np.int32]) -> list[Frames]:
+        """Decode some frames, numbers ascending."""
+        chosen = np.isin(self.numbers, wanted)
+        last = int(np.flatnonzero(chosen)[-1]) if chosen.any() else -1
+        if last >= 0 and self.spans[: last + 1, 1].max() > len(content):
+            raise DatasetError("is shorter than it was: truncated or replaced")
+        packets = (self._packet(content, place) for place in range(last + 1))
+        reformatter = VideoReformatter()
+        found = {
+            frame.pts: upright(frame, reformatter) for frame in self._decoded(packets, chosen) if frame.pts in wanted
+        }
+        if missing := [number for number in wanted.tolist() if number not in found]:
+            raise DatasetError(f"has no frame {missing[0]}: it is shorter than the table says, or damaged")
+        return [found[number] for number in wanted.tolist()]
+
+    def _packet(self, content: NDArray[np.uint8], place: int) -> Any:
+        begin, end = self.spans[place].tolist()
+        packet = av.Packet(content[begin:end].tobytes())
+        packet.pts = int(self.numbers[place])
+        return packet
+
+    def _decoded(self, packets: Iterable[Any], chosen: NDArray[np.bool_]) -> Iterator[Any]:
+        context: Any = av.CodecContext.create(self.codec, "r")
+        context.extradata = self.extradata
+        context.thread_type = "NONE"  # clips are spread over the cores, not their slices
+        for packet, wanted in zip(packets, chosen.tolist(), strict=False):
+            context.skip_frame = "DEFAULT" if wanted else "NONREF"
+            yield from context.decode(packet)
+        yield from context.decode(None)
+
+
+def look_at_packets(content: NDArray[np.uint8]) -> Packets | None:
+    """Find a video's packets; None where the file does not hold them as they are decoded, or it is to be turned."""
+    with av.open(io.BytesIO(content.data)) as container:
+        stream = video_stream(container)
+        codec = stream.codec_context.name
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        times = sorted({packet.pts for packet in packets if packet.pts is not None and not packet.is_discard})
+        extradata = stream.codec_context.extradata
+    if codec not in CODECS or not all(_lies_there(content, packet) for packet in packets) or _is_turned(content):
+        return None
+    numbers = {time: number for number, time in enumerate(times)}
+    return Packets(
+        codec=codec,
+        extradata=extradata,
+        spans=np.array([(packet.pos, packet.pos + packet.size) for packet in packets], np.int64),
+        numbers=np.array([numbers.get(packet.pts, -1) for packet in packets], np.int32),
+    )
+
+
+def _lies_there(content: NDArray[np.uint8], packet: Any) -> bool:
+    return (
+        packet.pts is not None
+        and packet.pos is not None
+        and packet.pos >= 0
+        and content[packet.pos : packet.pos + packet.size].tobytes() == bytes(packet)
+    )
+
+
+def _is_turned(content: NDArray[np.uint8]) -> bool:
+    with av.open(io.BytesIO(content.data)) as container:
+        frame = next(container.decode(video_stream(container)), None)
+        return frame is None or bool(frame.rotation)
