@@ -71,7 +71,7 @@ def reason(error: Exception) -> str:
         return "no image file, whatever its name says"
     if isinstance(error, av.error.InvalidDataError):
         return "no video file, or a damaged one"
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    text = error.strerror if isinstance(error, OSError | av.error.FFmpegError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
 
 

@@ -56,7 +56,11 @@ def read_video(path: Path, numbers: Sequence[int], convert: Callable[[Frames], F
     for numbered in (_numbered_by_time, _numbered_as_they_come):
         reformatter = VideoReformatter()  # one for all frames: setting it up costs as much as converting a frame
         with av.open(path) as container:
-            for number, frame in numbered(container, wanted):
+            stream = video_stream(container)
+            if stream is None or stream.codec_context is None:
+                raise DatasetError("has no video stream that FFmpeg can decode")
+            stream.thread_type = "NONE"  # clips are spread over the cores, not their slices
+            for number, frame in numbered(container, stream, wanted):
                 if number in wanted:
                     found[number] = convert(upright(frame, reformatter))
                 if len(found) == len(wanted):
@@ -64,18 +68,14 @@ def read_video(path: Path, numbers: Sequence[int], convert: Callable[[Frames], F
     raise DatasetError(f"has no frame {min(wanted - set(found))}: it is shorter than the table says")
 
 
-def _numbered_as_they_come(container: Any, _wanted: set[int]) -> Iterator[tuple[int, Any]]:
-    stream = video_stream(container)
-    stream.thread_type = "NONE"  # clips are spread over the cores, not their slices
+def _numbered_as_they_come(container: Any, stream: Any, _wanted: set[int]) -> Iterator[tuple[int, Any]]:
     yield from enumerate(container.decode(stream))
 
 
-def _numbered_by_time(container: Any, wanted: set[int]) -> Iterator[tuple[int, Any]]:
+def _numbered_by_time(container: Any, stream: Any, wanted: set[int]) -> Iterator[tuple[int, Any]]:
     """Leave out the frames that are not wanted and that no other frame refers to: 10 to 20 % of the work in H.264."""
-    stream = video_stream(container)
-    if stream is None or stream.codec_context is None or stream.codec_context.name not in _SKIPPING_CODECS:
+    if stream.codec_context.name not in _SKIPPING_CODECS:
         return
-    stream.thread_type = "NONE"
     packets = [packet for packet in container.demux(stream) if packet.size and packet.pts is not None]
     times = sorted({packet.pts for packet in packets if not packet.is_discard})
     numbers = {time: number for number, time in enumerate(times)}

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sciu.pipeline.feed.clip_files import Images, Video
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.render import Source, stacked
+from sciu.pipeline.feed.sights import Images, Video
 
 _MOST_SAMPLES = 1 << 16  # in a batch; costs nothing until they come
 _BROKEN = (RuntimeError, ValueError, IndexError, StopIteration)  # what a broken pipeline raises

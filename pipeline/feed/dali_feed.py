@@ -15,7 +15,7 @@ from sciu.pipeline.dataset.workers import cores
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.buffers import keep_freed_memory
 from sciu.pipeline.feed.cache import Cache
-from sciu.pipeline.feed.clip_files import ClipFiles, Images, OnHost, Video
+from sciu.pipeline.feed.clip_files import ClipFiles, OnHost
 from sciu.pipeline.feed.dali import ImageDecoder, Refused, VideoDecoder
 from sciu.pipeline.feed.errors import require
 from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, ahead, fault, to_device
@@ -23,6 +23,7 @@ from sciu.pipeline.feed.host import HostDecoder
 from sciu.pipeline.feed.plan import Plan, Views
 from sciu.pipeline.feed.render import Renderer, Source
 from sciu.pipeline.feed.routes import cpu_refusal, gpu_refusal, reasons
+from sciu.pipeline.feed.sights import Images, Video
 from sciu.pipeline.feed.threads import Spread, spread
 
 _READ_AHEAD = 2  # batches

@@ -39,13 +39,13 @@ class Packets:
         if last >= 0 and self.spans[: last + 1, 1].max() > len(content):
             raise DatasetError("is shorter than it was: truncated or replaced")
         packets = (self._packet(content, place) for place in range(last + 1))
-        reformatter = VideoReformatter()
+        numbers, reformatter = wanted.tolist(), VideoReformatter()
         found = {
-            frame.pts: upright(frame, reformatter) for frame in self._decoded(packets, chosen) if frame.pts in wanted
+            frame.pts: upright(frame, reformatter) for frame in self._decoded(packets, chosen) if frame.pts in numbers
         }
-        if missing := [number for number in wanted.tolist() if number not in found]:
+        if missing := [number for number in numbers if number not in found]:
             raise DatasetError(f"has no frame {missing[0]}: it is shorter than the table says, or damaged")
-        return [found[number] for number in wanted.tolist()]
+        return [found[number] for number in numbers]
 
     def _packet(self, content: NDArray[np.uint8], place: int) -> Any:
         begin, end = self.spans[place].tolist()

@@ -109,10 +109,13 @@ class TorchFeed(Feed):
                 self.tally.decoded += len(views)
                 self.tally.frames += frames
                 yield self._empty(plan) if frames_BTHWC is None else self._batch(views, frames_BTHWC)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+        except (RuntimeError, EOFError, ConnectionError) as error:
+            if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
                 raise
-            raise FeedError(f"{error} Is memory or /dev/shm full? Fewer workers need less of both.") from error
+            raise FeedError(
+                f"a worker process died: {error or type(error).__name__}. Is memory or /dev/shm full?"
+                " Fewer workers need less of both."
+            ) from error
 
 
 def _as_it_is(decoded: Decoded) -> Decoded:

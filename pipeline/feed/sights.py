@@ -1,0 +1,158 @@
+"""What a clip turned out to be at first sight, kept for the run: the names in a folder, where each JPEG lies in a file.
+
+Later reads touch no more than the frames that are wanted, and notice that a file is not the one that was seen.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset import DatasetError
+from sciu.pipeline.dataset.containers import declared_size
+from sciu.pipeline.dataset.media import frame_files, is_packed
+from sciu.pipeline.dataset.packed import frame_spans
+from sciu.pipeline.dataset.read import video_stream
+
+Bytes = NDArray[np.uint8]
+
+_FRAME = 1 << 16  # holds most files of one frame: read at once, without asking for the size
+
+
+@dataclass(frozen=True)
+class Images:
+    """An image file a frame."""
+
+    files: list[Bytes]
+
+
+@dataclass(frozen=True)
+class Video:
+    """A whole video file, and which of its frames are wanted."""
+
+    file: Bytes
+    numbers: NDArray[np.int32]
+
+
+class ChangedError(Exception):
+    """The file is not the one that was seen: look again."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """A folder of frames."""
+
+    names: str  # in order and joined: a list of strings takes ten times the memory
+
+    def read(self, path: str, numbers: NDArray[np.int32]) -> Images:
+        """Read the wanted files."""
+        names = self.names.split("/")
+        _require_length(len(names), numbers)
+        return Images([read_file(f"{path}/{names[number]}") for number in numbers])
+
+
+@dataclass(frozen=True)
+class Spans:
+    """A file with JPEG files in it: packed frames, a video of JPEGs, or one image."""
+
+    spans: NDArray[np.int64]  # begin, end
+
+    def read(self, path: str, numbers: NDArray[np.int32]) -> Images:
+        """Read from the first wanted frame to the last."""
+        _require_length(len(self.spans), numbers)
+        spans = self.spans[numbers]
+        first, last = int(spans.min()), int(spans.max())
+        content = read_file(path, first, last - first)
+        if len(content) < last - first:
+            raise ChangedError
+        return Images([content[begin:end] for begin, end in (spans - first).tolist()])
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A video that DALI takes as it is; cut off, it would give black frames without a word (measured with 2.4.0)."""
+
+    size: int
+
+    def read(self, path: str, numbers: NDArray[np.int32]) -> Video:
+        """Read the file."""
+        content = read_file(path)
+        if len(content) != self.size:
+            raise ChangedError
+        return Video(content, numbers)
+
+
+Sight = Names | Spans | Whole
+
+
+def look_at_frames(path: Path) -> Names | Spans:
+    """See where the frames of a folder, a packed clip or an image are."""
+    if is_packed(path.name):
+        return Spans(frame_spans(read_file(str(path))))
+    files = frame_files(path)
+    if files == [path]:
+        return Spans(np.array([[0, path.stat().st_size]]))
+    return Names("/".join(file.name for file in files))
+
+
+def look_at_video(path: Path, codec: str, frames: int) -> Spans | Whole | str:
+    """Find what DALI must know of a video that should have so many frames, or why it is not for DALI."""
+    content = read_file(str(path))
+    if declared_size(io.BytesIO(content.data)) > len(content):
+        raise DatasetError(f"truncated: it has {len(content)} bytes, and its header speaks of more")
+    with av.open(io.BytesIO(content.data)) as container:
+        stream = video_stream(container)
+        if stream is None:
+            raise DatasetError("has no video stream")
+        packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
+        if len(packets) < frames:
+            raise DatasetError(f"has {len(packets)} frames, but the table says {frames}: damaged or replaced")
+    if codec == "mjpeg":
+        spans = _jpeg_spans(content, packets)
+        return "its JPEG frames do not lie in one piece" if spans is None else Spans(spans)
+    return _why_not_dali(content) or Whole(len(content))
+
+
+def _why_not_dali(content: Bytes) -> str | None:
+    with av.open(io.BytesIO(content.data)) as container:
+        frame = next(container.decode(video_stream(container)), None)
+        if frame is None:
+            raise DatasetError("has zero frames")
+        if frame.rotation:
+            return f"it is to be turned by {frame.rotation} degrees"
+        return None if frame.format.components[0].bits == 8 else f"its pixels are {frame.format.name}"
+
+
+def _jpeg_spans(content: Bytes, packets: list[Any]) -> NDArray[np.int64] | None:
+    """Return where the JPEG files of a video lie: then just the wanted ones are decoded, not all up to the last one."""
+    if any(packet.pos is None or packet.pos < 0 for packet in packets):
+        return None
+    spans = np.array([(packet.pos, packet.pos + packet.size) for packet in packets], np.int64)
+    if spans.max() > len(content):
+        return None
+    marked = (content[spans[:, 0]] == 0xFF) & (content[spans[:, 0] + 1] == 0xD8)
+    return spans if marked.all() else None
+
+
+def _require_length(frames: int, numbers: NDArray[np.int32]) -> None:
+    if len(numbers) and numbers[-1] >= frames:
+        raise DatasetError(f"has no frame {numbers[-1]}: it is shorter than the table says")
+
+
+def read_file(path: str, offset: int = 0, size: int | None = None) -> Bytes:
+    """Read a file, or a part of it; a third of what `open` takes."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe does not make us wait
+    try:
+        content = os.pread(descriptor, _FRAME if size is None else size, offset)
+        if size is None and len(content) == _FRAME:
+            content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+        return np.frombuffer(content, np.uint8)
+    finally:
+        os.close(descriptor)

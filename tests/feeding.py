@@ -1,0 +1,104 @@
+"""A dataset with a clip of every kind, and feeds read to their end."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from helpers import H264, make_dataset, moving_picture, write_clip, write_frames
+from numpy.typing import NDArray
+from PIL import Image
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.encode import encode_jpeg, encode_video
+from sciu.pipeline.dataset.importers import folder
+from sciu.pipeline.feed import Feed, Plan
+from sciu.purification import EpochIndex
+
+WITH_B_FRAMES = ("libx264", "mp4", {"x264-params": "bframes=3:b-pyramid=normal:keyint=12"})
+VIDEOS: dict[str, tuple[tuple[str, str, dict[str, str]], str]] = {
+    "vp9.webm": (("libvpx-vp9", "webm", {}), "yuv420p"),
+    "vp9 444.webm": (("libvpx-vp9", "webm", {}), "yuv444p"),
+    "vp8 hidden frames.webm": (("libvpx", "webm", {"auto-alt-ref": "1", "lag-in-frames": "16"}), "yuv420p"),
+    "b-frames.mp4": (WITH_B_FRAMES, "yuv420p"),
+    "444.mp4": (H264, "yuv444p"),
+    "ten bits.mp4": (("libx265", "mp4", {"x265-params": "log-level=none"}), "yuv420p10le"),
+    "mpeg4.avi": (("mpeg4", "avi", {"q:v": "3"}), "yuv420p"),
+    "mjpeg.avi": (("mjpeg", "avi", {"q:v": "3"}), "yuvj420p"),
+    "mjpeg.mkv": (("mjpeg", "matroska", {"q:v": "3"}), "yuvj420p"),
+}
+
+
+def make_zoo(place: Path) -> Dataset:
+    """One clip of every kind, of several sizes and lengths."""
+    source = place / "src" / "train" / "happy"
+    source.mkdir(parents=True)
+    for name, (encoder, pixels) in VIDEOS.items():
+        (source / name).write_bytes(encode_video(moving_picture(40, 96, 96), *encoder, pixels=pixels))
+    (source / "odd size.mp4").write_bytes(encode_video(moving_picture(20, 51, 37), *H264, pixels="yuv444p"))
+    (source / "breit.webm").write_bytes(encode_video(moving_picture(20, 64, 36), "libvpx-vp9", "webm", {}))
+    (source / "sideways.mp4").write_bytes(turned(encode_video(moving_picture(20), "libvpx-vp9", "mp4", {})))
+    (source / "rate varies.mp4").write_bytes(at_varying_rate(moving_picture(30)))
+    write_clip(source / "three frames.mp4", "mjpeg", frames=3)
+    write_clip(source / "顔.mp4", "mjpeg", frames=25)
+    write_clip(source / "packed.zip", "jpeg", frames=18)
+    write_frames(source / "frames", moving_picture(21))
+    write_frames(source / "two frames", moving_picture(2, 60, 40))
+    write_frames(source / "sizes differ", [moving_picture(30, 40 + k, 50 - k)[3 * k] for k in range(10)])
+    (source / "pngs").mkdir()
+    for number, frame in enumerate(moving_picture(17)):
+        Image.fromarray(frame).save(source / "pngs" / f"{number}.png")
+    (source / "still.jpg").write_bytes(encode_jpeg(moving_picture(1)[0]))
+    return make_dataset(folder.read(place / "src"), place / "zoo")
+
+
+def turned(video: bytes) -> bytes:
+    """Make an MP4 file say that it is to be shown turned by 90 degrees."""
+    at = video.index(b"tkhd") + 4 + 4 + 20 + 16
+    matrix = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    return video[:at] + matrix + video[at + len(matrix) :]
+
+
+def at_varying_rate(frames: list[NDArray[np.uint8]]) -> bytes:
+    """Encode frames that are shown for 1, 2, 3, 1, 2, 3, ... ticks."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream: Any = container.add_stream("libx264", rate=25)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.codec_context.time_base = Fraction(1, 1000)
+        time = 0
+        for number, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            time += 20 * (1 + number % 3)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def index_of(dataset: Dataset, ids: Iterable[int] | None = None, epoch: int = 1) -> EpochIndex:
+    """An index as the purifier makes it."""
+    chosen = np.array(sorted(range(len(dataset)) if ids is None else ids), np.int64)
+    labels = np.full(len(dataset), -1, np.int16)
+    labels[chosen] = dataset.labels[chosen]
+    return EpochIndex(epoch=epoch, ids=chosen, labels=labels, header={})
+
+
+def delivered(feed: Feed, plan: Plan, start: int = 0) -> dict[int, NDArray[np.uint8]]:
+    """Read a feed to its end: pixels by clip id."""
+    return {
+        clip: frames
+        for batch in feed.batches(plan, start)
+        for clip, frames in zip(batch.ids.tolist(), batch.frames_BTHWC.cpu().numpy().copy(), strict=True)
+    }
+
+
+def resident_bytes() -> int:
+    """Memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

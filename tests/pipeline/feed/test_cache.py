@@ -1,0 +1,69 @@
+"""The cache never holds more than its budget, and holds copies."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sciu.pipeline.feed import Cache
+from sciu.pipeline.feed.errors import SettingError
+
+CLIP = torch.arange(2 * 4 * 4 * 3, dtype=torch.uint8).view(2, 4, 4, 3)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["keep", "evict", "promise", "break"]), st.integers(0, 30))))
+def test_never_more_than_the_budget(steps: list[tuple[str, int]]) -> None:
+    cache = Cache(64 * CLIP.nbytes)
+    held = set(range(100, 158))  # nearly full
+    for clip in held:
+        assert cache.promise(clip, CLIP.nbytes)
+        cache.keep(clip, CLIP)
+    promised: set[int] = set()
+    for step, clip in steps:
+        if step == "promise" and clip not in held | promised and cache.promise(clip, CLIP.nbytes):
+            promised.add(clip)
+        elif step == "keep" and clip in promised:
+            cache.keep(clip, CLIP)
+            promised.discard(clip)
+            held.add(clip)
+        elif step == "evict":
+            cache.evict(clip)
+            held.discard(clip)
+        elif step == "break":
+            cache.break_promises()
+            promised.clear()
+        assert cache.bytes == CLIP.nbytes * (len(held) + len(promised)) <= cache.budget
+        assert {clip for clip in range(158) if cache.get(clip) is not None} == held
+
+
+def test_one_clip_must_not_take_more_than_its_share() -> None:
+    cache = Cache(64 * 1000)
+    assert cache.promise(1, 1000)
+    assert not cache.promise(2, 1001)
+    assert not Cache(0).promise(3, 1)
+
+
+def test_a_kept_clip_is_a_copy() -> None:
+    cache, batch = Cache(1 << 20), torch.zeros(8, 4, 4, 3, dtype=torch.uint8)
+    cache.promise(5, batch[2:4].nbytes)
+    cache.keep(5, batch[2:4])
+    kept = cache.get(5)
+    assert kept is not None
+    assert kept.untyped_storage().nbytes() == kept.nbytes, "not the batch that it was a part of"
+    batch.fill_(9)
+    assert not kept.any()
+
+
+def test_a_clip_that_turns_out_larger_is_not_kept() -> None:
+    cache = Cache(1 << 20)
+    cache.promise(1, CLIP.nbytes - 1)
+    cache.keep(1, CLIP)
+    assert cache.get(1) is None
+    assert cache.bytes == 0
+
+
+def test_a_negative_budget_is_refused() -> None:
+    with pytest.raises(SettingError, match="cache bytes must be at least 0, but is -1"):
+        Cache(-1)

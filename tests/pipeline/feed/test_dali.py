@@ -1,0 +1,148 @@
+"""DALI pipelines as queues: in order, any number of batches ahead, mended when a clip breaks them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers import H264, moving_picture
+
+from sciu.pipeline.dataset.encode import encode_jpeg, encode_video
+from sciu.pipeline.feed.dali import Decoder, ImageDecoder, Refused, VideoDecoder
+from sciu.pipeline.feed.errors import FeedError
+from sciu.pipeline.feed.sights import Images, Video
+
+CPU = torch.device("cpu")
+JUNK = np.frombuffer(b"this is no picture at all" * 20, np.uint8)
+FRAMES = moving_picture(12)
+VP9 = np.frombuffer(encode_video(FRAMES, "libvpx-vp9", "webm", {}), np.uint8)
+
+
+def images(*numbers: int, width: int = 48) -> Images:
+    frames = moving_picture(12, width=width)
+    return Images([np.frombuffer(encode_jpeg(frames[number]), np.uint8) for number in numbers])
+
+
+def video(*numbers: int) -> Video:
+    return Video(VP9, np.array(numbers, np.int32))
+
+
+def numbers_in(source: Any) -> list[int]:
+    """Recognise frames by their brightness."""
+    expected = np.array([frame.mean() for frame in FRAMES])
+    return [int(np.abs(expected - frame.float().mean().item()).argmin()) for frame in source]
+
+
+CASES: dict[str, tuple[Callable[[], Decoder[Any]], Callable[..., Any], Any]] = {
+    "images": (lambda: ImageDecoder(CPU, 2), images, Images([JUNK])),
+    "videos": (lambda: VideoDecoder(CPU, 2), video, Video(JUNK, np.array([0], np.int32))),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> tuple[Decoder[Any], Callable[..., Any], Any]:
+    make, good, bad = CASES[request.param]
+    return make(), good, bad
+
+
+def test_many_batches_ahead_come_out_in_order(case: tuple[Decoder[Any], Callable[..., Any], Any]) -> None:
+    decoder, good, _ = case
+    batches = [[good(k % 11, 11)] * (1 + k % 3) for k in range(8)]
+    for batch in batches:
+        decoder.put(batch)
+    for k, batch in enumerate(batches):
+        assert [numbers_in(source) for source in decoder.take()] == [[k % 11, 11]] * len(batch)
+    assert decoder.rebuilt == 0
+
+
+def test_a_bad_clip_costs_itself_only(case: tuple[Decoder[Any], Callable[..., Any], Any]) -> None:
+    decoder, good, bad = case
+    decoder.put([good(1), bad, good(2)])
+    decoder.put([good(3)])
+    decoder.put([bad, bad])
+    decoder.put([good(4), good(5)])
+    first, second, third, fourth = (decoder.take() for _ in range(4))
+    assert [source if isinstance(source, Refused) else numbers_in(source) for source in first][::2] == [[1], [2]]
+    assert isinstance(first[1], Refused)
+    assert "\n" not in first[1].why
+    assert [numbers_in(source) for source in second] == [[3]]
+    assert all(isinstance(source, Refused) for source in third)
+    assert [numbers_in(source) for source in fourth] == [[4], [5]]
+    decoder.put([good(6)])
+    assert [numbers_in(source) for source in decoder.take()] == [[6]], "and the queue lives on"
+
+
+def test_draining_forgets(case: tuple[Decoder[Any], Callable[..., Any], Any]) -> None:
+    decoder, good, bad = case
+    for batch in ([good(1)], [bad], [good(2)]):
+        decoder.put(batch)
+    decoder.drain()
+    decoder.put([good(7)])
+    assert [numbers_in(source) for source in decoder.take()] == [[7]]
+
+
+def test_images_of_several_sizes_and_counts() -> None:
+    decoder = ImageDecoder(CPU, 2)
+    mixed = Images([*images(3).files, *images(4, width=64).files])
+    decoder.put([images(0, 1, 2), images(5, width=80), mixed])
+    same, wide, differing = decoder.take()
+    assert isinstance(same, torch.Tensor)
+    assert same.shape == (3, 48, 48, 3)
+    assert isinstance(wide, torch.Tensor)
+    assert wide.shape == (1, 48, 80, 3)
+    assert isinstance(differing, list)
+    assert [tuple(frame.shape) for frame in differing] == [(48, 48, 3), (48, 64, 3)]
+
+
+def test_frames_outlive_the_batches_that_come_after_them() -> None:
+    decoder = ImageDecoder(CPU, 2)
+    decoder.put([images(0, 11)])
+    (first,) = decoder.take()
+    for _ in range(6):
+        decoder.put([images(5, 6)])
+        decoder.take()
+    assert numbers_in(first) == [0, 11]
+
+
+def test_what_dali_says_of_a_codec_it_lacks_is_one_line() -> None:
+    decoder = VideoDecoder(CPU, 1)
+    h264 = np.frombuffer(encode_video(FRAMES, *H264), np.uint8)
+    decoder.put([Video(h264, np.array([0], np.int32))])
+    (refused,) = decoder.take()
+    assert isinstance(refused, Refused)
+    assert "Failed to create video decoder" in refused.why
+
+
+def test_a_fault_of_the_machine_is_not_a_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = ImageDecoder(CPU, 1)
+    decoder.put([images(1)])
+
+    def out_of_memory(*_: object) -> None:
+        raise RuntimeError("CUDA allocation failed\nnvml error")
+
+    monkeypatch.setattr(decoder, "_outputs", out_of_memory)
+    with pytest.raises(FeedError, match="DALI ran into: CUDA allocation failed. Take smaller batches"):
+        decoder.take()
+
+
+@pytest.mark.needs_cuda
+def test_on_a_gpu() -> None:
+    device = torch.device("cuda")
+    h264 = np.frombuffer(encode_video(moving_picture(12, 128, 128), *H264), np.uint8)
+    videos = VideoDecoder(device, 4)
+    videos.put([Video(h264, np.array([2, 7], np.int32))] * 3)
+    videos.put([Video(JUNK, np.array([0], np.int32)), Video(h264, np.array([4], np.int32))])
+    for source in videos.take():
+        assert isinstance(source, torch.Tensor)
+        assert source.is_cuda
+        assert source.shape == (2, 128, 128, 3)
+    refused, good = videos.take()
+    assert isinstance(refused, Refused)
+    assert isinstance(good, torch.Tensor)
+    pictures = ImageDecoder(device, 4)
+    pictures.put([images(3, 9)])
+    (source,) = pictures.take()
+    assert numbers_in(source) == [3, 9]
