@@ -8,7 +8,7 @@ skipped where they are not wanted.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,27 +38,28 @@ class Packets:
         last = int(np.flatnonzero(chosen)[-1]) if chosen.any() else -1
         if last >= 0 and self.spans[: last + 1, 1].max() > len(content):
             raise DatasetError("is shorter than it was: truncated or replaced")
-        packets = (self._packet(content, place) for place in range(last + 1))
         numbers, reformatter = wanted.tolist(), VideoReformatter()
         found = {
-            frame.pts: upright(frame, reformatter) for frame in self._decoded(packets, chosen) if frame.pts in numbers
+            frame.pts: upright(frame, reformatter)
+            for frame in self._decoded(content.data, chosen[: last + 1].tolist())
+            if frame.pts in numbers
         }
         if missing := [number for number in numbers if number not in found]:
             raise DatasetError(f"has no frame {missing[0]}: it is shorter than the table says, or damaged")
         return [found[number] for number in numbers]
 
-    def _packet(self, content: NDArray[np.uint8], place: int) -> Any:
-        begin, end = self.spans[place].tolist()
-        packet = av.Packet(content[begin:end].tobytes())
-        packet.pts = int(self.numbers[place])
-        return packet
-
-    def _decoded(self, packets: Iterable[Any], chosen: NDArray[np.bool_]) -> Iterator[Any]:
+    def _decoded(self, content: memoryview, chosen: list[bool]) -> Iterator[Any]:
+        """Decode the first packets; those that are not chosen only where others refer to them."""
         context: Any = av.CodecContext.create(self.codec, "r")
         context.extradata = self.extradata
         context.thread_type = "NONE"  # clips are spread over the cores, not their slices
-        for packet, wanted in zip(packets, chosen.tolist(), strict=False):
-            context.skip_frame = "DEFAULT" if wanted else "NONREF"
+        skipping = False
+        for wanted, (begin, end), number in zip(chosen, self.spans.tolist(), self.numbers.tolist(), strict=False):
+            if skipping == wanted:
+                skipping = not wanted
+                context.skip_frame = "NONREF" if skipping else "DEFAULT"
+            packet: Any = av.Packet(content[begin:end])  # type: ignore[arg-type] # any bytes will do
+            packet.pts = number
             yield from context.decode(packet)
         yield from context.decode(None)
 

@@ -113,7 +113,7 @@ class TorchFeed(Feed):
             if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
                 raise
             raise FeedError(
-                f"a worker process died: {error or type(error).__name__}. Is memory or /dev/shm full?"
+                f"a worker process died: {str(error) or type(error).__name__}. Is memory or /dev/shm full?"
                 " Fewer workers need less of both."
             ) from error
 

@@ -69,3 +69,23 @@ def test_purify_bench_measures_epochs_beside_np_save(sciu: Callable[..., Answer]
     assert [epoch["record_of"] for epoch in written["epochs"]][:3] == [300, 300, 300]
     assert written["epochs"][-1]["record_of"] < 300, "some were pruned"
     assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
+
+
+@pytest.mark.parametrize("kind", ["faces", "frame_faces"])
+def test_feed_bench_compares_with_peers_and_the_limit(
+    sciu: Callable[..., Answer], tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    dataset = request.getfixturevalue(kind)
+    out = tmp_path / "bench.json"
+    small = ("--size", 32, "--batch-size", 4, "--rounds", 1, "--seconds", 0)
+    answer = sciu("bench", "feed", "--data", dataset.folder, *small, "--json", out)
+    assert answer.code == 0, answer.err
+    written = Answer(0, out.read_text(), "").json
+    rates = {row["group"]: max(r["clips_per_second"] for r in written["rows"] if r["group"] == row["group"])
+             for row in written["rows"]}  # fmt: skip
+    assert {"ours", "tuned", "usual", "limit", "cached", "copy"} < set(rates)
+    for name in ("ours/tuned", "ours/usual", "ours/limit", "cached/ours", "cached/copy"):
+        over, under = name.split("/")
+        assert written["ratios"][name] == pytest.approx(rates[over] / rates[under])
+    assert set(written["missing"]) <= {"decord", "torchcodec"}
+    assert written["settings"]["crop"] == "shifted"

@@ -102,11 +102,12 @@ def _deliver(feed: Feed, plan: Plan) -> int:
 def _copy(feed: DaliFeed, plan: Plan) -> int:
     """Copy as many bytes as the plan's batches have, from the cache to one place."""
     shape = plan.views.numbers.shape[1], plan.size, plan.size, 3
-    target = torch.empty(shape, dtype=torch.uint8)
+    target = torch.empty(shape, dtype=torch.uint8).view(-1)
     for clip in plan.views.ids.tolist():
         kept = feed.cache.get(clip)
         assert kept is not None
-        target.view(-1).copy_(kept.view(-1)[: target.numel()])
+        source = kept.view(-1)[: len(target)]
+        target[: len(source)].copy_(source)
     return len(plan.views)
 
 
