@@ -18,7 +18,8 @@ from PIL import Image
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.encode import encode_jpeg, encode_video
 from sciu.pipeline.dataset.importers import folder
-from sciu.pipeline.feed import Feed, Plan
+from sciu.pipeline.feed.feed import Feed
+from sciu.pipeline.feed.plan import Plan
 from sciu.purification import EpochIndex
 
 WITH_B_FRAMES = ("libx264", "mp4", {"x264-params": "bframes=3:b-pyramid=normal:keyint=12"})

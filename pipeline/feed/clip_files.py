@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.probe import MEDIA_ERRORS
 from sciu.pipeline.dataset.read import Frames, read_frames
 from sciu.pipeline.feed.packets import CODECS, Packets, look_at_packets
@@ -23,6 +23,8 @@ from sciu.pipeline.feed.sights import (
     look_at_video,
     read_file,
 )  # fmt: skip
+
+_MOST_LOOKS = 2  # in one read
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class ClipFiles:
     def read(self, clip: int, numbers: NDArray[np.int32]) -> tuple[Images | Video | OnHost, int]:
         """Return a clip's frames, encoded or for the host to decode, and how many files are opened for it."""
         path, looks = self.dataset.path(clip), 0
-        while True:
+        while looks < _MOST_LOOKS:
             if clip not in self._sights and clip not in self.on_host:
                 self._look(clip, path)
                 looks += 1
@@ -56,7 +58,8 @@ class ClipFiles:
             try:
                 return sight.read(str(path), numbers), looks + (len(numbers) if isinstance(sight, Names) else 1)
             except ChangedError:
-                del self._sights[clip]
+                self._sights.pop(clip, None)
+        raise DatasetError("changes while it is read, or a frame of it leads nowhere")
 
     def decode(self, wanted: OnHost) -> list[Frames]:
         """Decode a clip on the host."""

@@ -55,7 +55,10 @@ class Names:
         """Read the wanted files."""
         names = self.names.split("/")
         _require_length(len(names), numbers)
-        return Images([read_file(f"{path}/{names[number]}") for number in numbers])
+        try:
+            return Images([read_file(f"{path}/{names[number]}") for number in numbers])
+        except FileNotFoundError:
+            raise ChangedError from None
 
 
 @dataclass(frozen=True)

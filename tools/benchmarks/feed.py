@@ -17,9 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.feed import Augmentation, Cache, Feed, Plan, Planner
-from sciu.pipeline.feed.augmentation import CROPS
+from sciu.pipeline.feed.augmentation import CROPS, Augmentation
+from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.dali_feed import DaliFeed
+from sciu.pipeline.feed.feed import Feed
+from sciu.pipeline.feed.plan import Plan, Planner
 from sciu.pipeline.feed.torch_feed import TorchFeed
 from sciu.purification.index import EpochIndex
 from sciu.tools.benchmarks.feed_peers import RawDecoding, Reader, missing, readers, usual_loader

@@ -101,6 +101,18 @@ def test_a_file_that_grew_shorter_is_looked_at_again(tmp_path: Path, codec: str,
     files.read(0, WANTED)
 
 
+def test_a_frame_that_is_gone_is_not_a_clip_that_is_missing(tmp_path: Path) -> None:
+    dataset, files = one_clip(tmp_path, "clip", "folder")
+    files.read(0, WANTED)
+    frame_files(dataset.path(0))[9].unlink()
+    with pytest.raises(DatasetError, match="has no frame 11"):
+        files.read(0, np.array([1, 9, 11], np.int32))
+    frame_files(dataset.path(0))[2].unlink()
+    (dataset.path(0) / "3.jpg").symlink_to("nowhere")
+    with pytest.raises(DatasetError, match="a frame of it leads nowhere"):
+        files.read(0, WANTED)
+
+
 def test_a_file_that_became_another_good_one_is_used(tmp_path: Path) -> None:
     dataset, files = one_clip(tmp_path, "clip.webm", "vp9", frames=12)
     files.read(0, WANTED)

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from sciu.pipeline.dataset import Dataset, DatasetError, list_paths
 from sciu.pipeline.dataset.importers import folder
 from sciu.pipeline.dataset.synth import Synth, generate
-from sciu.pipeline.feed import Augmentation, Cache, FeedError, Plan, Planner, Sampling
+from sciu.pipeline.feed.augmentation import Augmentation
+from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.dali_feed import DaliFeed
-from sciu.pipeline.feed.errors import SettingError
-from sciu.pipeline.feed.sampling import HOWS
+from sciu.pipeline.feed.errors import FeedError, SettingError
+from sciu.pipeline.feed.plan import Plan, Planner
+from sciu.pipeline.feed.sampling import HOWS, Sampling
 from sciu.pipeline.feed.synthetic_feed import SyntheticFeed
 from sciu.pipeline.feed.torch_feed import TorchFeed
 from sciu.purification import Keep, Purifier

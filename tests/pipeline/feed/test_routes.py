@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.feed import FeedError, nvdec, routes
+from sciu.pipeline.feed import nvdec, routes
+from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.nvdec import Capability
 
 ABLE = [
