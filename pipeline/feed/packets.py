@@ -70,26 +70,28 @@ def look_at_packets(content: NDArray[np.uint8]) -> Packets | None:
         stream = video_stream(container)
         codec = stream.codec_context.name
         packets = [packet for packet in container.demux(stream) if packet.size]
-        times = sorted({packet.pts for packet in packets if packet.pts is not None and not packet.is_discard})
         extradata = stream.codec_context.extradata
-    if codec not in CODECS or not all(_lies_there(content, packet) for packet in packets) or _is_turned(content):
+    spans = spans_of(content, packets)
+    if codec not in CODECS or spans is None or any(packet.pts is None for packet in packets) or _is_turned(content):
         return None
+    times = sorted({packet.pts for packet in packets if not packet.is_discard})
     numbers = {time: number for number, time in enumerate(times)}
-    return Packets(
-        codec=codec,
-        extradata=extradata,
-        spans=np.array([(packet.pos, packet.pos + packet.size) for packet in packets], np.int64),
-        numbers=np.array([numbers.get(packet.pts, -1) for packet in packets], np.int32),
-    )
+    shown = np.array([numbers.get(packet.pts, -1) for packet in packets], np.int32)
+    return Packets(codec=codec, extradata=extradata, spans=spans, numbers=shown)
 
 
-def _lies_there(content: NDArray[np.uint8], packet: Any) -> bool:
-    return (
-        packet.pts is not None
-        and packet.pos is not None
-        and packet.pos >= 0
-        and content[packet.pos : packet.pos + packet.size].tobytes() == bytes(packet)
-    )
+def spans_of(content: NDArray[np.uint8], packets: list[Any]) -> NDArray[np.int64] | None:
+    """Return where packets begin and end in the file; None where it does not hold them as they are decoded."""
+    text = content.tobytes()
+    starts = [
+        -1
+        if packet.pos is None or packet.pos < 0
+        else text.find(bytes(packet), packet.pos, packet.pos + packet.size + 64)
+        for packet in packets
+    ]  # Matroska's positions are those of the blocks, which have a header before the packet
+    if not starts or min(starts) < 0:
+        return None
+    return np.array([(start, start + packet.size) for start, packet in zip(starts, packets, strict=True)], np.int64)
 
 
 def _is_turned(content: NDArray[np.uint8]) -> bool:

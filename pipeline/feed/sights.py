@@ -20,6 +20,7 @@ from sciu.pipeline.dataset.containers import declared_size
 from sciu.pipeline.dataset.media import frame_files, is_packed
 from sciu.pipeline.dataset.packed import frame_spans
 from sciu.pipeline.dataset.read import video_stream
+from sciu.pipeline.feed.packets import spans_of
 
 Bytes = NDArray[np.uint8]
 
@@ -135,10 +136,8 @@ def _why_not_dali(content: Bytes) -> str | None:
 
 def _jpeg_spans(content: Bytes, packets: list[Any]) -> NDArray[np.int64] | None:
     """Return where the JPEG files of a video lie: then just the wanted ones are decoded, not all up to the last one."""
-    if any(packet.pos is None or packet.pos < 0 for packet in packets):
-        return None
-    spans = np.array([(packet.pos, packet.pos + packet.size) for packet in packets], np.int64)
-    if spans.max() > len(content):
+    spans = spans_of(content, packets)
+    if spans is None:
         return None
     marked = (content[spans[:, 0]] == 0xFF) & (content[spans[:, 0] + 1] == 0xD8)
     return spans if marked.all() else None
