@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Any
 
 import av
 import numpy as np
+from av.stream import Disposition
 from helpers import H264, make_dataset, moving_picture, write_clip, write_frames
 from numpy.typing import NDArray
 from PIL import Image
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.encode import encode_jpeg, encode_video
+from sciu.pipeline.dataset.encode import encode_clip, encode_jpeg, encode_video
 from sciu.pipeline.dataset.importers import folder
 from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.plan import Plan
@@ -28,6 +30,7 @@ VIDEOS: dict[str, tuple[tuple[str, str, dict[str, str]], str]] = {
     "vp9 444.webm": (("libvpx-vp9", "webm", {}), "yuv444p"),
     "vp8 hidden frames.webm": (("libvpx", "webm", {"auto-alt-ref": "1", "lag-in-frames": "16"}), "yuv420p"),
     "b-frames.mp4": (WITH_B_FRAMES, "yuv420p"),
+    "b-frames.avi": (("libx264", "avi", {"x264-params": "bframes=3"}), "yuv420p"),  # its times are no showing times
     "444.mp4": (H264, "yuv444p"),
     "ten bits.mp4": (("libx265", "mp4", {"x265-params": "log-level=none"}), "yuv420p10le"),
     "mpeg4.avi": (("mpeg4", "avi", {"q:v": "3"}), "yuv420p"),
@@ -45,6 +48,8 @@ def make_zoo(place: Path) -> Dataset:
     (source / "odd size.mp4").write_bytes(encode_video(moving_picture(20, 51, 37), *H264, pixels="yuv444p"))
     (source / "breit.webm").write_bytes(encode_video(moving_picture(20, 64, 36), "libvpx-vp9", "webm", {}))
     (source / "sideways.mp4").write_bytes(turned(encode_video(moving_picture(20), "libvpx-vp9", "mp4", {})))
+    (source / "jpegs sideways.mp4").write_bytes(turned(encode_clip(moving_picture(20), "mjpeg")))
+    (source / "two streams.mkv").write_bytes(two_streams(moving_picture(12), moving_picture(24)[::-1]))
     (source / "rate varies.mp4").write_bytes(at_varying_rate(moving_picture(30)))
     write_clip(source / "three frames.mp4", "mjpeg", frames=3)
     write_clip(source / "顔.mp4", "mjpeg", frames=25)
@@ -57,6 +62,31 @@ def make_zoo(place: Path) -> Dataset:
         Image.fromarray(frame).save(source / "pngs" / f"{number}.png")
     (source / "still.jpg").write_bytes(encode_jpeg(moving_picture(1)[0]))
     return make_dataset(folder.read(place / "src"), place / "zoo")
+
+
+def two_streams(first: list[NDArray[np.uint8]], second: list[NDArray[np.uint8]]) -> bytes:
+    """Two VP9 streams in one file, the second longer and the default."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="matroska") as container:
+        streams: list[Any] = [container.add_stream("libvpx-vp9", rate=25) for _ in range(2)]
+        for stream, frames in zip(streams, (first, second), strict=True):
+            stream.height, stream.width = frames[0].shape[:2]
+        streams[0].disposition, streams[1].disposition = Disposition(0), Disposition.default
+        for stream, frames in zip(streams, (first, second), strict=True):
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def png_bomb() -> bytes:
+    """A PNG file that claims to be 900,000 pixels wide and high."""
+    header = struct.pack(">IIBBBBB", 900_000, 900_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + _png_chunk(b"IDAT", b"") + _png_chunk(b"IEND", b"")
+
+
+def _png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def turned(video: bytes) -> bytes:

@@ -6,7 +6,7 @@ Pixels come upright: the rotation that phones write beside the picture is applie
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,6 @@ from sciu.pipeline.dataset.media import frame_files, is_packed, require_file
 from sciu.pipeline.dataset.packed import frames_of
 
 Frames = NDArray[np.uint8]
-
-_SKIPPING_CODECS = ("h264", "hevc")
 
 
 def as_it_is(frame: Frames) -> Frames:
@@ -53,37 +51,18 @@ def read_video(path: Path, numbers: Sequence[int], convert: Callable[[Frames], F
     wanted, found = set(numbers), {}
     with require_file(path).open("rb"):  # an error of the disk is raised as such, not as FFmpeg's
         pass
-    for numbered in (_numbered_by_time, _numbered_as_they_come):
-        reformatter = VideoReformatter()  # one for all frames: setting it up costs as much as converting a frame
-        with av.open(path) as container:
-            stream = video_stream(container)
-            if stream is None or stream.codec_context is None:
-                raise DatasetError("has no video stream that FFmpeg can decode")
-            stream.thread_type = "NONE"  # clips are spread over the cores, not their slices
-            for number, frame in numbered(container, stream, wanted):
-                if number in wanted:
-                    found[number] = convert(upright(frame, reformatter))
-                if len(found) == len(wanted):
-                    return [found[number] for number in numbers]
+    with av.open(path) as container:
+        stream = video_stream(container)
+        if stream is None or stream.codec_context is None:
+            raise DatasetError("has no video stream that FFmpeg can decode")
+        stream.thread_type = "NONE"  # clips are spread over the cores, not their slices
+        reformatter = VideoReformatter()  # one for all frames: setting it up costs as much as converting eight
+        for number, frame in enumerate(container.decode(stream)):
+            if number in wanted:
+                found[number] = convert(upright(frame, reformatter))
+            if len(found) == len(wanted):
+                return [found[number] for number in numbers]
     raise DatasetError(f"has no frame {min(wanted - set(found))}: it is shorter than the table says")
-
-
-def _numbered_as_they_come(container: Any, stream: Any, _wanted: set[int]) -> Iterator[tuple[int, Any]]:
-    yield from enumerate(container.decode(stream))
-
-
-def _numbered_by_time(container: Any, stream: Any, wanted: set[int]) -> Iterator[tuple[int, Any]]:
-    """Leave out the frames that are not wanted and that no other frame refers to: 10 to 20 % of the work in H.264."""
-    if stream.codec_context.name not in _SKIPPING_CODECS:
-        return
-    packets = [packet for packet in container.demux(stream) if packet.size and packet.pts is not None]
-    times = sorted({packet.pts for packet in packets if not packet.is_discard})
-    numbers = {time: number for number, time in enumerate(times)}
-    for packet in (*packets, None):
-        skip = packet is not None and numbers.get(packet.pts, -1) not in wanted
-        stream.codec_context.skip_frame = "NONREF" if skip else "DEFAULT"
-        for frame in stream.codec_context.decode(packet):
-            yield numbers.get(frame.pts, -1), frame
 
 
 def _require_numbers(numbers: Sequence[int]) -> None:
@@ -108,7 +87,7 @@ def read_images(path: Path, numbers: Sequence[int]) -> list[bytes]:
     if numbers and max(numbers) >= len(images):
         raise DatasetError(f"has no frame {max(numbers)}: it is shorter than the table says")
     chosen = [images[number] for number in numbers]
-    return [image if isinstance(image, bytes) else image.read_bytes() for image in chosen]
+    return [image if isinstance(image, bytes) else require_file(image).read_bytes() for image in chosen]
 
 
 def load_image(content: bytes) -> Image.Image:

@@ -58,7 +58,7 @@ def _run(
 ) -> Generator[tuple[int, Result | Crashed], None, list[Chunk[Task]]]:
     """Work until all is done or a process dies; return the chunks that were in flight then."""
     strangers = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_follow_the_command)
+    pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=follow_the_command)
     in_flight: dict[Future[list[tuple[int, Result]]], Chunk[Task]] = {}
     handing_over: Chunk[Task] = []
     try:
@@ -88,7 +88,7 @@ def _work(function: Callable[[Task], Result], chunk: Chunk[Task]) -> list[tuple[
     return [(position, function(task)) for position, task in chunk]
 
 
-def _follow_the_command() -> None:
+def follow_the_command() -> None:
     """Watch the command from a thread and end with it: kill -9 leaves no workers behind.
 
     The kernel's own death signal would not do: a worker is the fork server's child, and the server lives while it does.

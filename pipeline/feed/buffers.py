@@ -14,9 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_HELD_BY_US = 3  # the list, the loop's variable, getrefcount's argument
-
-
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _LARGEST_KEPT = 32 << 20  # more than that glibc takes fresh from the kernel, always
 
@@ -38,9 +35,26 @@ class Buffers:
     def take(self, shape: tuple[int, ...]) -> Tensor:
         """Return memory that nobody holds, whatever is in it."""
         size = math.prod(shape)
-        for array in self._arrays:
-            if len(array) >= size and sys.getrefcount(array) == _HELD_BY_US:
-                return torch.from_numpy(array)[:size].view(shape)
-        self._arrays = [array for array in self._arrays if len(array) >= size]
-        self._arrays.append(np.empty(size, np.uint8))
-        return torch.from_numpy(self._arrays[-1]).view(shape)
+        free = [place for place in range(len(self._arrays)) if _holders(self._arrays, place) == _NOBODY]
+        fitting = [place for place in free if len(self._arrays[place]) >= size]
+        array = self._arrays[fitting[0]] if fitting else np.empty(size, np.uint8)
+        dropped = (set(free) - set(fitting)) | set(fitting[1:][_MOST_SPARE:])
+        self._arrays = [each for place, each in enumerate(self._arrays) if place not in dropped]
+        if not fitting:
+            self._arrays.append(array)
+        return torch.from_numpy(array)[:size].view(shape)
+
+
+def _holders(arrays: list[NDArray[np.uint8]], place: int) -> int:
+    return sys.getrefcount(arrays[place])
+
+
+_NOBODY = _holders([np.empty(1, np.uint8)], 0)  # how Python counts differs between its versions
+_MOST_SPARE = 3
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Move a tensor without waiting for it."""
+    if tensor.device == device:
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

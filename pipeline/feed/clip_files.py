@@ -22,6 +22,7 @@ from sciu.pipeline.feed.sights import (
     look_at_frames,
     look_at_video,
     read_file,
+    stamp,
 )  # fmt: skip
 
 _MOST_LOOKS = 2  # in one read
@@ -38,9 +39,11 @@ class OnHost:
 class ClipFiles:
     """Reads clips; several threads may."""
 
-    def __init__(self, dataset: Dataset, refusal: Refusal) -> None:
+    def __init__(self, dataset: Dataset, refusal: Refusal, *, only_420: bool = False) -> None:
         self.dataset = dataset
         self._refusal = refusal
+        self._only_420 = only_420  # NVDEC decodes little else
+        self._stamps: dict[int, tuple[int, ...]] = {}  # of the file that was looked at
         self._sights: dict[int, Sight] = {}
         self._packets: dict[int, Packets] = {}
         self.on_host: dict[int, str] = {}  # clips that DALI does not decode, and why
@@ -49,8 +52,10 @@ class ClipFiles:
         """Return a clip's frames, encoded or for the host to decode, and how many files are opened for it."""
         path, looks = self.dataset.path(clip), 0
         while looks < _MOST_LOOKS:
-            if clip not in self._sights and clip not in self.on_host:
+            seen = stamp(path)
+            if self._stamps.get(clip) != seen:
                 self._look(clip, path)
+                self._stamps[clip] = seen
                 looks += 1
             sight = self._sights.get(clip)
             if sight is None:
@@ -58,7 +63,7 @@ class ClipFiles:
             try:
                 return sight.read(str(path), numbers), looks + (len(numbers) if isinstance(sight, Names) else 1)
             except ChangedError:
-                self._sights.pop(clip, None)
+                self._stamps.pop(clip, None)
         raise DatasetError("changes while it is read, or a frame of it leads nowhere")
 
     def decode(self, wanted: OnHost) -> list[Frames]:
@@ -78,13 +83,16 @@ class ClipFiles:
 
     def _look(self, clip: int, path: Path) -> None:
         """See what a clip is: half a millisecond for folders, two for videos."""
-        if self.dataset.kind_of(clip) == "frames":
-            self._sights[clip] = look_at_frames(path)
-            return
+        self._sights.pop(clip, None)
+        self._packets.pop(clip, None)
+        self.on_host.pop(clip, None)
         table = self.dataset.clips
+        if self.dataset.kind_of(clip) == "frames":
+            self._sights[clip] = look_at_frames(path, int(table.frames[clip]))
+            return
         codec = table.codec[clip] or ""
         why = self._refusal(codec, int(table.width[clip]), int(table.height[clip]))
-        sight = look_at_video(path, codec, int(table.frames[clip])) if why is None else why
+        sight = look_at_video(path, codec, int(table.frames[clip]), only_420=self._only_420) if why is None else why
         if not isinstance(sight, str):
             self._sights[clip] = sight
             return

@@ -9,6 +9,8 @@ With one batch of prefetch, a pipeline takes any number of `feed_input` and `sch
 
 from __future__ import annotations
 
+import re
+import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
@@ -26,7 +28,7 @@ from sciu.pipeline.feed.sights import Images, Video
 
 _MOST_SAMPLES = 1 << 16  # in a batch; costs nothing until they come
 _BROKEN = (RuntimeError, ValueError, IndexError, StopIteration)  # what a broken pipeline raises
-_MACHINE_FAULTS = ("cuda", "out of memory", "bad_alloc", "failed to allocate")
+_MACHINE_FAULT = re.compile("cuda|out of memory|bad_alloc|failed to allocate", re.IGNORECASE)
 
 Clip = TypeVar("Clip", Images, Video)
 
@@ -38,50 +40,74 @@ class Refused:
     why: str
 
 
+@dataclass
+class _Entry(Generic[Clip]):
+    """A batch on its way."""
+
+    clips: Sequence[Clip]
+    started: bool = False
+
+
 class Decoder(ABC, Generic[Clip]):
     """A queue of batches of clips."""
 
     def __init__(self, device: torch.device, threads: int) -> None:
         self._device = device
         self._threads = threads
-        self._waiting: deque[Sequence[Clip]] = deque()
+        self._waiting: deque[_Entry[Clip]] = deque()
         self._pipeline = self._build()
+        self._busy = False  # in the middle of a put or a take
         self.rebuilt = 0
 
     def put(self, clips: Sequence[Clip]) -> None:
         """Begin to decode a batch."""
-        self._waiting.append(clips)
-        with suppress(*_BROKEN):  # by a batch before this one: taking that one mends it
-            self._start(clips)
+        self._busy = True
+        self._waiting.append(_Entry(clips))
+        self._try_to_start(self._waiting[-1])
+        self._busy = False
 
     def take(self) -> list[Source | Refused]:
         """Return the frames of the batch that was put in first."""
-        clips = self._waiting.popleft()
+        self._busy = True
+        entry = self._waiting.popleft()
         try:
-            return list(self._outputs(clips))
-        except _BROKEN as error:
-            self._rebuild(error)
-        alone = [self._alone(clip) for clip in clips]
-        for later in self._waiting:
-            self._start(later)
-        return alone
+            taken: list[Source | Refused] = list(self._outputs(entry))
+        except _BROKEN:
+            self._rebuild()
+            taken = [self._alone(clip) for clip in entry.clips]
+            for later in self._waiting:
+                self._try_to_start(later)
+        self._busy = False
+        _require_a_sound_machine(taken)
+        return taken
 
     def drain(self) -> None:
-        """Forget what was put in and not taken."""
-        while self._waiting:
-            self.take()
+        """Forget what was put in and not taken, also after an interrupt between the two: by a new pipeline."""
+        if (self._waiting or self._busy) and not sys.is_finalizing():
+            self._waiting.clear()
+            self._pipeline = self._build()
+            self._busy = False
+
+    def _try_to_start(self, entry: _Entry[Clip]) -> None:
+        """Hand a batch to the pipeline; where that fails, by its fault or an earlier batch's, taking it mends that."""
+        entry.started = False
+        with suppress(*_BROKEN):
+            self._feed(entry.clips)
+            self._pipeline.schedule_run()
+            entry.started = True
 
     def _alone(self, clip: Clip) -> Source | Refused:
+        entry = _Entry([clip])
         try:
-            self._start([clip])
-            return self._outputs([clip])[0]
+            self._feed(entry.clips)
+            self._pipeline.schedule_run()
+            entry.started = True
+            return self._outputs(entry)[0]
         except _BROKEN as error:
-            self._rebuild(error)
+            self._rebuild()
             return Refused(_reason(error))
 
-    def _rebuild(self, error: Exception) -> None:
-        if any(sign in str(error).lower() for sign in _MACHINE_FAULTS):
-            raise FeedError(f"DALI ran into: {_reason(error)}. Take smaller batches or another device.") from error
+    def _rebuild(self) -> None:
         self._pipeline = self._build()
         self.rebuilt += 1
 
@@ -98,14 +124,12 @@ class Decoder(ABC, Generic[Clip]):
         pipeline.build()
         return pipeline
 
-    def _start(self, clips: Sequence[Clip]) -> None:
-        self._feed(clips)
-        self._pipeline.schedule_run()
-
-    def _outputs(self, clips: Sequence[Clip]) -> list[Source]:
+    def _outputs(self, entry: _Entry[Clip]) -> list[Source]:
+        if not entry.started:
+            raise RuntimeError("the batch could not be handed to DALI")
         stream = torch.cuda.current_stream(self._device) if self._device.type == "cuda" else None
         (samples,) = self._pipeline.outputs(cuda_stream=stream)
-        return self._split(samples, clips)
+        return self._split(samples, entry.clips)
 
     @abstractmethod
     def _graph(self, device: str) -> Any:
@@ -133,6 +157,7 @@ class ImageDecoder(Decoder[Images]):
 
     def _split(self, samples: Any, clips: Sequence[Images]) -> list[Source]:
         ends = np.cumsum([len(clip.files) for clip in clips]).tolist()
+        assert len(samples) == ends[-1]
         spans = list(zip([0, *ends], ends, strict=False))
         if samples.is_dense_tensor():
             frames = _tensor(samples.as_tensor())
@@ -154,7 +179,8 @@ class VideoDecoder(Decoder[Video]):
         self._pipeline.feed_input("files", [clip.file for clip in clips])
         self._pipeline.feed_input("numbers", [clip.numbers for clip in clips])
 
-    def _split(self, samples: Any, _clips: Sequence[Video]) -> list[Source]:
+    def _split(self, samples: Any, clips: Sequence[Video]) -> list[Source]:
+        assert len(samples) == len(clips)
         return [_tensor(sample) for sample in samples]
 
 
@@ -166,6 +192,13 @@ def _bytes_input(fn: Any, types: Any) -> Any:
 def _tensor(sample: Any) -> Tensor:
     """Take DALI's memory over, without a copy."""
     return torch.utils.dlpack.from_dlpack(sample)
+
+
+def _require_a_sound_machine(taken: list[Source | Refused]) -> None:
+    """Stop when clip by clip the memory was too small: one such clip is a bad clip, all of them are none."""
+    refused = [source.why for source in taken if isinstance(source, Refused)]
+    if len(taken) > 1 and len(refused) == len(taken) and all(_MACHINE_FAULT.search(why) for why in refused):
+        raise FeedError(f"DALI ran into: {refused[0]}. Take smaller batches or another device.")
 
 
 def _reason(error: Exception) -> str:

@@ -18,7 +18,7 @@ from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.clip_files import ClipFiles, OnHost
 from sciu.pipeline.feed.dali import ImageDecoder, Refused, VideoDecoder
 from sciu.pipeline.feed.errors import require
-from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, ahead, fault, to_device
+from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, ahead, fault
 from sciu.pipeline.feed.host import HostDecoder
 from sciu.pipeline.feed.plan import Plan, Views
 from sciu.pipeline.feed.render import Renderer, Source
@@ -73,7 +73,7 @@ class DaliFeed(Feed):
         on_gpu = self.device.type == "cuda"
         refusal = gpu_refusal(self.device) if on_gpu and self.dataset.kind != "frames" else cpu_refusal
         self.reasons = reasons(self.dataset, refusal, f"on {self.device}" if on_gpu else f"{threads} threads, no GPU")
-        self._files = ClipFiles(self.dataset, refusal)
+        self._files = ClipFiles(self.dataset, refusal, only_420=on_gpu)
         self._reader_count = _READERS_A_CORE * threads
         self._readers = ThreadPoolExecutor(self._reader_count, "sciu-read")
         if not on_gpu:
@@ -86,12 +86,17 @@ class DaliFeed(Feed):
             OnHost: self._host,
         }
         self._trained_on: NDArray[np.int64] = np.array([], np.int64)
+        self._reading: list[Spread[tuple[Encoded | None, int]]] = []
+        if self.cache.device == "cuda":
+            self.cache.device = str(self.device)
 
     def close(self) -> None:
         """End the readers, let go of the clips."""
+        super().close()
         self._readers.shutdown(wait=True, cancel_futures=True)
         self._host.close()
         self._renderer.close()
+        self._decoders.clear()
         self.cache.clear()
 
     @property
@@ -104,21 +109,24 @@ class DaliFeed(Feed):
         reading = ahead((self._read(plan.step(number)) for number in range(start, plan.steps)), _READ_AHEAD)
         decoding = ahead((self._decode(*batch) for batch in reading), _DECODE_AHEAD)
         rendering = ahead((self._render(batch, plan) for batch in decoding), _RENDER_AHEAD)
-        try:
-            for views, frames_BTHWC, work in rendering:
-                work.results()
-                yield self._batch(views, frames_BTHWC)
-        finally:  # somebody may have stopped in mid-epoch
-            for decoder in self._decoders.values():
-                decoder.drain()
-            self.cache.break_promises()
+        for views, frames_BTHWC, work in rendering:
+            work.results()
+            yield self._batch(views, frames_BTHWC)
+
+    def _stop(self) -> None:
+        for reading in self._reading:
+            reading.cancel()
+        self._reading.clear()
+        for decoder in self._decoders.values():
+            decoder.drain()
+        self.cache.break_promises()
 
     def _evict(self, plan: Plan) -> None:
-        """Let go of the clips that are not trained on any more."""
+        """Let go of the clips that were trained on once and are not any more."""
         if plan.training:
+            self._trained_on = np.union1d(self._trained_on, plan.views.ids)
             for clip in np.setdiff1d(self._trained_on, plan.views.ids).tolist():
                 self.cache.evict(clip)
-            self._trained_on = plan.views.ids
 
     # ---- three stages, in the order of time
 
@@ -126,7 +134,9 @@ class DaliFeed(Feed):
         """Begin to read what is not in the cache."""
         views = self._good(views)
         jobs = [self._job(clip, views.numbers[row]) for row, clip in enumerate(views.ids.tolist())]
-        return views, jobs, spread(self._readers, self._reader_count, lambda row: self._read_clip(jobs[row]), len(jobs))
+        reading = spread(self._readers, self._reader_count, lambda row: self._read_clip(jobs[row]), len(jobs))
+        self._reading.append(reading)
+        return views, jobs, reading
 
     def _decode(self, views: Views, jobs: list[_Job], reading: Spread[tuple[Encoded | None, int]]) -> _Batch:
         """Begin to decode what was read."""
@@ -134,6 +144,7 @@ class DaliFeed(Feed):
         for content, opened in reading.results():
             encoded.append(content)
             self.tally.files += opened
+        self._reading.remove(reading)
         for kind, decoder in self._decoders.items():
             if clips := [content for content in encoded if isinstance(content, kind)]:
                 decoder.put(clips)
@@ -152,7 +163,8 @@ class DaliFeed(Feed):
                 continue
             assert found is not None
             rows.append(row)
-            sources.append(self._count_and_keep(job, found))
+            sources.append(found)
+            self._count_and_keep(job, found)
         views = batch.views[np.array(rows, np.int64)]
         return views, *self._renderer.start(sources, [batch.jobs[row].picks for row in rows], views, plan.size)
 
@@ -202,16 +214,11 @@ class DaliFeed(Feed):
             return None
         return f"DALI decodes it to {source[0].shape[1]}x{source[0].shape[0]}, not {planned[2]}x{planned[1]}"
 
-    def _count_and_keep(self, job: _Job, source: Source) -> Source:
+    def _count_and_keep(self, job: _Job, source: Source) -> None:
         if job.cached is not None:
             self.tally.cached += 1
-            return to_device(job.cached, self.device)
+            return
         self.tally.decoded += 1
         self.tally.frames += len(job.numbers)
         if job.for_cache and isinstance(source, Tensor):
             self.cache.keep(job.clip, source)
-        return (
-            to_device(source, self.device)
-            if isinstance(source, Tensor)
-            else [to_device(frame, self.device) for frame in source]
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -16,11 +17,13 @@ import torch
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.probe import MEDIA_ERRORS, MISSING, is_outage, reason
 from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.feed.buffers import to_device
 from sciu.pipeline.feed.errors import FeedError, require
 from sciu.pipeline.feed.plan import Plan, Views
 
-FAULTS = (*MEDIA_ERRORS, NotADirectoryError, RuntimeError)
-"""What decoders raise at bad clips; torchvision raises RuntimeError."""
+FAULTS = (*MEDIA_ERRORS, RuntimeError, MemoryError)
+"""What decoders raise at bad clips, torchvision RuntimeError; `fault` tells what was the machine's."""
+_MACHINE_FAULT = re.compile("can't allocate memory|out of memory|can't start new thread", re.IGNORECASE)
 _ALWAYS_ALLOWED = 3  # bad clips, however small the dataset
 
 Item = TypeVar("Item")
@@ -57,25 +60,55 @@ class Feed(ABC):
     tally: Tally = field(default_factory=Tally, init=False)  # of the latest epoch
     faults: dict[int, str] = field(default_factory=dict, init=False)  # of the run: clips and what is wrong with them
     reasons: list[str] = field(default_factory=list, init=False)  # what was chosen automatically, and why
+    _epoch: int = field(default=0, init=False)  # the one that is being read, counted from the feed's beginning
+    _closed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         require(0 <= self.max_faulty <= 1, "max faulty", "0 to 1", self.max_faulty)
+        if self.device == torch.device("cuda"):  # without a number, which DALI and torch would choose differently
+            self.device = torch.device("cuda", torch.cuda.current_device())
         self.dataset.require_media()
 
     def batches(self, plan: Plan, start: int = 0) -> Iterator[ClipBatch]:
-        """Yield the plan's batches from a step on; a batch without its bad clips, which may leave nothing of it."""
+        """Yield the plan's batches from a step on; a batch without its bad clips, which may leave nothing of it.
+
+        A feed reads one epoch at a time: to begin another one ends the one before.
+        """
         require(0 <= start <= plan.steps, "start", f"0 to {plan.steps}", start)
+        if plan.dataset != self.dataset.fingerprint:
+            raise FeedError(f"plan of epoch {plan.epoch} is of another dataset than '{self.dataset.name}'. Plan again.")
+        if self._closed:
+            raise FeedError("this feed is closed. Make a new one.")
+        self._stop()
+        self._epoch = self._epoch + 1
+        return self._counted(plan, start, self._epoch)
+
+    def _counted(self, plan: Plan, start: int, epoch: int) -> Iterator[ClipBatch]:
         self.tally = Tally()
-        for batch in self._batches(plan, start):
-            self.tally.clips += len(batch)
-            yield batch
+        batches = self._batches(plan, start)
+        try:
+            while (batch := self._next(batches, epoch)) is not None:
+                self.tally.clips += len(batch)
+                yield batch
+        finally:
+            if epoch == self._epoch:
+                self._stop()
+
+    def _next(self, batches: Iterator[ClipBatch], epoch: int) -> ClipBatch | None:
+        if epoch != self._epoch or self._closed:
+            raise FeedError("an epoch cannot go on after another one was begun on its feed, or the feed was closed.")
+        return next(batches, None)
 
     @abstractmethod
     def _batches(self, plan: Plan, start: int) -> Iterator[ClipBatch]:
         """Yield the batches."""
 
-    def close(self) -> None:  # noqa: B027 - most feeds hold nothing
+    def _stop(self) -> None:  # noqa: B027 - most feeds have nothing on its way
+        """Forget what is on its way, after an epoch, in the middle of one, or after anything that was raised."""
+
+    def close(self) -> None:
         """Let go of threads, processes and memory."""
+        self._closed = True
 
     def __enter__(self) -> Feed:  # noqa: PYI034 - Self needs Python 3.11
         return self
@@ -93,7 +126,7 @@ class Feed(ABC):
             self.dataset.require_media()
         self.faults[fault.clip] = fault.reason
         self.tally.faults += 1
-        lost = sorted(self.faults.items())
+        lost = [(clip, self.faults[clip]) for clip in plan.views.ids.tolist() if clip in self.faults]
         if len(lost) > max(math.ceil(self.max_faulty * len(plan.views)), _ALWAYS_ALLOWED if self.max_faulty else 0):
             examples = "; ".join(f"{self.dataset.clips.path[clip]}: {reason}" for clip, reason in lost[:3])
             raise FeedError(
@@ -114,18 +147,11 @@ def fault(clip: int, dataset: Dataset, error: Exception) -> Fault:
     """Say what is wrong with a clip; what is wrong with the machine is raised."""
     if isinstance(error, FileNotFoundError):
         return Fault(clip, MISSING)
-    if is_outage(error):
+    if is_outage(error) or isinstance(error, MemoryError) or _MACHINE_FAULT.search(str(error)):
         raise FeedError(
             f"'{dataset.path(clip)}' cannot be read: {reason(error)}. Mend the disk or its permissions, and resume."
         ) from error
     return Fault(clip, reason(error))
-
-
-def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Move a tensor without waiting for it."""
-    if device.type == "cpu" or tensor.is_cuda:
-        return tensor
-    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 from sciu.pipeline.feed.clip_files import ClipFiles, OnHost
@@ -42,7 +43,9 @@ class HostDecoder:
     def decode(self, wanted: OnHost) -> Source | Fault:
         """Decode a clip now."""
         try:
-            return stacked([torch.from_numpy(frame) for frame in self.files.decode(wanted)])
+            return stacked(
+                [torch.from_numpy(np.require(frame, requirements="W")) for frame in self.files.decode(wanted)]
+            )
         except FAULTS as error:
             return fault(wanted.clip, self.files.dataset, error)
 

@@ -65,16 +65,22 @@ class Packets:
 
 
 def look_at_packets(content: NDArray[np.uint8]) -> Packets | None:
-    """Find a video's packets; None where the file does not hold them as they are decoded, or it is to be turned."""
+    """Find a video's packets; None where the file does not hold them as they are decoded, or the times mislead.
+
+    All of it is decoded once to know: AVI files tell times in the order of decoding, streams that were cut begin with
+    frames that cannot be decoded.
+    """
     with av.open(io.BytesIO(content.data)) as container:
         stream = video_stream(container)
+        if stream is None or stream.codec_context is None:
+            raise DatasetError("has no video stream that FFmpeg can decode")
         codec = stream.codec_context.name
         packets = [packet for packet in container.demux(stream) if packet.size]
         extradata = stream.codec_context.extradata
     spans = spans_of(content, packets)
-    if codec not in CODECS or spans is None or any(packet.pts is None for packet in packets) or _is_turned(content):
+    times = sorted({packet.pts for packet in packets if packet.pts is not None and not packet.is_discard})
+    if codec not in CODECS or spans is None or not _comes_so(content, times):
         return None
-    times = sorted({packet.pts for packet in packets if not packet.is_discard})
     numbers = {time: number for number, time in enumerate(times)}
     shown = np.array([numbers.get(packet.pts, -1) for packet in packets], np.int32)
     return Packets(codec=codec, extradata=extradata, spans=spans, numbers=shown)
@@ -94,7 +100,8 @@ def spans_of(content: NDArray[np.uint8], packets: list[Any]) -> NDArray[np.int64
     return np.array([(start, start + packet.size) for start, packet in zip(starts, packets, strict=True)], np.int64)
 
 
-def _is_turned(content: NDArray[np.uint8]) -> bool:
+def _comes_so(content: NDArray[np.uint8], times: list[int]) -> bool:
+    """Tell whether the frames come upright and in the order of these times, and no others do."""
     with av.open(io.BytesIO(content.data)) as container:
-        frame = next(container.decode(video_stream(container)), None)
-        return frame is None or bool(frame.rotation)
+        frames = list(container.decode(video_stream(container)))
+        return [frame.pts for frame in frames] == times and not any(frame.rotation for frame in frames)

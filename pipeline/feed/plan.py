@@ -48,6 +48,7 @@ class Views:
 class Plan:
     """One rank's part of an epoch, in steps; all ranks take the same number of them."""
 
+    dataset: str  # its fingerprint
     epoch: int
     training: bool
     size: int  # width and height of what comes out
@@ -66,7 +67,9 @@ class Plan:
     @property
     def digest(self) -> str:
         """Identify the plan: SHA-256 of all that is in it."""
-        digest = hashlib.sha256(f"{self.epoch} {self.training} {self.size} {self.offsets.tolist()}".encode())
+        digest = hashlib.sha256(
+            f"{self.dataset} {self.epoch} {self.training} {self.size} {self.offsets.tolist()}".encode()
+        )
         for column in fields(Views):
             digest.update(np.ascontiguousarray(getattr(self.views, column.name)).tobytes())
         return digest.hexdigest()
@@ -116,7 +119,7 @@ class Planner:
         """Plan a look at some clips, by ascending id and without chance; views differ in the frames they take."""
         require(0 <= view < views, "view", f"0 to {views - 1}", view)
         require(views == 1 or self.sampling.how != "uniform", "views", "1 with uniform sampling", views)
-        ids = self._checked(np.sort(ids), "list of clips")
+        ids = self._checked(np.unique(np.asarray(ids, np.int64)), "list of clips")
         mine = np.sort(self._shard(ids))
         table = self.dataset.clips
         sizes = np.stack([table.height[mine], table.width[mine]], axis=1)
@@ -158,4 +161,7 @@ class Planner:
         largest_share = math.ceil(clips / self.world)
         steps = math.ceil(largest_share / self.batch_size)
         offsets = np.minimum(np.arange(steps + 1) * self.batch_size, len(views))
-        return Plan(epoch=epoch, training=training, size=self.size, views=views, offsets=offsets)
+        return Plan(
+            dataset=self.dataset.fingerprint, epoch=epoch, training=training, size=self.size, views=views,
+            offsets=offsets,
+        )  # fmt: skip

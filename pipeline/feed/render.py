@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from sciu.pipeline.feed.buffers import Buffers
+from sciu.pipeline.feed.buffers import Buffers, to_device
 from sciu.pipeline.feed.plan import Views
 from sciu.pipeline.feed.threads import Spread, spread
 
@@ -60,8 +61,11 @@ class Renderer:
             self._buffers.take(shape) if on_cpu else torch.empty(shape, dtype=torch.uint8, device=self._device)
         )
 
+        stream = None if on_cpu else torch.cuda.current_stream(self._device)  # each thread has a current one of its own
+
         def render_row(row: int) -> None:
-            render_clip(sources[row], picks[row], views, row, clips_BTHWC[row])
+            with torch.cuda.stream(stream) if stream else nullcontext():
+                render_clip(sources[row], picks[row], views, row, clips_BTHWC[row])
 
         return clips_BTHWC, spread(self._pool, self._threads, render_row, len(sources))
 
@@ -91,6 +95,9 @@ def _crop(frames_nHWC: Tensor, views: Views, row: int) -> Tensor:
 
 
 def _render(frames_nHWC: Tensor, picks: NDArray[np.int64], views: Views, row: int, out_THWC: Tensor) -> None:
+    if frames_nHWC.device != out_THWC.device:  # picked and cropped on the host: what is kept is more than is looked at
+        frames_nHWC = to_device(_picked(frames_nHWC, picks).contiguous(), out_THWC.device)
+        picks = np.arange(len(picks))
     size = out_THWC.shape[1]
     if frames_nHWC.shape[1:3] == (size, size):
         _pick(frames_nHWC, picks, out_THWC)

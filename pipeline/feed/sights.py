@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import DatasetError
@@ -23,8 +25,6 @@ from sciu.pipeline.dataset.read import video_stream
 from sciu.pipeline.feed.packets import spans_of
 
 Bytes = NDArray[np.uint8]
-
-_FRAME = 1 << 16  # holds most files of one frame: read at once, without asking for the size
 
 
 @dataclass(frozen=True)
@@ -81,32 +81,39 @@ class Spans:
 
 @dataclass(frozen=True)
 class Whole:
-    """A video that DALI takes as it is; cut off, it would give black frames without a word (measured with 2.4.0)."""
-
-    size: int
+    """A video that DALI takes as it is."""
 
     def read(self, path: str, numbers: NDArray[np.int32]) -> Video:
         """Read the file."""
-        content = read_file(path)
-        if len(content) != self.size:
-            raise ChangedError
-        return Video(content, numbers)
+        return Video(read_file(path), numbers)
 
 
 Sight = Names | Spans | Whole
 
 
-def look_at_frames(path: Path) -> Names | Spans:
+def stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file is written, or a folder's files come and go.
+
+    A video that was cut off after it was looked at would give black frames without a word (measured with DALI 2.4.0).
+    """
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def look_at_frames(path: Path, frames: int) -> Names | Spans:
     """See where the frames of a folder, a packed clip or an image are."""
     if is_packed(path.name):
-        return Spans(frame_spans(read_file(str(path))))
+        spans = frame_spans(read_file(str(path)))
+        _require_all(len(spans), frames)
+        return Spans(spans)
     files = frame_files(path)
+    _require_all(len(files), frames)
     if files == [path]:
         return Spans(np.array([[0, path.stat().st_size]]))
     return Names("/".join(file.name for file in files))
 
 
-def look_at_video(path: Path, codec: str, frames: int) -> Spans | Whole | str:
+def look_at_video(path: Path, codec: str, frames: int, *, only_420: bool = False) -> Spans | Whole | str:
     """Find what DALI must know of a video that should have so many frames, or why it is not for DALI."""
     content = read_file(str(path))
     if declared_size(io.BytesIO(content.data)) > len(content):
@@ -115,23 +122,31 @@ def look_at_video(path: Path, codec: str, frames: int) -> Spans | Whole | str:
         stream = video_stream(container)
         if stream is None:
             raise DatasetError("has no video stream")
+        several = sum(not each.disposition & Disposition.attached_pic for each in container.streams.video) > 1
         packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
-        if len(packets) < frames:
-            raise DatasetError(f"has {len(packets)} frames, but the table says {frames}: damaged or replaced")
-    if codec == "mjpeg":
-        spans = _jpeg_spans(content, packets)
-        return "its JPEG frames do not lie in one piece" if spans is None else Spans(spans)
-    return _why_not_dali(content) or Whole(len(content))
+    _require_all(len(packets), frames)
+    if (
+        why := "it has several video streams"
+        if several
+        else _why_not_dali(content, only_420=only_420 and codec != "mjpeg")
+    ):
+        return why
+    if codec != "mjpeg":
+        return Whole()
+    spans = _jpeg_spans(content, packets)
+    return "its JPEG frames do not lie in one piece" if spans is None else Spans(spans)
 
 
-def _why_not_dali(content: Bytes) -> str | None:
+def _why_not_dali(content: Bytes, *, only_420: bool) -> str | None:
     with av.open(io.BytesIO(content.data)) as container:
         frame = next(container.decode(video_stream(container)), None)
         if frame is None:
             raise DatasetError("has zero frames")
         if frame.rotation:
             return f"it is to be turned by {frame.rotation} degrees"
-        return None if frame.format.components[0].bits == 8 else f"its pixels are {frame.format.name}"
+        eight_bits = frame.format.components[0].bits == 8
+        good = eight_bits and (not only_420 or frame.format.name in ("yuv420p", "yuvj420p", "nv12"))
+        return None if good else f"its pixels are {frame.format.name}"
 
 
 def _jpeg_spans(content: Bytes, packets: list[Any]) -> NDArray[np.int64] | None:
@@ -143,6 +158,11 @@ def _jpeg_spans(content: Bytes, packets: list[Any]) -> NDArray[np.int64] | None:
     return spans if marked.all() else None
 
 
+def _require_all(found: int, frames: int) -> None:
+    if found < frames:
+        raise DatasetError(f"has {found} frames, but the table says {frames}: damaged or replaced")
+
+
 def _require_length(frames: int, numbers: NDArray[np.int32]) -> None:
     if len(numbers) and numbers[-1] >= frames:
         raise DatasetError(f"has no frame {numbers[-1]}: it is shorter than the table says")
@@ -152,9 +172,13 @@ def read_file(path: str, offset: int = 0, size: int | None = None) -> Bytes:
     """Read a file, or a part of it; a third of what `open` takes."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe does not make us wait
     try:
-        content = os.pread(descriptor, _FRAME if size is None else size, offset)
-        if size is None and len(content) == _FRAME:
-            content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise DatasetError("is no regular file")
+        size = found.st_size if size is None else size
+        content = os.pread(descriptor, size, offset)
+        while len(content) < size and (more := os.pread(descriptor, size - len(content), offset + len(content))):
+            content += more  # one call returns 2 GiB at most
         return np.frombuffer(content, np.uint8)
     finally:
         os.close(descriptor)

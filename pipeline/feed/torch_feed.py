@@ -5,8 +5,12 @@ The sampler hands out the plan's own steps, so workers stay alive over the epoch
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +20,8 @@ from torch.utils.data import DataLoader, Sampler
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.read import read_images
-from sciu.pipeline.dataset.workers import cores
+from sciu.pipeline.dataset.read import decode_image, read_images
+from sciu.pipeline.dataset.workers import cores, follow_the_command
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.errors import FeedError, require
 from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, fault
@@ -25,8 +29,18 @@ from sciu.pipeline.feed.plan import Plan, Views
 from sciu.pipeline.feed.render import Source, render_clip, stacked
 
 _BATCHES_AHEAD = 2  # of each worker
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux keeps what processes share
 
-Decoded = tuple[Views, Tensor | None, list[Fault], int]
+
+@dataclass
+class Touched:
+    """What a worker read for a batch."""
+
+    frames: int = 0
+    files: int = 0
+
+
+Decoded = tuple[Views, Tensor | None, list[Fault], Touched] | FeedError
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,13 @@ class _Executor:
     size: int
 
     def __getitem__(self, views: Views) -> Decoded:
-        rows, sources, picks, faults, frames = [], [], [], [], 0
+        try:
+            return self._decoded(views)
+        except FeedError as error:  # raised here it would come with a traceback of the worker
+            return error
+
+    def _decoded(self, views: Views) -> Decoded:
+        rows, sources, picks, faults, touched = [], [], [], [], Touched()
         for row, clip in enumerate(views.ids.tolist()):
             wanted, picked = np.unique(views.numbers[row], return_inverse=True)
             try:
@@ -47,25 +67,34 @@ class _Executor:
                 continue
             rows.append(row)
             picks.append(picked)
-            frames += len(wanted)
+            touched.frames += len(wanted)
+            touched.files += len(wanted) if self.dataset.path(clip).is_dir() else 1
         views = views[np.array(rows, np.int64)]
         if not sources:
-            return views, None, faults, frames
+            return views, None, faults, touched
         clips_BTHWC = torch.empty((len(rows), views.numbers.shape[1], self.size, self.size, 3), dtype=torch.uint8)
+        _require_shared_memory(clips_BTHWC.nbytes)
         for row, source in enumerate(sources):
             render_clip(source, picks[row], views, row, clips_BTHWC[row])
-        return views, clips_BTHWC, faults, frames
+        return views, clips_BTHWC, faults, touched
 
     def _decode(self, clip: int, numbers: NDArray[np.int32]) -> Source:
         wanted = numbers.tolist()
-        if self.dataset.clips.codec[clip] == "jpeg":
-            return stacked([_decode_jpeg(content) for content in read_images(self.dataset.path(clip), wanted)])
-        return stacked([torch.from_numpy(frame) for frame in self.dataset.read(clip, wanted)])
+        if self.dataset.kind_of(clip) == "frames":
+            return stacked([_decode_image(content) for content in read_images(self.dataset.path(clip), wanted)])
+        return stacked([_tensor(frame) for frame in self.dataset.read(clip, wanted)])
 
 
-def _decode_jpeg(content: bytes) -> Tensor:
+def _decode_image(content: bytes) -> Tensor:
+    """Decode JPEGs with torchvision, the fastest there is beside DALI, and the rest with Pillow."""
+    if not content.startswith(b"\xff\xd8"):
+        return _tensor(decode_image(content))
     encoded = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     return decode_jpeg(encoded, ImageReadMode.RGB, apply_exif_orientation=True).permute(1, 2, 0)
+
+
+def _tensor(frame: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.require(frame, requirements="W"))
 
 
 class _Steps(Sampler[Views]):
@@ -95,27 +124,52 @@ class TorchFeed(Feed):
             _Executor(self.dataset, self.size),  # type: ignore[arg-type] # its keys are steps, not numbers
             sampler=self._steps, batch_size=None, collate_fn=_as_it_is,  # type: ignore[arg-type]
             num_workers=workers, persistent_workers=True,
-            prefetch_factor=_BATCHES_AHEAD, multiprocessing_context="forkserver",
+            prefetch_factor=_BATCHES_AHEAD, multiprocessing_context="forkserver", worker_init_fn=_begin_worker,
             pin_memory=self.device.type == "cuda",
         )  # fmt: skip
 
     def _batches(self, plan: Plan, start: int) -> Iterator[ClipBatch]:
-        assert plan.size == self.size
+        require(plan.size == self.size, "size of the plan", f"{self.size} like the feed's", plan.size)
         self._steps.current = [self._good(plan.step(number)) for number in range(start, plan.steps)]
         try:
-            for views, frames_BTHWC, faults, frames in self._loader:
+            for decoded in self._loader:
+                if isinstance(decoded, FeedError):
+                    raise decoded
+                views, frames_BTHWC, faults, touched = decoded
                 for found in faults:
                     self._lose(found, plan)
                 self.tally.decoded += len(views)
-                self.tally.frames += frames
+                self.tally.frames += touched.frames
+                self.tally.files += touched.files
                 yield self._empty(plan) if frames_BTHWC is None else self._batch(views, frames_BTHWC)
         except (RuntimeError, EOFError, ConnectionError) as error:
-            if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+            if isinstance(error, RuntimeError) and not re.search("^DataLoader|open files", str(error)):
                 raise
             raise FeedError(
-                f"a worker process died: {str(error) or type(error).__name__}. Is memory or /dev/shm full?"
-                " Fewer workers need less of both."
+                f"a worker process died or hangs: {str(error).splitlines()[0] if str(error) else type(error).__name__}."
+                " Is memory or /dev/shm full? Fewer workers need less of both; `ulimit -n` allows more open files."
             ) from error
+
+    def close(self) -> None:
+        """End the workers."""
+        super().close()
+        running: Any = self._loader._iterator  # noqa: SLF001 - torch offers no other way to end persistent workers
+        if running is not None:
+            running._shutdown_workers()  # noqa: SLF001
+
+
+def _require_shared_memory(needed: int) -> None:
+    """Batches travel through it; torch drops one that finds it full without a word, and the training would wait."""
+    free = shutil.disk_usage(_SHARED_MEMORY).free if _SHARED_MEMORY.is_dir() else needed
+    if free < needed:
+        raise FeedError(
+            f"{_SHARED_MEMORY} must have {needed:,} bytes free for a batch, but has {free:,}."
+            " Enlarge it (docker: --shm-size), or take smaller batches or fewer workers."
+        )
+
+
+def _begin_worker(_number: int) -> None:
+    follow_the_command()
 
 
 def _as_it_is(decoded: Decoded) -> Decoded:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from feeding import png_bomb
 from helpers import H264, moving_picture
 
 from sciu.pipeline.dataset.encode import encode_jpeg, encode_video
@@ -118,7 +119,7 @@ def test_what_dali_says_of_a_codec_it_lacks_is_one_line() -> None:
 
 def test_a_fault_of_the_machine_is_not_a_clips(monkeypatch: pytest.MonkeyPatch) -> None:
     decoder = ImageDecoder(CPU, 1)
-    decoder.put([images(1)])
+    decoder.put([images(1), images(2)])
 
     def out_of_memory(*_: object) -> None:
         raise RuntimeError("CUDA allocation failed\nnvml error")
@@ -126,6 +127,44 @@ def test_a_fault_of_the_machine_is_not_a_clips(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(decoder, "_outputs", out_of_memory)
     with pytest.raises(FeedError, match="DALI ran into: CUDA allocation failed. Take smaller batches"):
         decoder.take()
+
+
+def test_one_picture_that_asks_for_all_memory_is_a_bad_picture() -> None:
+    decoder = ImageDecoder(CPU, 1)
+    decoder.put([images(1), Images([np.frombuffer(png_bomb(), np.uint8)]), images(2)])
+    first, bomb, last = decoder.take()
+    assert [numbers_in(first), numbers_in(last)] == [[1], [2]]
+    assert isinstance(bomb, Refused)
+
+
+def test_a_batch_that_cannot_be_handed_over_gets_its_own_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sciu.pipeline.feed.dali._MOST_SAMPLES", 3)
+    decoder = ImageDecoder(CPU, 1)
+    for batch in ([images(1, 2), images(3, 4)], [images(5)], [images(6, 7), images(8, 9)]):
+        decoder.put(batch)
+    taken = [[numbers_in(source) for source in decoder.take()] for _ in range(3)]
+    assert taken == [[[1, 2], [3, 4]], [[5]], [[6, 7], [8, 9]]]
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_an_interrupt_in_mid_take_does_not_shift_the_queue(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    decoder = ImageDecoder(CPU, 1)
+    for number in (1, 2, 3):
+        decoder.put([images(number)])
+    outputs = decoder._outputs
+
+    def interrupted(entry: Any) -> Any:
+        if where == "after":
+            outputs(entry)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(decoder, "_outputs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        decoder.take()
+    monkeypatch.undo()
+    decoder.drain()
+    decoder.put([images(9)])
+    assert [numbers_in(source) for source in decoder.take()] == [[9]]
 
 
 @pytest.mark.needs_cuda

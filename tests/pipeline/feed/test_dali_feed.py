@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from feeding import delivered, index_of, make_zoo, resident_bytes
-from helpers import make_dataset, silent, write_clip
+from feeding import delivered, index_of, make_zoo, png_bomb, resident_bytes
+from helpers import make_dataset, moving_picture, silent, write_clip, write_frames
 from numpy.typing import NDArray
+from PIL import Image
 
 from sciu.pipeline.dataset import Dataset, DatasetError, list_paths
 from sciu.pipeline.dataset.importers import folder
@@ -25,7 +27,7 @@ from sciu.pipeline.feed.errors import FeedError, SettingError
 from sciu.pipeline.feed.plan import Plan, Planner
 from sciu.pipeline.feed.sampling import HOWS, Sampling
 from sciu.pipeline.feed.synthetic_feed import SyntheticFeed
-from sciu.pipeline.feed.torch_feed import TorchFeed
+from sciu.pipeline.feed.torch_feed import TorchFeed, _Executor
 from sciu.purification import Keep, Purifier
 
 CPU = torch.device("cpu")
@@ -158,7 +160,7 @@ def test_stop_in_mid_epoch_and_go_on_at_a_position(zoo: Dataset, dali: DaliFeed,
         batches = feed.batches(plan)
         began = [next(batches) for _ in range(stop)]
         seen = [clip for batch in began for clip in batch.ids.tolist()]
-        batches.close()  # type: ignore[attr-defined]
+        batches.close()
         rest = delivered(feed, plan, stop)
         assert [*seen, *rest] == [*whole]
         assert all(np.array_equal(frames, whole[clip]) for clip, frames in rest.items())
@@ -182,6 +184,40 @@ def test_batches_are_not_overwritten_by_later_ones(zoo: Dataset, dali: DaliFeed)
     for batch in kept:
         for clip, frames in zip(batch.ids.tolist(), batch.frames_BTHWC.numpy(), strict=True):
             assert np.array_equal(frames, expected[clip])
+
+
+@pytest.mark.parametrize("kind", ["dali", "torch"])
+def test_a_feed_reads_one_epoch_at_a_time(zoo: Dataset, dali: DaliFeed, loader: TorchFeed, kind: str) -> None:
+    """Else the older epoch's frames would come under the newer one's ids."""
+    feed = dali if kind == "dali" else loader
+    plan, other = plan_of(zoo, 1), plan_of(zoo, 2)
+    expected = delivered(feed, other)
+    older = feed.batches(plan)
+    next(older)
+    assert same(delivered(feed, other), expected)
+    with pytest.raises(FeedError, match="an epoch cannot go on after another one was begun on its feed"):
+        next(older)
+    with pytest.raises(FeedError, match="is of another dataset than 'src'"):
+        feed.batches(replace(plan, dataset="0123"))
+    assert same(delivered(feed, other), expected)
+
+
+@pytest.mark.parametrize("kind", ["dali", "torch"])
+def test_a_closed_feed_lets_go_and_says_so(faces: Dataset, kind: str) -> None:
+    before = set(multiprocessing.active_children())
+    feed = _feed(kind, faces)
+    batches = feed.batches(plan_of(faces))
+    next(batches)
+    workers = set(multiprocessing.active_children()) - before
+    assert bool(workers) == (kind == "torch")
+    feed.close()
+    for worker in workers:
+        worker.join(10)
+        assert not worker.is_alive()
+    with pytest.raises(FeedError, match="or the feed was closed"):
+        next(batches)
+    with pytest.raises(FeedError, match="this feed is closed"):
+        feed.batches(plan_of(faces))
 
 
 # ---- what is pruned is not touched
@@ -233,12 +269,25 @@ def test_a_small_cache_keeps_what_fits(faces: Dataset) -> None:
         assert cache.bytes == 70 * a_clip
 
 
+def test_clips_that_are_only_looked_at_do_not_stay_in_the_cache(faces: Dataset) -> None:
+    """A scoring pass or an evaluation over pruned clips would fill it for good."""
+    planner = Planner(dataset=faces, size=SIZE, batch_size=4, sampling=Sampling(frames=8))
+    with DaliFeed(dataset=faces, device=CPU, cache=Cache(64 << 20)) as feed:
+        assert isinstance(feed, DaliFeed)
+        delivered(feed, planner.training(index_of(faces, range(20))))
+        delivered(feed, planner.training(index_of(faces, range(10))))
+        delivered(feed, planner.testing(np.array([3, 3, *range(28)])))
+        assert len(feed.cache) == 28
+        delivered(feed, planner.training(index_of(faces, range(10))))
+        assert sorted(feed.cache._clips) == [*range(10), *range(20, 28)], "what never trained is a test's"
+
+
 def test_stopping_in_mid_epoch_keeps_the_books_of_the_cache(faces: Dataset) -> None:
     cache = Cache(64 << 20)
     with DaliFeed(dataset=faces, device=CPU, cache=cache) as feed:
         batches = feed.batches(plan_of(faces))
         next(batches)
-        batches.close()  # type: ignore[attr-defined]
+        batches.close()
         assert cache.bytes == len(cache) * 12 * 32 * 32 * 3
         delivered(feed, plan_of(faces, 2))
         assert len(cache) == len(faces)
@@ -311,6 +360,56 @@ def test_a_clip_cut_off_after_it_was_seen(tmp_path: Path, codec: str, share: flo
             assert 2 in feed.faults
 
 
+def test_the_limit_is_of_the_plans_own_clips(copied: Dataset) -> None:
+    """Faults of training do not stop a small evaluation at its first one."""
+    with DaliFeed(dataset=copied, device=CPU, max_faulty=0.2) as feed:
+        for clip in range(5):
+            copied.path(clip).write_bytes(b"nothing of use")
+        delivered(feed, plan_of(copied))
+        copied.path(9).write_bytes(b"nothing of use")
+        assert sorted(delivered(feed, plan_of(copied, ids=range(6, 12)))) == [6, 7, 8, 10, 11]
+
+
+@pytest.mark.parametrize("codec", ["vp9", "mjpeg", "h264"])
+def test_damage_that_keeps_the_size_is_right_or_a_fault(tmp_path: Path, codec: str) -> None:
+    """DALI would give black frames for what is missing."""
+    suffix = ".webm" if codec == "vp9" else ".mp4"
+    for number in range(4):
+        write_clip(tmp_path / f"src/train/happy/{number}{suffix}", codec, frames=24)
+    dataset = make_dataset(folder.read(tmp_path / "src"), tmp_path / "data")
+    with DaliFeed(dataset=dataset, device=CPU, max_faulty=0.5) as feed:
+        whole = delivered(feed, plan_of(dataset))
+        content = dataset.path(2).read_bytes()
+        dataset.path(2).write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+        seen = delivered(feed, plan_of(dataset))
+        assert set(feed.faults) == {2}
+        assert same(seen, {clip: frames for clip, frames in whole.items() if clip != 2})
+
+
+def test_a_picture_that_claims_to_be_huge_costs_itself(tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / f"src/train/happy/{number}").mkdir(parents=True)
+        Image.fromarray(moving_picture(1)[0]).save(tmp_path / f"src/train/happy/{number}/1.png")
+    dataset = make_dataset(folder.read(tmp_path / "src"), tmp_path / "data")
+    (dataset.path(3) / "1.png").write_bytes(png_bomb())
+    for kind in ("dali", "torch"):
+        with _feed(kind, dataset) as feed:
+            assert sorted(delivered(feed, plan_of(dataset))) == [0, 1, 2, 4, 5]
+            assert set(feed.faults) == {3}
+
+
+def test_folders_may_mix_jpeg_and_png(tmp_path: Path) -> None:
+    frames = moving_picture(6)
+    write_frames(tmp_path / "src/train/happy/mixed", frames)
+    for number in (2, 4):
+        (tmp_path / f"src/train/happy/mixed/{number}.jpg").unlink()
+        Image.fromarray(frames[number - 1]).save(tmp_path / f"src/train/happy/mixed/{number}.png")
+    dataset = make_dataset(folder.read(tmp_path / "src"), tmp_path / "data")
+    with _feed("dali", dataset) as ours, _feed("torch", dataset) as theirs:
+        assert same(delivered(ours, plan_of(dataset)), delivered(theirs, plan_of(dataset)))
+        assert ours.tally.files - 1 == theirs.tally.files == 6
+
+
 def test_too_many_bad_clips_stop_the_run(copied: Dataset) -> None:
     with DaliFeed(dataset=copied, device=CPU, max_faulty=0.1) as feed:
         for clip in range(3, 9):
@@ -342,6 +441,19 @@ def test_what_the_machine_does_is_not_the_clips_fault(copied: Dataset, monkeypat
         assert feed.faults == {}
 
 
+def test_too_little_memory_is_not_the_clips_fault(monkeypatch: pytest.MonkeyPatch, frame_faces: Dataset) -> None:
+    message = "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+
+    def no_memory(*_: object) -> None:
+        raise RuntimeError(message)
+
+    with DaliFeed(dataset=frame_faces, device=CPU) as feed:
+        assert isinstance(feed, DaliFeed)
+        monkeypatch.setattr(feed._files, "read", no_memory)
+        with pytest.raises(FeedError, match="can't allocate memory"):
+            delivered(feed, plan_of(frame_faces))
+
+
 def test_what_dali_refuses_the_host_decodes_from_then_on(copied: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clip replaced by another codec's: DALI's pipeline breaks once, no clip is lost."""
     from sciu.pipeline.dataset.encode import encode_clip
@@ -363,8 +475,15 @@ def test_a_worker_that_dies_is_told_in_one_line(zoo: Dataset, monkeypatch: pytes
         batches = feed.batches(plan_of(zoo, batch_size=1))
         next(batches)
         feed._loader._iterator._workers[0].kill()  # type: ignore[union-attr]
-        with pytest.raises(FeedError, match="a worker process died: .* Fewer workers"):
+        with pytest.raises(FeedError, match="a worker process died or hangs: .* Fewer workers"):
             list(batches)
+
+
+def test_full_shared_memory_is_told_before_torch_loses_a_batch(monkeypatch: pytest.MonkeyPatch, faces: Dataset) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(64, 64, 0))
+    answer = _Executor(faces, SIZE)[plan_of(faces).step(0)]
+    assert isinstance(answer, FeedError)
+    assert "/dev/shm must have 98,304 bytes free for a batch, but has 0." in str(answer)
 
 
 # ---- settings

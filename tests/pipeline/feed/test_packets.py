@@ -79,6 +79,11 @@ def test_packets_that_are_not_in_the_file_as_they_are_decoded() -> None:
     assert look_at_packets(content_of(encode_video(FRAMES, "libx264", "mpegts", {}))) is None
 
 
+def test_times_that_mislead_are_not_believed() -> None:
+    """AVI files tell the times of decoding."""
+    assert look_at_packets(content_of(encode_video(FRAMES, "libx264", "avi", {"x264-params": "bframes=3"}))) is None
+
+
 def test_a_file_that_became_another_one_is_found_out(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(VIDEOS["ours"])
     short = content_of(cut(tmp_path / "clip.mp4", 0.3).read_bytes())

@@ -110,7 +110,7 @@ def test_the_same_inputs_give_the_same_plan_wherever_it_is_made() -> None:
     assert planner(seed=5).training(index_of(SIXTY)).digest == GOLDEN
 
 
-GOLDEN = "7203ed6771b97f2c93c561199ad0c5dd5c89b83caf0227f5a0340b53e1375a9c"
+GOLDEN = "27bb9ff968c185b398697e115e3109e0e3929d5dd0113430251da491203c8f33"
 
 
 def test_testing_is_in_order_and_without_chance() -> None:
