@@ -6,7 +6,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -69,7 +69,7 @@ class Feed(ABC):
             self.device = torch.device("cuda", torch.cuda.current_device())
         self.dataset.require_media()
 
-    def batches(self, plan: Plan, start: int = 0) -> Iterator[ClipBatch]:
+    def batches(self, plan: Plan, start: int = 0) -> Generator[ClipBatch, None, None]:
         """Yield the plan's batches from a step on; a batch without its bad clips, which may leave nothing of it.
 
         A feed reads one epoch at a time: to begin another one ends the one before.
@@ -83,7 +83,7 @@ class Feed(ABC):
         self._epoch = self._epoch + 1
         return self._counted(plan, start, self._epoch)
 
-    def _counted(self, plan: Plan, start: int, epoch: int) -> Iterator[ClipBatch]:
+    def _counted(self, plan: Plan, start: int, epoch: int) -> Generator[ClipBatch, None, None]:
         self.tally = Tally()
         batches = self._batches(plan, start)
         try:
