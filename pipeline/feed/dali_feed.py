@@ -86,7 +86,7 @@ class DaliFeed(Feed):
             OnHost: self._host,
         }
         self._trained_on: NDArray[np.int64] = np.array([], np.int64)
-        self._reading: list[Spread[tuple[Encoded | None, int]]] = []
+        self._reading: list[Spread[tuple[Encoded, int]]] = []
         if self.cache.device == "cuda":
             self.cache.device = str(self.device)
 
@@ -130,18 +130,21 @@ class DaliFeed(Feed):
 
     # ---- three stages, in the order of time
 
-    def _read(self, views: Views) -> tuple[Views, list[_Job], Spread[tuple[Encoded | None, int]]]:
+    def _read(self, views: Views) -> tuple[Views, list[_Job], Spread[tuple[Encoded, int]]]:
         """Begin to read what is not in the cache."""
         views = self._good(views)
         jobs = [self._job(clip, views.numbers[row]) for row, clip in enumerate(views.ids.tolist())]
-        reading = spread(self._readers, self._reader_count, lambda row: self._read_clip(jobs[row]), len(jobs))
+        missing = [job for job in jobs if job.cached is None]
+        reading = spread(self._readers, self._reader_count, lambda place: self._read_clip(missing[place]), len(missing))
         self._reading.append(reading)
         return views, jobs, reading
 
-    def _decode(self, views: Views, jobs: list[_Job], reading: Spread[tuple[Encoded | None, int]]) -> _Batch:
+    def _decode(self, views: Views, jobs: list[_Job], reading: Spread[tuple[Encoded, int]]) -> _Batch:
         """Begin to decode what was read."""
         encoded: list[Encoded | None] = []
-        for content, opened in reading.results():
+        read = iter(reading.results())
+        for job in jobs:
+            content, opened = (None, 0) if job.cached is not None else next(read)
             encoded.append(content)
             self.tally.files += opened
         self._reading.remove(reading)
@@ -183,9 +186,7 @@ class DaliFeed(Feed):
             wanted, picks = np.unique(numbers, return_inverse=True)
         return _Job(clip, wanted, picks, for_cache)
 
-    def _read_clip(self, job: _Job) -> tuple[Encoded | None, int]:
-        if job.cached is not None:
-            return None, 0
+    def _read_clip(self, job: _Job) -> tuple[Encoded, int]:
         try:
             return self._files.read(job.clip, job.numbers)
         except FAULTS as error:
