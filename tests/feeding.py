@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import struct
+import time
 import zlib
 from collections.abc import Iterable
 from fractions import Fraction
@@ -12,6 +14,7 @@ from typing import Any
 
 import av
 import numpy as np
+import torch
 from av.stream import Disposition
 from helpers import H264, make_dataset, moving_picture, write_clip, write_frames
 from numpy.typing import NDArray
@@ -21,7 +24,8 @@ from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.encode import encode_clip, encode_jpeg, encode_video
 from sciu.pipeline.dataset.importers import folder
 from sciu.pipeline.feed.feed import Feed
-from sciu.pipeline.feed.plan import Plan
+from sciu.pipeline.feed.plan import Plan, Planner
+from sciu.pipeline.feed.torch_feed import TorchFeed
 from sciu.purification import EpochIndex
 
 WITH_B_FRAMES = ("libx264", "mp4", {"x264-params": "bframes=3:b-pyramid=normal:keyint=12"})
@@ -133,3 +137,12 @@ def delivered(feed: Feed, plan: Plan, start: int = 0) -> dict[int, NDArray[np.ui
 def resident_bytes() -> int:
     """Memory of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def wait_in_mid_epoch(data: str) -> None:
+    """Begin an epoch of a TorchFeed, say who its workers are, and wait to be killed."""
+    dataset = Dataset.load(data)
+    with TorchFeed(dataset=dataset, device=torch.device("cpu"), size=32, threads=2) as feed:
+        next(feed.batches(Planner(dataset=dataset, size=32, batch_size=4).training(index_of(dataset))))
+        print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
+        time.sleep(60)

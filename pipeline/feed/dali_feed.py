@@ -208,12 +208,13 @@ class DaliFeed(Feed):
         return self._host.decode(OnHost(job.clip, job.numbers))
 
     def _oddity(self, job: _Job, source: Source) -> str | None:
-        """Say what is wrong with a decoded video: one frame size and all frames are what the table promised."""
+        """Say what is wrong with a decoded video: its frames are as many and as large as the table promised."""
         table = self.dataset.clips
-        planned = len(job.numbers), int(table.height[job.clip]), int(table.width[job.clip])
-        if self.dataset.kind_of(job.clip) == "frames" or tuple(source[0].shape[:2]) == planned[1:]:
+        promised = len(job.numbers), int(table.height[job.clip]), int(table.width[job.clip])
+        found = len(source), *source[0].shape[:2]
+        if self.dataset.kind_of(job.clip) == "frames" or found == promised:
             return None
-        return f"DALI decodes it to {source[0].shape[1]}x{source[0].shape[0]}, not {planned[2]}x{planned[1]}"
+        return "DALI decodes {} frames of {}x{}".format(*found) + ", not {} of {}x{}".format(*promised)
 
     def _count_and_keep(self, job: _Job, source: Source) -> None:
         if job.cached is not None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -477,6 +480,20 @@ def test_a_worker_that_dies_is_told_in_one_line(zoo: Dataset, monkeypatch: pytes
         feed._loader._iterator._workers[0].kill()  # type: ignore[union-attr]
         with pytest.raises(FeedError, match="a worker process died or hangs: .* Fewer workers"):
             list(batches)
+
+
+def test_workers_end_with_a_command_that_was_killed(faces: Dataset) -> None:
+    code = f"import sys; sys.path.insert(0, 'tests'); import feeding; feeding.wait_in_mid_epoch({str(faces.folder)!r})"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        workers = [int(pid) for pid in command.stdout.readline().split()]
+        command.kill()
+    assert len(workers) == 2
+    for _ in range(100):
+        if not any(Path(f"/proc/{pid}").exists() for pid in workers):
+            return
+        time.sleep(0.1)
+    pytest.fail("workers outlive their command")
 
 
 def test_full_shared_memory_is_told_before_torch_loses_a_batch(monkeypatch: pytest.MonkeyPatch, faces: Dataset) -> None:
