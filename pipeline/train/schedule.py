@@ -1,0 +1,61 @@
+"""The learning rate as a pure function of the position in the run: a resumed run needs no other memory of it.
+
+The position is in epochs and goes on within them, so that pruned clips shorten an epoch and not the schedule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sciu.pipeline.train.errors import require
+
+
+def _cosine(progress: float, _decay: float, _every: float) -> float:
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+def _step(_progress: float, decay: float, drops: float) -> float:
+    return decay ** math.floor(drops)
+
+
+def _exponential(_progress: float, decay: float, drops: float) -> float:
+    return decay**drops
+
+
+def _constant(_progress: float, _decay: float, _drops: float) -> float:
+    return 1.0
+
+
+SHAPES: dict[str, Callable[[float, float, float], float]] = {
+    "cosine": _cosine, "step": _step, "exponential": _exponential, "constant": _constant,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How the learning rate goes."""
+
+    peak: float
+    epochs: int
+    shape: str = "cosine"
+    warmup: float = 0.0  # epochs of rising from nothing
+    decay: float = 0.1  # of step and exponential: what remains after `every` epochs
+    every: float = 40.0
+
+    def __post_init__(self) -> None:
+        require(self.peak > 0, "lr", "above 0", self.peak)
+        require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
+        require(self.shape in SHAPES, "schedule", f"one of {list(SHAPES)}", repr(self.shape))
+        require(0 <= self.warmup < self.epochs, "lr warmup", f"0 to below {self.epochs} epochs", self.warmup)
+        require(0 < self.decay <= 1, "decay", "above 0 and at most 1", self.decay)
+        require(self.every > 0, "decay every", "above 0 epochs", self.every)
+
+    def rate(self, position: float) -> float:
+        """Return the rate at a position: epochs that have ended, and the share of the current one."""
+        if position < self.warmup:
+            return self.peak * position / self.warmup
+        since = position - self.warmup
+        progress = min(since / (self.epochs - self.warmup), 1.0)
+        return self.peak * SHAPES[self.shape](progress, self.decay, since / self.every)
