@@ -63,7 +63,8 @@ class Decoder(ABC, Generic[Clip]):
         """Begin to decode a batch."""
         self._busy = True
         self._waiting.append(_Entry(clips))
-        self._try_to_start(self._waiting[-1])
+        with suppress(*_BROKEN):  # by its own fault or an earlier batch's: taking it mends that
+            self._start(self._waiting[-1])
         self._busy = False
 
     def take(self) -> list[Source | Refused]:
@@ -76,7 +77,8 @@ class Decoder(ABC, Generic[Clip]):
             self._rebuild()
             taken = [self._alone(clip) for clip in entry.clips]
             for later in self._waiting:
-                self._try_to_start(later)
+                with suppress(*_BROKEN):
+                    self._start(later)
         self._busy = False
         _require_a_sound_machine(taken)
         return taken
@@ -88,20 +90,16 @@ class Decoder(ABC, Generic[Clip]):
             self._pipeline = self._build()
             self._busy = False
 
-    def _try_to_start(self, entry: _Entry[Clip]) -> None:
-        """Hand a batch to the pipeline; where that fails, by its fault or an earlier batch's, taking it mends that."""
+    def _start(self, entry: _Entry[Clip]) -> None:
         entry.started = False
-        with suppress(*_BROKEN):
-            self._feed(entry.clips)
-            self._pipeline.schedule_run()
-            entry.started = True
+        self._feed(entry.clips)
+        self._pipeline.schedule_run()
+        entry.started = True
 
     def _alone(self, clip: Clip) -> Source | Refused:
         entry = _Entry([clip])
         try:
-            self._feed(entry.clips)
-            self._pipeline.schedule_run()
-            entry.started = True
+            self._start(entry)
             return self._outputs(entry)[0]
         except _BROKEN as error:
             self._rebuild()

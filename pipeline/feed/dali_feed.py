@@ -23,6 +23,7 @@ from sciu.pipeline.feed.host import HostDecoder
 from sciu.pipeline.feed.plan import Plan, Views
 from sciu.pipeline.feed.render import Renderer, Source
 from sciu.pipeline.feed.routes import cpu_refusal, gpu_refusal, reasons
+from sciu.pipeline.feed.sampling import distinct
 from sciu.pipeline.feed.sights import Images, Video
 from sciu.pipeline.feed.threads import Spread, spread
 
@@ -175,16 +176,13 @@ class DaliFeed(Feed):
 
     def _job(self, clip: int, numbers: NDArray[np.int32]) -> _Job:
         """Decide what to decode of a clip: what is looked at, or all of it when the cache has room."""
-        picks = numbers.astype(np.int64)
         if (cached := self.cache.get(clip)) is not None:
-            return _Job(clip, numbers, picks, cached=cached)
+            return _Job(clip, numbers, numbers.astype(np.int64), cached=cached)
         table = self.dataset.clips
         frames = int(table.frames[clip])
-        for_cache = self.cache.promise(clip, frames * int(table.width[clip]) * int(table.height[clip]) * 3)
-        wanted = np.arange(frames, dtype=np.int32)
-        if not for_cache:
-            wanted, picks = np.unique(numbers, return_inverse=True)
-        return _Job(clip, wanted, picks, for_cache)
+        if self.cache.promise(clip, frames * int(table.width[clip]) * int(table.height[clip]) * 3):
+            return _Job(clip, np.arange(frames, dtype=np.int32), numbers.astype(np.int64), for_cache=True)
+        return _Job(clip, *distinct(numbers))
 
     def _read_clip(self, job: _Job) -> tuple[Encoded, int]:
         try:

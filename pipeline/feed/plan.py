@@ -143,7 +143,7 @@ class Planner:
             reason = self.dataset.clips.quarantine[int(unusable[0])] or "it has no frames"
             raise FeedError(
                 f"{what} names clip {unusable[0]}, which the dataset has in quarantine: {reason}."
-                " Mend the clip and run `sciu-data check`, or quarantine it in the run: `sciu-purify quarantine`."
+                " Mend the clip and run `sciu-data check`, or take it out of the run by Purifier.quarantine()."
             )
         return ids
 

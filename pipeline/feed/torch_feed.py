@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Sampler
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.media import is_packed
 from sciu.pipeline.dataset.read import decode_image, read_images
 from sciu.pipeline.dataset.workers import cores, follow_the_command
 from sciu.pipeline.feed.batch import ClipBatch
@@ -27,6 +28,7 @@ from sciu.pipeline.feed.errors import FeedError, require
 from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, fault
 from sciu.pipeline.feed.plan import Plan, Views
 from sciu.pipeline.feed.render import Source, render_clip, stacked
+from sciu.pipeline.feed.sampling import distinct
 
 _BATCHES_AHEAD = 2  # of each worker
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux keeps what processes share
@@ -59,7 +61,7 @@ class _Executor:
     def _decoded(self, views: Views) -> Decoded:
         rows, sources, picks, faults, touched = [], [], [], [], Touched()
         for row, clip in enumerate(views.ids.tolist()):
-            wanted, picked = np.unique(views.numbers[row], return_inverse=True)
+            wanted, picked = distinct(views.numbers[row])
             try:
                 sources.append(self._decode(clip, wanted))
             except FAULTS as error:
@@ -68,7 +70,7 @@ class _Executor:
             rows.append(row)
             picks.append(picked)
             touched.frames += len(wanted)
-            touched.files += len(wanted) if self.dataset.path(clip).is_dir() else 1
+            touched.files += len(wanted) if self._is_folder(clip) else 1
         views = views[np.array(rows, np.int64)]
         if not sources:
             return views, None, faults, touched
@@ -77,6 +79,10 @@ class _Executor:
         for row, source in enumerate(sources):
             render_clip(source, picks[row], views, row, clips_BTHWC[row])
         return views, clips_BTHWC, faults, touched
+
+    def _is_folder(self, clip: int) -> bool:
+        """Tell by the table, without asking the disk; an image is opened once, like a folder of one."""
+        return self.dataset.kind_of(clip) == "frames" and not is_packed(self.dataset.clips.path[clip])
 
     def _decode(self, clip: int, numbers: NDArray[np.int32]) -> Source:
         wanted = numbers.tolist()

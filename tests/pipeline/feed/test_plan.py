@@ -141,7 +141,9 @@ def test_a_quarantined_clip_is_refused_with_the_remedy() -> None:
     frames = SIXTY.clips.frames.copy()
     frames[7] = 0
     ill = replace(SIXTY, clips=SIXTY.clips.replace(frames=frames))
-    with pytest.raises(FeedError, match=r"names clip 7, which the dataset has in quarantine: it has no frames.*sciu-"):
+    with pytest.raises(
+        FeedError, match=r"names clip 7, which the dataset has in quarantine: it has no frames.*`sciu-data check`"
+    ):
         Planner(dataset=ill).training(index_of(ill))
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from sciu.pipeline.feed.errors import SettingError
-from sciu.pipeline.feed.sampling import HOWS, Sampling
+from sciu.pipeline.feed.sampling import HOWS, Sampling, distinct
 
 LENGTHS = st.integers(1, 400)
 FRAMES = st.integers(1, 20).map(lambda n: 2 * n)
@@ -36,6 +36,14 @@ def test_short_clips_repeat_their_frames_evenly(how: str, length: int, chance: f
     counts = np.bincount(taken(how, length, chance=chance))
     assert len(counts) == length
     assert counts.max() - counts.min() <= 1
+
+
+@given(st.lists(st.integers(0, 30), min_size=1))
+def test_distinct_numbers_and_their_places(numbers: list[int]) -> None:
+    ascending = np.array(sorted(numbers), np.int32)
+    once, places = distinct(ascending)
+    assert once.tolist() == sorted(set(numbers))
+    assert np.array_equal(once[places], ascending)
 
 
 def test_segments_start_in_their_middle_when_testing() -> None:
