@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.feed.draws import Draw, Draws
-from sciu.pipeline.feed.errors import require
 
 CROPS = {
     "resized": "a box of random size and shape, resized; when testing the largest square in the middle",

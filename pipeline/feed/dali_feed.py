@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.dataset.workers import cores
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.buffers import keep_freed_memory
 from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.clip_files import ClipFiles, OnHost
 from sciu.pipeline.feed.dali import ImageDecoder, Refused, VideoDecoder
-from sciu.pipeline.feed.errors import require
 from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, ahead, fault
 from sciu.pipeline.feed.host import HostDecoder
 from sciu.pipeline.feed.plan import Plan, Views

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.dataset.probe import MEDIA_ERRORS, MISSING, is_outage, reason
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.buffers import to_device
-from sciu.pipeline.feed.errors import FeedError, require
+from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.plan import Plan, Views
 
 FAULTS = (*MEDIA_ERRORS, RuntimeError, MemoryError)

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.feed.augmentation import Augmentation
 from sciu.pipeline.feed.draws import Draw, Draws
-from sciu.pipeline.feed.errors import FeedError, require
+from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.sampling import Sampling
 from sciu.purification.index import EpochIndex
 

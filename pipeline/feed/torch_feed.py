@@ -20,11 +20,12 @@ from torch.utils.data import DataLoader, Sampler
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.dataset.media import is_packed
 from sciu.pipeline.dataset.read import decode_image, read_images
 from sciu.pipeline.dataset.workers import cores, follow_the_command
 from sciu.pipeline.feed.batch import ClipBatch
-from sciu.pipeline.feed.errors import FeedError, require
+from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, fault
 from sciu.pipeline.feed.plan import Plan, Views
 from sciu.pipeline.feed.render import Source, render_clip, stacked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ from sciu.pipeline.feed.plan import Plan, Planner
 from sciu.pipeline.feed.torch_feed import TorchFeed
 from sciu.purification.index import EpochIndex
 from sciu.tools.benchmarks.feed_peers import RawDecoding, Reader, missing, readers, usual_loader
-from sciu.tools.benchmarks.measure import environment, json_file
+from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
 from sciu.tools.command import print_table
 
 _PRUNED = 0.44
@@ -68,9 +67,12 @@ def feed(
         ours = stack.enter_context(DaliFeed(dataset=dataset, device=device))
         contestants = _contestants(dataset, ours, size, device, stack)
         rows = _measure(contestants, planner, seconds, rounds)
-        rows += _measure_epochs(ours, planner, rounds)
-    ratios = _ratios(rows)
-    _report(rows, ratios, missing(dataset), out, data=str(data), batch_size=batch_size, size=size, crop=crop, flip=flip)
+        epochs = _measure_epochs(ours, planner, rounds)
+    ratios, absent = _ratios(rows, epochs, len(dataset.ids("train"))), missing(dataset)
+    _report(rows, epochs, ratios, absent)
+    settings = {"data": str(data), "batch_size": batch_size, "size": size, "crop": crop, "flip": flip}
+    told = {"epoch_seconds": epochs, "missing": absent}
+    write_measured(out, settings, rows=[asdict(row) for row in rows], ratios=ratios, **told)
 
 
 def _contestants(
@@ -142,36 +144,29 @@ def _measure(contestants: dict[tuple[str, str], Run], planner: Planner, seconds:
 
 
 def _row(name: str, group: str, rates: list[float]) -> Row:
-    median = statistics.median(rates)
-    return Row(name=name, group=group, clips_per_second=median, spread=(max(rates) - min(rates)) / median)
+    median, spread = median_and_spread(rates)
+    return Row(name=name, group=group, clips_per_second=median, spread=spread)
 
 
-def _measure_epochs(ours: Feed, planner: Planner, rounds: int) -> list[Row]:
+def _measure_epochs(ours: Feed, planner: Planner, rounds: int) -> dict[str, float]:
     """Time whole epochs, of all clips and with some of them pruned, in turn, and the way from one to the next."""
     dataset, ids = planner.dataset, planner.dataset.ids("train")
     kept = np.sort(np.random.default_rng(0).permutation(ids)[: round(len(ids) * (1 - _PRUNED))])
-    full: list[float] = []
-    pruned: list[float] = []
-    switches: list[float] = []
+    seconds: dict[str, list[float]] = {"full": [], "pruned": [], "to the first batch": []}
     for epoch in range(1, rounds + 1):
-        for chosen, times in ((ids, full), (kept, pruned)):
+        for chosen, name in ((ids, "full"), (kept, "pruned")):
             began = time.perf_counter()
-            plan = planner.training(_index(dataset, chosen, epoch))
-            batches = ours.batches(plan)
+            batches = ours.batches(planner.training(_index(dataset, chosen, epoch)))
             next(batches)
-            switches.append(time.perf_counter() - began)
+            seconds["to the first batch"].append(time.perf_counter() - began)
             for _ in batches:
                 pass
-            times.append(time.perf_counter() - began)
-    return [
-        _row("an epoch of all clips", "epochs", [1 / seconds for seconds in full]),
-        _row(f"an epoch with {_PRUNED:.0%} pruned", "pruned epochs", [1 / seconds for seconds in pruned]),
-        _row("from an epoch to the next one's first batch", "switches", [1 / seconds for seconds in switches]),
-    ]
+            seconds[name].append(time.perf_counter() - began)
+    return {name: statistics.median(times) for name, times in seconds.items()}
 
 
-def _ratios(rows: list[Row]) -> dict[str, float]:
-    """Compare with the best of each group."""
+def _ratios(rows: list[Row], epochs: dict[str, float], clips: int) -> dict[str, float]:
+    """Compare with the best of each group; the way to the next epoch with an epoch of 2,000 clips."""
     best = {row.group: max(other.clips_per_second for other in rows if other.group == row.group) for row in rows}
     return {
         "ours/tuned": best["ours"] / best["tuned"],
@@ -179,18 +174,17 @@ def _ratios(rows: list[Row]) -> dict[str, float]:
         "ours/limit": best["ours"] / best["limit"],
         "cached/ours": best["cached"] / best["ours"],
         "cached/copy": best["cached"] / best["copy"],
-        "pruned/full epoch": best["epochs"] / best["pruned epochs"],
-        "switch/full epoch": best["epochs"] / best["switches"],
+        "pruned/full epoch": epochs["pruned"] / epochs["full"],
+        "first batch/epoch of 2000": epochs["to the first batch"] / (epochs["full"] * 2000 / clips),
     }
 
 
-def _report(rows: list[Row], ratios: dict[str, float], absent: list[str], out: Path | None, **settings: object) -> None:
+def _report(rows: list[Row], epochs: dict[str, float], ratios: dict[str, float], absent: list[str]) -> None:
     table = [[row.name, row.group, f"{row.clips_per_second:.1f}", f"{row.spread:.0%}"] for row in rows]
-    print_table(["name", "group", "a second", "spread"], table)
+    print_table(["name", "group", "clips/s", "spread"], table)
+    for name, seconds in epochs.items():
+        click.echo(f"epoch, {name}: {seconds:.3f} s")
     for name, ratio in ratios.items():
         click.echo(f"{name}: {ratio:.3f}")
     for name in absent:
         click.echo(f"{name} is not measured: it is not installed, or does not work here.")
-    if out:
-        told = {"rows": [asdict(row) for row in rows], "ratios": ratios, "missing": absent}
-        out.write_text(json.dumps({"environment": environment(), "settings": settings, **told}, indent=2) + "\n")

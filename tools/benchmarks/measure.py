@@ -37,8 +37,8 @@ def measure(contestants: dict[tuple[str, str], Callable[[], float]], rounds: int
             seconds[key].append(run())
     rows = []
     for (name, group), times in seconds.items():
-        median = statistics.median(times)
-        rows.append(Row(name=name, group=group, seconds=median, spread=(max(times) - min(times)) / median))
+        median, spread = median_and_spread(times)
+        rows.append(Row(name=name, group=group, seconds=median, spread=spread))
     return rows
 
 
@@ -50,9 +50,19 @@ def report(rows: list[Row], out: Path | None, **settings: Any) -> None:
     print_table(["name", "group", "seconds", "spread"], table)
     for name, ratio in ratios.items():
         click.echo(f"{name}: {ratio:.1f}")
+    write_measured(out, settings, rows=[asdict(row) for row in rows], ratios=ratios)
+
+
+def write_measured(out: Path | None, settings: dict[str, Any], **measured: Any) -> None:
+    """Write what was measured, on what and how, as JSON where wanted."""
     if out:
-        measured = {"rows": [asdict(row) for row in rows], "ratios": ratios}
         out.write_text(json.dumps({"environment": environment(), "settings": settings, **measured}, indent=2) + "\n")
+
+
+def median_and_spread(values: list[float]) -> tuple[float, float]:
+    """Return the median, and (largest - smallest) / median."""
+    median = statistics.median(values)
+    return median, (max(values) - min(values)) / median
 
 
 def environment() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import tempfile
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.purification import Purifier, Sciu
-from sciu.tools.benchmarks.measure import environment, json_file
+from sciu.tools.benchmarks.measure import json_file, write_measured
 from sciu.tools.command import print_table
 
 _CLIPS_A_SECOND = 5_000
@@ -83,19 +82,13 @@ def purify(clips: int, classes: int, epochs: int, batch_size: int, folder: Path 
     )
     click.echo(f"{shares} at {_CLIPS_A_SECOND:,} clips/s")
     click.echo(f"memory above the inputs: {memory / 1e6:,.0f} MB")
-    if out:
-        rows = [
-            {"name": "purifier, one epoch", "group": "ours", "seconds": median["ours"]},
-            {"name": "np.save + fsync", "group": "limit", "seconds": median["np_save"]},
-        ]
-        settings = {"clips": clips, "classes": classes, "epochs": epochs, "batch_size": batch_size}
-        told = {
-            "rows": rows,
-            "ratios": ratios,
-            "memory_bytes": memory,
-            "epochs": [epoch.__dict__ for epoch in measured],
-        }
-        out.write_text(json.dumps({"environment": environment(), "settings": settings, **told}, indent=2) + "\n")
+    rows = [
+        {"name": "purifier, one epoch", "group": "ours", "seconds": median["ours"]},
+        {"name": "np.save + fsync", "group": "limit", "seconds": median["np_save"]},
+    ]
+    settings = {"clips": clips, "classes": classes, "epochs": epochs, "batch_size": batch_size}
+    told = {"memory_bytes": memory, "epochs": [epoch.__dict__ for epoch in measured]}
+    write_measured(out, settings, rows=rows, ratios=ratios, **told)
 
 
 def _share(epochs: list[Epoch]) -> float:

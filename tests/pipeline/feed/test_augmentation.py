@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.feed.augmentation import CROPS, Augmentation
 from sciu.pipeline.feed.draws import Draws
-from sciu.pipeline.feed.errors import SettingError
 
 MANY = np.arange(4000)
 

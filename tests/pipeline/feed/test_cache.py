@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.feed.cache import Cache
-from sciu.pipeline.feed.errors import SettingError
 
 CLIP = torch.arange(2 * 4 * 4 * 3, dtype=torch.uint8).view(2, 4, 4, 3)
 

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sciu.pipeline.dataset import Dataset, DatasetError, list_paths
+from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.importers import folder
 from sciu.pipeline.dataset.synth import Synth, generate
 from sciu.pipeline.feed.augmentation import Augmentation
 from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.dali_feed import DaliFeed
-from sciu.pipeline.feed.errors import FeedError, SettingError
+from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.plan import Plan, Planner
 from sciu.pipeline.feed.sampling import HOWS, Sampling
 from sciu.pipeline.feed.synthetic_feed import SyntheticFeed

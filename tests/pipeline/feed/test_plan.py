@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.table import KINDS, Categories, ClipTable
 from sciu.pipeline.feed.augmentation import Augmentation
-from sciu.pipeline.feed.errors import FeedError, SettingError
+from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.plan import Plan, Planner, Views
 from sciu.pipeline.feed.sampling import HOWS, Sampling
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sciu.pipeline.train.errors import SettingError
+from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.train.schedule import SHAPES, Schedule
 
 
