@@ -33,7 +33,7 @@ class SharedPurifier:
 
     def index(self) -> EpochIndex:
         """Return what to decode in the open epoch. Collective."""
-        return self._from_rank_0(lambda purifier: purifier.index())
+        return self.ask(lambda purifier: purifier.index())
 
     def record(self, ids: Any, weights: Any, probs: Any) -> None:
         """Take this rank's scores; they are checked when the epoch ends."""
@@ -53,9 +53,10 @@ class SharedPurifier:
                     purifier.record(ids, weights, probs)
             return purifier.end_epoch()
 
-        return self._from_rank_0(end)
+        return self.ask(end)
 
-    def _from_rank_0(self, work: Callable[[Purifier], EpochIndex]) -> EpochIndex:
+    def ask(self, work: Callable[[Purifier], EpochIndex]) -> EpochIndex:
+        """Let rank 0 do something with the purifier, and return the index that it comes to. Collective."""
         if self._purifier is None:
             index, told = self._broadcast(None)
             if told:

@@ -16,13 +16,14 @@ def backbone_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--backbone",
         default="resnet18_lstm",
         metavar="NAME",
-        callback=_list_or_name,
+        callback=list_or_name,
         is_eager=True,  # the list needs none of the other arguments
         help="A network by name, your own as package.module:Class or file.py:Class, or `list`.",
     )(command)
 
 
-def _list_or_name(context: click.Context, _option: click.Parameter, name: str) -> str:
+def list_or_name(context: click.Context, _option: click.Parameter, name: Any) -> Any:
+    """Print what there is, or return the name."""
     if name == "list" and not context.resilient_parsing:
         _print_backbones()
         context.exit()

@@ -103,8 +103,8 @@ class Progress:
         self._began = self._told = time.monotonic()
         self._tenth = 0
 
-    def __call__(self, done: int, total: int) -> None:
-        """Tell that `done` of `total` are done; stop here if SIGTERM came and went unheard."""
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Tell that `done` of `total` are done, and anything else; stop here if SIGTERM came and went unheard."""
         if _stopping.is_set():
             raise Stopped
         if sys.stderr is None:  # closed by the caller
@@ -113,14 +113,14 @@ class Progress:
         if sys.stderr.isatty():
             if now - self._told > 0.1 or done == total:
                 self._told = now
-                self._draw(done, total, now)
+                self._draw(done, total, now, note)
         elif done * 10 // total > self._tenth and (now - self._told > 5 or done == total):
             self._tenth, self._told = done * 10 // total, now
-            click.echo(f"{self._label}: {done:,} of {total:,} ({self._rate(done, now)})", err=True)
+            click.echo(f"{self._label}: {done:,} of {total:,} ({note or self._rate(done, now)})", err=True)
 
-    def _draw(self, done: int, total: int, now: float) -> None:
+    def _draw(self, done: int, total: int, now: float, note: str) -> None:
         filled = 30 * done // total
-        left = f"{self._rate(done, now)}, {(total - done) * (now - self._began) / max(done, 1):,.0f} s left "
+        left = f"{note or self._rate(done, now)}, {(total - done) * (now - self._began) / max(done, 1):,.0f} s left "
         click.echo(f"\r{self._label} [{'=' * filled:<30}] {done:,}/{total:,}  {left}", err=True, nl=done == total)
 
     def _rate(self, done: int, now: float) -> str:

@@ -32,6 +32,8 @@ class Draw(IntEnum):
     ANGLE = 9
     BRIGHTNESS = 10
     CONTRAST = 11
+    HELD_OUT = 12
+    DROPOUT = 13  # here the rank stands in for the clip
 
 
 class Draws:

@@ -1,0 +1,87 @@
+"""What an epoch knows of every clip, on the device, by clip id: labels go out to the step, scores come back from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sciu.pipeline.train.ranks import Ranks
+
+_BALANCES = {"none": 0.0, "sqrt": 0.5, "inverse": 1.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """An epoch's scores on the host, of the clips that have any."""
+
+    ids: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    probs: NDArray[np.float32]
+
+
+class Board:
+    """A row a clip, and one more, at `nobody`: a batch of no clips looks there."""
+
+    def __init__(self, clips: int, classes: int, device: torch.device, *, balance: str = "none") -> None:
+        self.nobody = clips
+        self._balance = _BALANCES[balance]
+        self.labels_N = torch.full((clips + 1,), -1, dtype=torch.int64, device=device)
+        self.class_weight_K = torch.ones(classes, device=device)
+        self.weight_N = torch.zeros(clips + 1, device=device)
+        self.probs_NK = torch.zeros((clips + 1, classes), device=device)
+        self.seen_N = torch.zeros(clips + 1, device=device)
+        self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # of losses, of clips that train, of right ones
+        self.step = torch.zeros((), dtype=torch.int64, device=device)
+        self.bad_step = torch.full((), -1, dtype=torch.int64, device=device)  # the first whose loss is no number
+
+    def take_labels(self, labels: NDArray[np.int16]) -> None:
+        """Put an epoch's labels where the step finds them."""
+        self.labels_N[:-1].copy_(torch.from_numpy(labels.astype(np.int64)))
+        counts = torch.from_numpy(np.bincount(labels[labels >= 0], minlength=len(self.class_weight_K)))
+        rarity_K = (counts.clamp_min(1) / counts.sum()).float() ** -self._balance
+        self.class_weight_K.copy_(rarity_K / (rarity_K * counts).sum() * counts.sum())
+
+    def clear(self) -> None:
+        """Forget the epoch before."""
+        for values in self.tensors().values():
+            values.zero_()
+        self.bad_step.fill_(-1)
+
+    def write(self, ids_B: Tensor, weight_B: Tensor, probs_BK: Tensor) -> None:
+        """Take some clips' scores."""
+        self.weight_N[ids_B] = weight_B
+        self.probs_NK[ids_B] = probs_BK
+        self.seen_N[ids_B] = 1.0
+
+    def count(self, losses_B: Tensor, right_B: Tensor, labels_B: Tensor) -> None:
+        """Add up losses and right answers, and note the first step whose loss is no number."""
+        learnt_B = labels_B >= 0
+        total = losses_B.sum()
+        self.sums += torch.stack([total.double(), learnt_B.sum().double(), (right_B & learnt_B).sum().double()])
+        bad = ~torch.isfinite(total) & (self.bad_step < 0)
+        self.bad_step.copy_(torch.where(bad, self.step, self.bad_step))
+        self.step += 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what an epoch leaves here, which a checkpoint in mid-epoch keeps."""
+        return {
+            "weight": self.weight_N, "probs": self.probs_NK, "seen": self.seen_N, "sums": self.sums,
+            "step": self.step, "bad_step": self.bad_step,
+        }  # fmt: skip
+
+    def of_all(self, ranks: Ranks) -> dict[str, Tensor]:
+        """Return the same of all ranks together: each clip is in one of them. Collective."""
+        own = {name: value.clone() for name, value in self.tensors().items()}
+        ranks.sum_all([own[name] for name in ("weight", "probs", "seen")])
+        ranks.sum(own["sums"])
+        return own
+
+
+def scores_of(tensors: dict[str, Tensor]) -> Scores:
+    """Bring scores to the host."""
+    ids = tensors["seen"][:-1].nonzero().squeeze(1)
+    return Scores(ids.cpu().numpy(), tensors["weight"][ids].cpu().numpy(), tensors["probs"][ids].cpu().numpy())

@@ -1,0 +1,106 @@
+"""What `auto` stands for on this machine: every choice comes with its reason."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.feed.cache import Cache
+from sciu.pipeline.train.ranks import local_rank
+from sciu.pipeline.train.settings import Settings
+
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_BF16_FROM = 8, 0  # compute capability
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and why."""
+
+    value: str
+    reason: str
+
+
+def choose_device(wanted: str) -> Choice:
+    """Take the GPU of this process where there is one."""
+    if wanted == "auto":
+        if not torch.cuda.is_available():
+            return Choice("cpu", "torch finds no GPU")
+        return Choice(f"cuda:{local_rank()}", torch.cuda.get_device_name(local_rank()))
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        device = None
+    require(device is not None and device.type in ("cpu", "cuda"), "device", "auto, cpu, cuda or cuda:N", repr(wanted))
+    assert device is not None
+    found = device.type == "cpu" or (device.index or 0) < torch.cuda.device_count()
+    require(found, "device", f"one of the {torch.cuda.device_count()} GPUs that torch finds", wanted)
+    return Choice(f"cuda:{device.index or local_rank()}" if device.type == "cuda" else "cpu", "as asked")
+
+
+def choose_amp(wanted: str, device: torch.device) -> Choice:
+    """Take bf16 where the hardware multiplies it."""
+    if wanted != "auto":
+        return Choice(wanted, "as asked")
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        if capability >= _BF16_FROM:
+            return Choice("bf16", "this GPU multiplies bf16, which needs no scaling of the loss")
+        return Choice("fp16", f"compute capability {capability[0]}.{capability[1]} has fp16, but no bf16")
+    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():  # noqa: SLF001 - nothing else tells
+        return Choice("bf16", "this CPU multiplies bf16")
+    return Choice("off", "this CPU does not multiply bf16")
+
+
+def choose_cuda_graph(wanted: str, device: torch.device) -> Choice:
+    """Capture wherever there is a GPU."""
+    if device.type != "cuda":
+        require(wanted != "on", "cuda_graph", "off or auto without a GPU", wanted)
+        return Choice("off", "a CPU has no launches to save")
+    return Choice("on", "a step is launched at once") if wanted == "auto" else Choice(wanted, "as asked")
+
+
+def choose_compile(wanted: str) -> Choice:
+    """Leave it to the user: compiling takes minutes."""
+    return (
+        Choice("off", "compiling takes minutes; try `on` for long runs")
+        if wanted == "auto"
+        else Choice(wanted, "as asked")
+    )
+
+
+def choose_cache(settings: Settings, dataset: Dataset, clips: int, here: int) -> tuple[Cache, Choice]:
+    """Keep all clips decoded where they take less than half of the memory that is free; `here` ranks share it."""
+    wanted = settings.cache
+    if settings.pipeline != "dali" or wanted == "off":
+        return Cache(0), Choice(
+            "off", "as asked" if wanted == "off" else f"--pipeline {settings.pipeline} keeps nothing"
+        )
+    if wanted != "auto":
+        place, _, amount = wanted.rpartition(":")
+        require(place in ("", "cpu", "gpu"), "cache", "auto, off, 8G or gpu:8G", repr(wanted))
+        return Cache(_bytes(amount, wanted), "cuda" if place == "gpu" else "cpu"), Choice(wanted, "as asked")
+    needed = clips * _mean_bytes(dataset)
+    half = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 // here
+    told = f"all frames of {clips:,} clips need {needed / 2**30:.1f} GiB, half of the free memory is {half / 2**30:.1f}"
+    if needed > half:
+        return Cache(0), Choice("off", f"{told}: --cache {max(1, half >> 30)}G keeps what fits")
+    return Cache(half), Choice(f"{half >> 30}G", told)
+
+
+def _mean_bytes(dataset: Dataset) -> int:
+    table = dataset.clips
+    usable = table.frames > 0
+    pixels = table.frames[usable].astype(np.int64) * table.width[usable] * table.height[usable]
+    return int(pixels.mean() * 3) if usable.any() else 0
+
+
+def _bytes(amount: str, told: str) -> int:
+    number, unit = amount.rstrip("iB")[:-1], amount.rstrip("iB")[-1:].upper()
+    require(number.replace(".", "", 1).isdigit() and unit in _UNITS, "cache", "auto, off, 8G or gpu:8G", repr(told))
+    return int(float(number) * _UNITS[unit])

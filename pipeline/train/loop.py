@@ -1,0 +1,119 @@
+"""The loop: index -> plan -> batches -> step -> scores -> purifier -> next index, epoch after epoch."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from sciu.pipeline.feed.draws import Draw, Draws
+from sciu.pipeline.feed.plan import Plan
+from sciu.pipeline.train.board import scores_of
+from sciu.pipeline.train.errors import TrainError
+from sciu.pipeline.train.evaluation import evaluate
+from sciu.pipeline.train.pace import Pace
+from sciu.pipeline.train.purify import close_epoch, index_of, require_every_class
+from sciu.pipeline.train.rehearsal import undisturbed
+from sciu.pipeline.train.resume import save
+from sciu.pipeline.train.run import Run
+from sciu.pipeline.train.state import State
+from sciu.pipeline.train.stopping import StopAsked
+from sciu.pipeline.train.telemetry import told_confusion
+from sciu.pipeline.train.trouble import memory_told
+from sciu.purification import EpochIndex
+
+_STEPS_BETWEEN_CHECKS = 64  # of the loss, each of which waits for a GPU
+
+
+def train(run: Run, state: State) -> None:
+    """Train to the last epoch. Whoever asks to stop is obeyed after the step, once it is saved where the run stands."""
+    index = index_of(run.purifier, state.epoch, run.folder)
+    while state.epoch <= run.settings.epochs:
+        if state.measured is None:
+            try:
+                pace = _learn(run, state, index)
+                state.measured = _measure(run, state, pace)
+            except StopAsked:
+                _require_finite(run, state, index)
+                save(run, state, index)
+                raise
+            save(run, state, index)
+        scores = scores_of(run.parts.step.board.of_all(run.ranks))
+        index = close_epoch(run.purifier, state, scores, run.folder)
+        if run.telemetry:
+            run.telemetry.tell(state, scores, index)
+        state.begin_next()
+
+
+def _learn(run: Run, state: State, index: EpochIndex) -> Pace:
+    """Train on what the index lists, from the step where the state stands."""
+    require_every_class(index, run.dataset, run.settings.fold)
+    parts, schedule, pace = run.parts, run.settings.rate_schedule(), Pace()
+    plan = _plan(run, state, index)
+    parts.step.begin(index.labels, seed=None if state.under_way else _seed(run, state))
+    progress = run.watched(f"epoch {state.epoch}/{run.settings.epochs}")
+    with memory_told(run.settings):
+        for batch in pace.watch(parts.feed.batches(plan, state.step)):
+            parts.step(batch, schedule.rate(state.epoch - 1 + state.share(len(index.ids), plan.steps)))
+            state.step += 1
+            if state.step % _STEPS_BETWEEN_CHECKS == 0:
+                _require_finite(run, state, index)
+            progress(state.step, plan.steps, str(pace))
+    _require_finite(run, state, index)
+    return pace
+
+
+def _plan(run: Run, state: State, index: EpochIndex) -> Plan:
+    return run.parts.planner.training(replace(index, ids=state.remaining(index.ids)))
+
+
+def _seed(run: Run, state: State) -> int:
+    """Return the seed of an epoch's dropout."""
+    word = Draws(run.settings.seed, state.epoch, np.array([run.ranks.rank])).words(Draw.DROPOUT)
+    return int(word[0, 0] >> np.uint64(1))
+
+
+def _require_finite(run: Run, state: State, index: EpochIndex) -> None:
+    """Stop when a loss was no number; waits for the device. Collective."""
+    bad = int(run.parts.step.board.bad_step)
+    if run.ranks.any(bad >= 0):
+        clips = f", clips {_plan(run, state, index).step(bad).ids.tolist()}" if bad >= 0 else ", on another rank"
+        raise TrainError(
+            f"the loss must be a number, but is none in epoch {state.epoch}, step {max(bad, 0) + 1}{clips}. The last"
+            " checkpoint is from before it. In a new run a lower lr, clip_gradients=1, a longer lr_warmup or --amp off"
+            " may help."
+        )
+
+
+def _measure(run: Run, state: State, pace: Pace) -> dict[str, Any]:
+    """Put the epoch in numbers, the evaluation among them where it is due."""
+    step, feed, settings, ranks = run.parts.step, run.parts.feed, run.settings, run.ranks
+    loss, learnt, right = ranks.sum(step.board.sums.clone()).tolist()
+    seconds, tally = pace.seconds, ranks.totals(asdict(feed.tally))
+    record = {
+        "epoch": state.epoch, "loss": loss / max(learnt, 1), "accuracy": right / max(learnt, 1),
+        "rate": settings.rate_schedule().rate(state.epoch - 1), "seconds": round(seconds, 3),
+        "clips_per_second": round(tally["clips"] / seconds, 2), "waiting": round(pace.waiting / seconds, 4), **tally,
+    }  # fmt: skip
+    ranks.mean_all([buffer for buffer in step.network.buffers() if buffer.is_floating_point()])
+    if state.epoch % settings.evaluate_every == 0 or state.epoch == settings.epochs:
+        for split, ids in run.evaluated().items():
+            found = evaluate(step, feed, run.parts.planner, ids, settings.views, ranks, run.watched(split))
+            record[split] = told_confusion(found.confusion, run.dataset.classes, found.asked)
+        state.note_best(record)
+    return record
+
+
+def rehearse(run: Run) -> float:
+    """Take one step of real clips and put everything back; return its seconds."""
+    index = index_of(run.purifier, 1, run.folder)
+    step, plan = run.parts.step, _plan(run, State(), index)
+    step.begin(index.labels, seed=run.settings.seed)
+    with memory_told(run.settings), undisturbed(step):
+        batch = next(run.parts.feed.batches(plan))
+        began = time.perf_counter()
+        step(batch, run.settings.lr)
+        int(step.board.bad_step)  # waits for the device
+    return time.perf_counter() - began

@@ -1,0 +1,54 @@
+"""How fast an epoch goes, and how much of that is waiting for data."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from sciu.pipeline.feed.batch import ClipBatch
+
+_IN_FLIGHT = 2  # steps that a GPU may lag behind: enough to keep it busy, few enough to measure and to stop
+
+
+@dataclass
+class Pace:
+    """The time of an epoch's training."""
+
+    began: float = field(default_factory=time.perf_counter)
+    waiting: float = 0.0  # seconds
+    clips: int = 0
+    _steps: deque[torch.cuda.Event] = field(default_factory=deque)
+
+    def watch(self, batches: Iterable[ClipBatch]) -> Iterator[ClipBatch]:
+        """Hand on batches, and time the wait for each."""
+        source = iter(batches)
+        while True:
+            asked = time.perf_counter()
+            batch = next(source, None)
+            self.waiting += time.perf_counter() - asked
+            if batch is None:
+                return
+            yield batch
+            self.clips += len(batch)
+            if batch.ids.is_cuda:
+                self._hold_back()
+
+    def _hold_back(self) -> None:
+        """Wait for the step before the last one: the only place where the host waits for the GPU."""
+        event = torch.cuda.Event()
+        event.record()
+        self._steps.append(event)
+        if len(self._steps) > _IN_FLIGHT:
+            self._steps.popleft().synchronize()
+
+    @property
+    def seconds(self) -> float:
+        """Since the epoch began."""
+        return time.perf_counter() - self.began
+
+    def __str__(self) -> str:
+        return f"{self.clips / self.seconds:,.0f} clips/s, {self.waiting / self.seconds:.0%} waiting"

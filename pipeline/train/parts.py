@@ -1,0 +1,117 @@
+"""A run put together: every part built from the settings, each automatic choice with its reason."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sciu.models.compiled import compiled
+from sciu.models.registry import build_backbone, frame_size
+from sciu.models.sciu_model import SciuModel
+from sciu.models.weights import load_imagenet, load_weights
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.feed.dali_feed import DaliFeed
+from sciu.pipeline.feed.feed import Feed
+from sciu.pipeline.feed.plan import Planner
+from sciu.pipeline.feed.synthetic_feed import SyntheticFeed
+from sciu.pipeline.feed.torch_feed import TorchFeed
+from sciu.pipeline.train.average import Average
+from sciu.pipeline.train.board import Board
+from sciu.pipeline.train.choices import choose_amp, choose_cache, choose_compile, choose_cuda_graph
+from sciu.pipeline.train.methods import WEIGHT_HEADS, objective
+from sciu.pipeline.train.optimiser import make_optimiser
+from sciu.pipeline.train.ranks import Ranks
+from sciu.pipeline.train.settings import Settings
+from sciu.pipeline.train.step import Step
+from sciu.pipeline.train.telemetry import Say
+from sciu.pipeline.train.trouble import memory_told
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What decodes, and what learns."""
+
+    feed: Feed
+    planner: Planner
+    step: Step
+
+
+def build(
+    settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say, stack: ExitStack
+) -> Parts:
+    """Build the parts, and tell what was chosen. The step is tried out before the feed's threads begin."""
+    step = build_step(settings, dataset, device, ranks, say)
+    planner = Planner(
+        dataset=dataset, sampling=settings.sampling_of_frames(), augmentation=settings.augmentation(),
+        size=size_of(settings), batch_size=settings.batch_size, seed=settings.seed, rank=ranks.rank, world=ranks.world,
+    )  # fmt: skip
+    return Parts(
+        feed=stack.enter_context(build_feed(settings, dataset, device, ranks, say)), planner=planner, step=step
+    )
+
+
+def size_of(settings: Settings) -> int:
+    """Return the size of frames."""
+    return settings.size or frame_size(settings.backbone)
+
+
+def build_network(settings: Settings, dataset: Dataset, say: Say) -> SciuModel:
+    """Build the network, the same for the same seed, with the weights that were asked for."""
+    torch.manual_seed(settings.seed)
+    network = SciuModel(build_backbone(settings.backbone), len(dataset.classes), WEIGHT_HEADS[settings.method])
+    if settings.weights:
+        loaded = (
+            load_imagenet(network, settings.backbone)
+            if settings.weights == "imagenet"
+            else load_weights(network, settings.weights)
+        )
+        say(f"weights: {loaded}")
+    return network
+
+
+def build_step(settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say) -> Step:
+    """Build the step, and try it out."""
+    network: nn.Module = build_network(settings, dataset, say).to(device)
+    if settings.sync_batchnorm:
+        require(device.type == "cuda", "sync_batchnorm", "off on a CPU, for which torch has none", True)
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    amp, graph = choose_amp(settings.amp, device), choose_cuda_graph(settings.cuda_graph, device)
+    compile_ = choose_compile(settings.compile)
+    for name, choice in (("amp", amp), ("cuda graph", graph), ("compile", compile_)):
+        say(f"{name}: {choice.value} ({choice.reason})")
+    step = Step(
+        network=network.train(),
+        optimiser=make_optimiser(network.parameters(), settings, device),
+        objective=objective(settings),
+        board=Board(len(dataset), len(dataset.classes), device, balance=settings.class_balance),
+        average=Average(network, settings.average),
+        amp=amp.value, clip_gradients=settings.clip_gradients, weighted_scores=settings.scores == "weighted",
+        ranks=ranks, forward=compiled(network) if compile_.value == "on" else None,
+    )  # fmt: skip
+    if "on" in (graph.value, compile_.value):
+        size = size_of(settings)
+        with memory_told(settings):
+            step.prepare(settings.batch_size, (settings.frames, size, size), graph=graph.value == "on")
+    return step
+
+
+def build_feed(settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say) -> Feed:
+    """Build what decodes."""
+    clips = len(dataset.ids("train", settings.fold)) + len(dataset.ids("test", settings.fold))
+    cache, choice = choose_cache(settings, dataset, clips // ranks.world, ranks.here)
+    say(f"cache: {choice.value} ({choice.reason})")
+    shared: dict[str, object] = {"dataset": dataset, "device": device, "max_faulty": settings.max_faulty}
+    feed: Feed
+    if settings.pipeline == "dali":
+        feed = DaliFeed(**shared, cache=cache, threads=settings.threads)  # type: ignore[arg-type]
+    elif settings.pipeline == "torch":
+        feed = TorchFeed(**shared, size=size_of(settings), threads=settings.threads)  # type: ignore[arg-type]
+    else:
+        feed = SyntheticFeed(**shared)  # type: ignore[arg-type]
+    for reason in feed.reasons:
+        say(f"{settings.pipeline}: {reason}")
+    return feed

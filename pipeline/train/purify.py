@@ -1,0 +1,102 @@
+"""The trainer's side of the purifier: which clips an epoch has, and what its scores lead to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.feed.draws import Draw, Draws
+from sciu.pipeline.train.board import Scores
+from sciu.pipeline.train.errors import RunError, TrainError
+from sciu.pipeline.train.run_folder import RunFolder
+from sciu.pipeline.train.state import State
+from sciu.purification import EpochIndex, Purifier, SharedPurifier
+
+_ALL_EPOCHS = 0
+
+Labels = NDArray[np.int16]
+
+
+def labels_to_train(dataset: Dataset, fold: int) -> Labels:
+    """Return the label of every clip of the training split, -1 for the others."""
+    labels = np.full(len(dataset), -1, np.int16)
+    ids = dataset.ids("train", fold)
+    labels[ids] = dataset.labels[ids]
+    return labels
+
+
+def cleaned_labels(run: RunFolder, dataset: Dataset, fold: int) -> Labels:
+    """Return the labels that a finished run believes in: pruned clips have none, wrong ones are corrected."""
+    card = run.require()
+    if card["settings"]["fold"] != fold:
+        raise RunError(
+            f"--labels-from must be a run of fold {fold}, but '{run.path}' is of fold {card['settings']['fold']}."
+        )
+    with Purifier.open(run.store, fingerprint=dataset.fingerprint, read_only=True) as purifier:
+        labels: Labels = purifier.index().labels.copy()
+    labels[dataset.quarantined] = -1
+    return labels
+
+
+def hold_out(labels: Labels, share: float, seed: int) -> NDArray[np.int64]:
+    """Take clips out of the training set, by a hash of their ids: the same ones whatever else there is."""
+    ids = np.flatnonzero(labels >= 0)
+    chosen: NDArray[np.int64] = ids[Draws(seed, _ALL_EPOCHS, ids).uniform(Draw.HELD_OUT) < share]
+    labels[chosen] = -1
+    return chosen
+
+
+def index_of(shared: SharedPurifier, epoch: int, folder: RunFolder) -> EpochIndex:
+    """Return an epoch's index, published. Collective."""
+
+    def find(purifier: Purifier) -> EpochIndex:
+        if purifier.epoch < epoch:
+            raise RunError(
+                f"store '{purifier.path}' must have come to epoch {epoch} like the checkpoint, but is at"
+                f" {purifier.epoch}. Bring back the store that belongs to it, or remove newer checkpoints."
+            )
+        index = purifier.index() if purifier.epoch == epoch else purifier.index_at(epoch)
+        index.write(folder.index)
+        return index
+
+    return shared.ask(find)
+
+
+def close_epoch(shared: SharedPurifier, state: State, scores: Scores, folder: RunFolder) -> EpochIndex:
+    """Hand the scores over, unless the store has them; return the next epoch's index. Collective.
+
+    A run that was killed after its checkpoint comes here again: nothing is decided twice.
+    """
+
+    def close(purifier: Purifier) -> EpochIndex:
+        if purifier.epoch == state.epoch:
+            for why, clips in _by_reason(state.faults).items():
+                purifier.quarantine(clips, why)
+            purifier.record(scores.ids, scores.weights, scores.probs)
+            purifier.end_epoch()
+        return purifier.index()
+
+    shared.ask(close)
+    return index_of(shared, state.epoch + 1, folder)
+
+
+def _by_reason(faults: dict[int, str]) -> dict[str, list[int]]:
+    reasons = defaultdict(list)
+    for clip, why in faults.items():
+        reasons[why].append(clip)
+    return reasons
+
+
+def require_every_class(index: EpochIndex, dataset: Dataset, fold: int) -> None:
+    """Stop when purification has left nothing of a class: a network would unlearn it without a word."""
+    given = labels_to_train(dataset, fold)
+    had, has = (np.bincount(each[each >= 0], minlength=len(dataset.classes)) for each in (given, index.labels))
+    for k in np.flatnonzero((had > 0) & (has == 0)).tolist():
+        raise TrainError(
+            f"class '{dataset.classes[k]}' must have clips to train on, but none of its {had[k]} are left in epoch"
+            f" {index.epoch}. Take decisions back by `sciu-purify undo RUN --epoch {index.epoch - 1}`, pin some clips,"
+            " or begin a run with a higher keep_per_class or correct_above."
+        )

@@ -1,0 +1,131 @@
+"""The processes of a job: one a GPU, started by torchrun; or this one alone, and every call then costs nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.train.errors import TrainError
+
+_PATIENCE = timedelta(minutes=30)  # rank 0 evaluates and writes while the others wait
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among its like."""
+
+    rank: int = 0
+    world: int = 1
+    here: int = 1  # of them on this machine
+    control: Any = None  # a group over the CPU, for what is no tensor
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes."""
+        return self.rank == 0
+
+    def gather(self, given: Any) -> list[Any] | None:
+        """Hand an object to rank 0."""
+        if self.world == 1:
+            return [given]
+        into: list[Any] | None = [None] * self.world if self.first else None
+        dist.gather_object(given, into, group=self.control)
+        return into
+
+    def broadcast(self, given: Any) -> Any:
+        """Return what rank 0 gave."""
+        box = [given]
+        if self.world > 1:
+            dist.broadcast_object_list(box, group=self.control)
+        return box[0]
+
+    def from_first(self, work: Callable[[], Result]) -> Result:
+        """Let rank 0 do something, and return everywhere what comes of it; what fails there fails everywhere."""
+        if not self.first:
+            result, trouble = self.broadcast(None)
+            if trouble:
+                raise TrainError(f"rank 0: {trouble}")
+            return result
+        try:
+            result = work()
+        except Exception as error:
+            self.broadcast((None, f"{type(error).__name__}: {error}"))
+            raise
+        self.broadcast((result, ""))
+        return result
+
+    def any(self, flag: bool) -> bool:
+        """Tell whether it is so in any rank."""
+        if self.world == 1:
+            return flag
+        flags = torch.tensor(int(flag))
+        dist.all_reduce(flags, dist.ReduceOp.MAX, group=self.control)
+        return bool(flags)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Add up a tensor over the ranks, in place."""
+        if self.world > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def sum_all(self, tensors: list[Tensor]) -> None:
+        """Add up tensors over the ranks in place: one message, whatever their number."""
+        if self.world > 1:
+            flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+            dist.all_reduce(flat)
+            parts = flat.split([tensor.numel() for tensor in tensors])
+            torch._foreach_copy_(tensors, [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
+
+    def totals(self, numbers: dict[str, int]) -> dict[str, int]:
+        """Add up numbers over the ranks."""
+        every = [numbers]
+        if self.world > 1:
+            every = [{} for _ in range(self.world)]
+            dist.all_gather_object(every, numbers, group=self.control)
+        return {name: sum(each[name] for each in every) for name in numbers}
+
+    def mean_all(self, tensors: list[Tensor]) -> None:
+        """Average tensors over the ranks, in place."""
+        if self.world > 1:
+            self.sum_all(tensors)
+            torch._foreach_div_(tensors, self.world)
+
+    def share(self, tensors: list[Tensor]) -> None:
+        """Give all ranks what rank 0 has, in place."""
+        if self.world > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
+
+
+def local_rank() -> int:
+    """Return this process's number on its machine, which is its GPU's."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Ranks]:
+    """Join the other ranks, if torchrun says that there are any."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Ranks()
+        return
+    require(dist.is_available(), "torch", "built with torch.distributed for several ranks", torch.__version__)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+    try:
+        control = dist.new_group(backend="gloo", timeout=_PATIENCE) if device.type == "cuda" else None
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        yield Ranks(dist.get_rank(), dist.get_world_size(), here, control)
+    finally:
+        dist.destroy_process_group()

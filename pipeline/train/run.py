@@ -1,0 +1,178 @@
+"""A run: its folder, its store, its parts; begun, or gone on with."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset import Dataset, list_paths
+from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.dataset.files import new_folder, write_atomically
+from sciu.pipeline.train.checkpoints import Checkpoints
+from sciu.pipeline.train.detection import read_truth
+from sciu.pipeline.train.errors import RunError
+from sciu.pipeline.train.evaluation import Progress
+from sciu.pipeline.train.methods import policy
+from sciu.pipeline.train.parts import Parts, build
+from sciu.pipeline.train.purify import Labels, cleaned_labels, hold_out, labels_to_train
+from sciu.pipeline.train.ranks import Ranks
+from sciu.pipeline.train.resolve import Resolved, lasting, require_same
+from sciu.pipeline.train.run_folder import FORMAT, RunFolder
+from sciu.pipeline.train.settings import Settings
+from sciu.pipeline.train.stopping import Stop
+from sciu.pipeline.train.telemetry import Say, Telemetry
+from sciu.pipeline.train.tensorboard import EventFiles
+from sciu.purification import Purifier, SharedPurifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a user wants of a run."""
+
+    data: Path
+    out: Path
+    resolved: Resolved
+    say: Say
+    progress: Callable[[str], Progress]
+    command: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """What the loop works with."""
+
+    settings: Settings
+    dataset: Dataset
+    folder: RunFolder
+    card: dict[str, Any]
+    ranks: Ranks
+    parts: Parts
+    purifier: SharedPurifier
+    telemetry: Telemetry | None  # rank 0 tells
+    progress: Callable[[str], Progress]
+    stop: Stop
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Where the run stands."""
+        return Checkpoints(self.folder.checkpoints, self.settings.keep)
+
+    def evaluated(self) -> dict[str, NDArray[np.int64]]:
+        """Return the clips to look at after an epoch; those that the best one is chosen by come first."""
+        test = self.dataset.ids("test", self.settings.fold)
+        return {"validation": self.held_out, "test": test} if len(self.held_out) else {"test": test}
+
+    def watched(self, label: str) -> Progress:
+        """Return a progress that stops where somebody has asked to. Collective, as often as it is told."""
+        show = self.progress(label)
+
+        def tell(done: int, total: int, note: str) -> None:
+            show(done, total, note)
+            self.stop.check(self.ranks)
+
+        return tell
+
+    @property
+    def held_out(self) -> NDArray[np.int64]:
+        """Clips of the training split that the best epoch is chosen by."""
+        return np.array(self.card["held_out"], np.int64)
+
+
+@contextmanager
+def opened(wishes: Wishes, device: torch.device, ranks: Ranks, stop: Stop) -> Iterator[Run]:
+    """Begin a run, or go on with the one that is there. Collective."""
+    dataset, folder = Dataset.load(wishes.data), RunFolder(wishes.out)
+    settings = wishes.resolved.settings
+    _require_one_mind(wishes, dataset, ranks)
+    with ExitStack() as stack:
+        card = ranks.from_first(lambda: folder.read() or _begin(folder, wishes, dataset))
+        _require_the_same(card, settings, dataset)
+        purifier = stack.enter_context(_open_store(folder, dataset, settings)) if ranks.first else None
+        say = wishes.say if ranks.first else _silent
+        for remark in policy(settings).remarks():
+            say(f"purification: {remark}")
+        parts = build(settings, dataset, device, ranks, say, stack)
+        telemetry = None
+        if purifier is not None:
+            telemetry = Telemetry(
+                folder=folder, settings=settings, dataset=dataset, purifier=purifier, device=str(device), say=say,
+                truth=read_truth(dataset),
+                begin=lambda epoch: EventFiles(folder.tensorboard, wishes.resolved.toml(), epoch),
+            )  # fmt: skip
+            stack.callback(telemetry.close)
+        yield Run(
+            settings=settings, dataset=dataset, folder=folder, card=card, ranks=ranks, parts=parts,
+            purifier=SharedPurifier(purifier, gather=ranks.gather, broadcast=ranks.broadcast),
+            telemetry=telemetry, progress=wishes.progress if ranks.first else _no_progress, stop=stop,
+        )  # fmt: skip
+
+
+def _begin(folder: RunFolder, wishes: Wishes, dataset: Dataset) -> dict[str, Any]:
+    """Make the folder of a new run: it appears when it is whole."""
+    settings = wishes.resolved.settings
+    labels, source = _labels(settings, dataset)
+    held_out = hold_out(labels, settings.validation, settings.seed)
+    held_out = held_out if len(held_out) else dataset.ids("val", settings.fold)
+    require(bool((labels >= 0).any()), "training split", f"of at least one clip in fold {settings.fold}", 0)
+    require(
+        len(dataset.ids("test", settings.fold)) > 0, "test split", f"of at least one clip in fold {settings.fold}", 0
+    )
+    card = {
+        "format": FORMAT, "run": uuid.uuid4().hex, "command": wishes.command,
+        "settings": asdict(settings), "origins": wishes.resolved.origins,
+        "dataset": {"folder": str(dataset.folder), "name": dataset.name, "fingerprint": dataset.fingerprint},
+        "labels_from": source, "held_out": held_out.tolist(),
+    }  # fmt: skip
+    with new_folder(folder.path, maker="training run") as partial:
+        Purifier.create(
+            partial / folder.store.name, labels=labels, num_classes=len(dataset.classes), policy=policy(settings),
+            paths=list_paths(dataset), class_names=dataset.classes, fingerprint=dataset.fingerprint,
+            network=settings.network_store,
+        ).close()  # fmt: skip
+        write_atomically(partial / "settings.toml", wishes.resolved.toml().encode())
+        write_atomically(partial / folder.card.name, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
+    return card
+
+
+def _labels(settings: Settings, dataset: Dataset) -> tuple[Labels, dict[str, Any] | None]:
+    if not settings.labels_from:
+        return labels_to_train(dataset, settings.fold), None
+    source = RunFolder(Path(settings.labels_from))
+    return cleaned_labels(source, dataset, settings.fold), {"run": source.require()["run"], "folder": str(source.path)}
+
+
+def _open_store(folder: RunFolder, dataset: Dataset, settings: Settings) -> Purifier:
+    return Purifier.open(
+        folder.store, fingerprint=dataset.fingerprint, policy=policy(settings), network=settings.network_store
+    )
+
+
+def _require_the_same(card: dict[str, Any], settings: Settings, dataset: Dataset) -> None:
+    saved, now = Settings(**card["settings"]), {"dataset": dataset.fingerprint, **lasting(settings)}
+    require_same({"dataset": card["dataset"]["fingerprint"], **lasting(saved)}, now)
+
+
+def _require_one_mind(wishes: Wishes, dataset: Dataset, ranks: Ranks) -> None:
+    """Refuse ranks that do not see the same folders: each has read the settings and the dataset for itself."""
+    mine = asdict(wishes.resolved.settings), dataset.fingerprint
+    if ranks.any(ranks.broadcast(mine) != mine):
+        raise RunError(
+            "all ranks must see the same dataset and the same --out, but do not. Put both where all see them."
+        )
+
+
+def _silent(_line: str) -> None:
+    """Say nothing: rank 0 does."""
+
+
+def _no_progress(_label: str) -> Progress:
+    return lambda _done, _total, _note: None

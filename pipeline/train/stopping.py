@@ -1,0 +1,44 @@
+"""A signal asks the loop to stop after its step; a second one does not ask."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType, TracebackType
+from typing import Any
+
+from sciu.pipeline.train.ranks import Ranks
+
+_ASKED_BY = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopAsked(BaseException):
+    """Somebody asked for an end, and where the run stands can be saved. Not an error."""
+
+
+class Stop:
+    """Listens for SIGTERM and SIGINT while the block runs."""
+
+    def __init__(self) -> None:
+        self.signal = 0  # that has asked
+
+    def __enter__(self) -> Stop:  # noqa: PYI034 - Self needs Python 3.11
+        self._before: dict[int, Any] = {number: signal.signal(number, self._ask) for number in _ASKED_BY}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listen_as_before()
+
+    def check(self, ranks: Ranks) -> None:
+        """Stop here if any rank was asked to. Collective: all ranks stop after the same step."""
+        if ranks.any(self.signal != 0):
+            raise StopAsked
+
+    def _ask(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
+        self._listen_as_before()
+
+    def _listen_as_before(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

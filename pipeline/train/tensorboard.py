@@ -1,0 +1,69 @@
+"""What TensorBoard shows: an epoch's numbers, histograms and pictures, under a layout that opens on what matters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch.utils.tensorboard import SummaryWriter
+
+_LAYOUT = {
+    "Overview": {
+        "accuracy": ["Multiline", ["(test|validation)/(war|uar)"]],
+        "purification": ["Multiline", ["purify/(pruned|corrected|quarantined)$"]],
+        "loss": ["Multiline", ["train/loss"]],
+        "recall": ["Multiline", ["test/recall/.*"]],
+    },
+    "Purification": {
+        "this epoch": ["Multiline", ["purify/(newly_pruned|newly_corrected|restored)"]],
+        "thresholds": ["Multiline", ["purify/threshold/.*"]],
+        "pruned per class": ["Multiline", ["purify/class/pruned/.*"]],
+        "corrected away per class": ["Multiline", ["purify/class/corrected_away/.*"]],
+        "spared by guards": ["Multiline", ["purify/spared/.*"]],
+    },
+    "Speed": {
+        "clips a second": ["Multiline", ["speed/clips_per_second"]],
+        "share of time waiting for data": ["Multiline", ["speed/waiting"]],
+    },
+}
+
+
+class EventFiles:
+    """The event files of a run. Epochs from `first` on are written anew: readers drop what a killed run left."""
+
+    def __init__(self, folder: Path, settings: str, first: int) -> None:
+        self._writer: Any = SummaryWriter(str(folder), purge_step=first)
+        if first == 1:
+            self._writer.add_custom_scalars(_LAYOUT)
+            self._writer.add_text("settings", "\n".join(f"    {line}" for line in settings.splitlines()), 0)
+
+    def numbers(self, epoch: int, values: dict[str, float]) -> None:
+        """Show numbers by their tags."""
+        for tag, value in values.items():
+            self._writer.add_scalar(tag, value, epoch)
+
+    def histogram(self, epoch: int, tag: str, values: NDArray[Any]) -> None:
+        """Show how values are distributed."""
+        finite = values[np.isfinite(values)]
+        if len(finite):
+            self._writer.add_histogram(tag, finite, epoch)
+
+    def picture(self, epoch: int, tag: str, encoded: bytes) -> None:
+        """Show a PNG or GIF file as it is; torch's own `add_video` needs an old moviepy."""
+        image = Summary.Image(encoded_image_string=encoded, colorspace=3)
+        self._writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), epoch)
+
+    def text(self, epoch: int, tag: str, text: str) -> None:
+        """Show a text."""
+        self._writer.add_text(tag, text, epoch)
+
+    def flush(self) -> None:
+        """Write what is waiting: at the end of each epoch."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write the rest."""
+        self._writer.close()

@@ -1,0 +1,177 @@
+"""`sciu-train`: train, purify while training, go on after anything."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sciu.tools.backbone import list_or_name
+from sciu.tools.command import Command, Progress, json_option, print_json
+
+if TYPE_CHECKING:
+    from sciu.pipeline.train.resolve import Resolved
+    from sciu.pipeline.train.run import Run
+
+
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add an option for every setting that has one of its own."""
+    from sciu.pipeline.train.settings import TYPES, by_name
+
+    for name, described in reversed(by_name().items()):
+        if described.metadata["flag"]:
+            flag, kind, told = name.replace("_", "-"), TYPES[name], described.metadata
+            is_switch = kind is bool
+            option = click.option(
+                f"--{flag}/--no-{flag}" if is_switch else f"--{flag}",
+                name,
+                type=click.Choice(told["choices"]) if told["choices"] else None if is_switch else kind,
+                default=None,
+                callback=list_or_name if name == "backbone" else None,
+                is_eager=name == "backbone",
+                help=f"{told['about']}  [default: {_shown(described.default)}]",
+            )
+            command = option(command)
+    return command
+
+
+def _shown(value: object) -> str:
+    return (
+        {True: "on", False: "off", "": "none"}.get(value, str(value)) if isinstance(value, bool | str) else str(value)
+    )
+
+
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder, which must be new.")
+@click.option("--preset", help="ferv39k, dfew, mafw or demo.")
+@click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A TOML file of settings.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting; --print-config shows all.")
+@settings_options
+@click.option("--resume", is_flag=True, help="Go on where the run in --out stands; begin it if there is none.")
+@click.option("--dry-run", is_flag=True, help="Build everything, take one step, leave nothing behind.")
+@click.option("--print-config", is_flag=True, help="Print every setting and where its value comes from.")
+@json_option
+def main(
+    data: Path, out: Path | None, preset: str | None, config: Path | None, assignments: tuple[str, ...],
+    resume: bool, dry_run: bool, print_config: bool, as_json: bool, **flags: Any,
+) -> None:  # fmt: skip
+    """Train on a dataset, and clean it while training.
+
+    What is decided about each clip is kept in RUN/purifier (`sciu-purify` looks into it), what is decoded in RUN/index.
+    A run that was stopped or killed goes on with --resume, exactly where it stood.
+
+    Example: sciu-train data/dfew128 --out runs/dfew --preset dfew --fold 1 --pipeline dali
+    """
+    resolved = _resolve(out if resume else None, preset, config, assignments, flags)
+    if print_config:
+        click.echo(resolved.toml(), nl=False)
+        return
+    if dry_run:
+        _rehearse(data, resolved)
+        return
+    if out is None:
+        raise click.UsageError("--out must name the run's folder, but is not given.")
+    _require_new_or_resume(out, resume=resume)
+    _train(data, out, resolved, as_json=as_json)
+
+
+def _resolve(
+    run: Path | None, preset: str | None, config: Path | None, assignments: tuple[str, ...], flags: dict[str, Any]
+) -> Resolved:
+    """Put the layers together; a run that goes on is the lowest of them."""
+    from sciu.pipeline.train.resolve import assignment_layer, file_layer, preset_layer, resolve
+    from sciu.pipeline.train.run_folder import RunFolder
+
+    card = RunFolder(run).read() if run else None
+    layers: list[tuple[str, Any]] = [("the run", card["settings"])] if card else []
+    layers += [preset_layer(preset)] if preset else []
+    layers += [file_layer(config)] if config else []
+    layers += [assignment_layer(assignments)] if assignments else []
+    layers += [(f"--{name.replace('_', '-')}", {name: value}) for name, value in flags.items() if value is not None]
+    return resolve(layers)
+
+
+def _require_new_or_resume(out: Path, *, resume: bool) -> None:
+    from sciu.pipeline.train.errors import RunError
+
+    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"--out must be new or empty, but '{out}' is not. Choose another, or --resume the run in it.")
+
+
+def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
+    """Train on this rank."""
+    import torch
+
+    from sciu.pipeline.train.choices import choose_device
+    from sciu.pipeline.train.loop import train
+    from sciu.pipeline.train.ranks import joined
+    from sciu.pipeline.train.resume import restore
+    from sciu.pipeline.train.run import Wishes, opened
+    from sciu.pipeline.train.stopping import Stop, StopAsked
+
+    choice = choose_device(resolved.settings.device)
+    wishes = Wishes(data=data, out=out, resolved=resolved, say=_say, progress=_progress, command=shlex.join(sys.argv))
+    device = torch.device(choice.value)
+    with joined(device) as ranks, Stop() as stop, opened(wishes, device, ranks, stop) as run:
+        state = restore(run)
+        try:
+            train(run, state)
+        except StopAsked:
+            number = signal.Signals(stop.signal or signal.SIGTERM)
+            if ranks.first:
+                where = f"saved in epoch {state.epoch}, after step {state.step}"
+                click.echo(f"Error: stopped by {number.name}; {where}. --resume goes on.", err=True)
+            raise SystemExit(128 + number) from None
+        if run.telemetry:
+            _report(run, run.telemetry.summary(state), as_json=as_json)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _progress(label: str) -> Callable[[int, int, str], None]:
+    return Progress(label)
+
+
+def _report(run: Run, summary: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(summary)
+        return
+    click.echo(f"last epoch {summary['epochs_done']}: WAR {summary['war']:.2%}  UAR {summary['uar']:.2%}")
+    chosen = summary["best_chosen_on"]
+    click.echo(f"best epoch {summary['best_epoch']}, chosen on the {chosen} clips: WAR {summary['war_best']:.2%}")
+    click.echo(f"of {summary['train_clips']:,} clips {summary['pruned']:,} pruned, {summary['corrected']:,} corrected")
+    click.echo(f"'{run.folder.path}': summary.json, log.jsonl, checkpoints, tensorboard; `sciu-purify status` for more")
+
+
+def _rehearse(data: Path, resolved: Resolved) -> None:
+    """Build everything in a folder that is thrown away, and take one step."""
+    import tempfile
+
+    import torch
+
+    from sciu.pipeline.train.choices import choose_device
+    from sciu.pipeline.train.loop import rehearse
+    from sciu.pipeline.train.ranks import Ranks
+    from sciu.pipeline.train.run import Wishes, opened
+    from sciu.pipeline.train.stopping import Stop
+
+    device = torch.device(choose_device(resolved.settings.device).value)
+    with tempfile.TemporaryDirectory() as folder, Stop() as stop:
+        wishes = Wishes(data=data, out=Path(folder) / "run", resolved=resolved, say=_say, progress=_progress)
+        with opened(wishes, device, Ranks(), stop) as run:
+            seconds = rehearse(run)
+    click.echo(
+        f"one step of {resolved.settings.batch_size} clips took {seconds:.3f} s. All is ready; leave --dry-run out."
+    )
+
+
+if __name__ == "__main__":
+    main()
