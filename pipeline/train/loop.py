@@ -20,7 +20,6 @@ from sciu.pipeline.train.resume import save
 from sciu.pipeline.train.run import Run
 from sciu.pipeline.train.state import State
 from sciu.pipeline.train.stopping import StopAsked
-from sciu.pipeline.train.telemetry import told_confusion
 from sciu.pipeline.train.trouble import memory_told
 from sciu.purification import EpochIndex
 
@@ -32,11 +31,13 @@ def train(run: Run, state: State) -> None:
     index = index_of(run.purifier, state.epoch, run.folder)
     while state.epoch <= run.settings.epochs:
         if state.measured is None:
+            pace = Pace()
             try:
-                pace = _learn(run, state, index)
-                state.measured = _measure(run, state, pace)
+                _learn(run, state, index, pace)
+                state.measured = _measure(run, state)
             except StopAsked:
                 _require_finite(run, state, index)
+                state.spent = _spent(run, state, pace)
                 save(run, state, index)
                 raise
             save(run, state, index)
@@ -47,10 +48,10 @@ def train(run: Run, state: State) -> None:
         state.begin_next()
 
 
-def _learn(run: Run, state: State, index: EpochIndex) -> Pace:
+def _learn(run: Run, state: State, index: EpochIndex, pace: Pace) -> None:
     """Train on what the index lists, from the step where the state stands."""
     require_every_class(index, run.dataset, run.settings.fold)
-    parts, schedule, pace = run.parts, run.settings.rate_schedule(), Pace()
+    parts, schedule = run.parts, run.settings.rate_schedule()
     plan = _plan(run, state, index)
     parts.step.begin(index.labels, seed=None if state.under_way else _seed(run, state))
     progress = run.watched(f"epoch {state.epoch}/{run.settings.epochs}")
@@ -62,7 +63,7 @@ def _learn(run: Run, state: State, index: EpochIndex) -> Pace:
                 _require_finite(run, state, index)
             progress(state.step, plan.steps, str(pace))
     _require_finite(run, state, index)
-    return pace
+    state.spent = _spent(run, state, pace)
 
 
 def _plan(run: Run, state: State, index: EpochIndex) -> Plan:
@@ -87,23 +88,28 @@ def _require_finite(run: Run, state: State, index: EpochIndex) -> None:
         )
 
 
-def _measure(run: Run, state: State, pace: Pace) -> dict[str, Any]:
+def _measure(run: Run, state: State) -> dict[str, Any]:
     """Put the epoch in numbers, the evaluation among them where it is due."""
     step, feed, settings, ranks = run.parts.step, run.parts.feed, run.settings, run.ranks
     loss, learnt, right = ranks.sum(step.board.sums.clone()).tolist()
-    seconds, tally = pace.seconds, ranks.totals(asdict(feed.tally))
     record = {
         "epoch": state.epoch, "loss": loss / max(learnt, 1), "accuracy": right / max(learnt, 1),
-        "rate": settings.rate_schedule().rate(state.epoch - 1), "seconds": round(seconds, 3),
-        "clips_per_second": round(tally["clips"] / seconds, 2), "waiting": round(pace.waiting / seconds, 4), **tally,
+        "rate": settings.rate_schedule().rate(state.epoch - 1), **state.spent,
+        "clips_per_second": state.spent["clips"] / state.spent["seconds"],
     }  # fmt: skip
     ranks.mean_all([buffer for buffer in step.network.buffers() if buffer.is_floating_point()])
     if state.epoch % settings.evaluate_every == 0 or state.epoch == settings.epochs:
         for split, ids in run.evaluated().items():
             found = evaluate(step, feed, run.parts.planner, ids, settings.views, ranks, run.watched(split))
-            record[split] = told_confusion(found.confusion, run.dataset.classes, found.asked)
+            record[split] = found.confusion.told(run.dataset.classes, found.asked)
         state.note_best(record)
     return record
+
+
+def _spent(run: Run, state: State, pace: Pace) -> dict[str, float]:
+    """Return what the epoch has taken so far: time, clips decoded and the like, before an interruption too."""
+    now = {"seconds": pace.seconds, "waiting": pace.waiting, **run.ranks.totals(asdict(run.parts.feed.tally))}
+    return {name: state.spent.get(name, 0) + value for name, value in now.items()}
 
 
 def rehearse(run: Run) -> float:

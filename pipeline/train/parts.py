@@ -14,6 +14,7 @@ from sciu.models.sciu_model import SciuModel
 from sciu.models.weights import load_imagenet, load_weights
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.dataset.workers import cores
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.plan import Planner
@@ -104,12 +105,13 @@ def build_feed(settings: Settings, dataset: Dataset, device: torch.device, ranks
     clips = len(dataset.ids("train", settings.fold)) + len(dataset.ids("test", settings.fold))
     cache, choice = choose_cache(settings, dataset, clips // ranks.world, ranks.here)
     say(f"cache: {choice.value} ({choice.reason})")
+    threads = settings.threads or max(1, cores() // ranks.here)
     shared: dict[str, object] = {"dataset": dataset, "device": device, "max_faulty": settings.max_faulty}
     feed: Feed
     if settings.pipeline == "dali":
-        feed = DaliFeed(**shared, cache=cache, threads=settings.threads)  # type: ignore[arg-type]
+        feed = DaliFeed(**shared, cache=cache, threads=threads)  # type: ignore[arg-type]
     elif settings.pipeline == "torch":
-        feed = TorchFeed(**shared, size=size_of(settings), threads=settings.threads)  # type: ignore[arg-type]
+        feed = TorchFeed(**shared, size=size_of(settings), threads=threads)  # type: ignore[arg-type]
     else:
         feed = SyntheticFeed(**shared)  # type: ignore[arg-type]
     for reason in feed.reasons:

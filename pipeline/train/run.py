@@ -129,7 +129,8 @@ def _begin(folder: RunFolder, wishes: Wishes, dataset: Dataset) -> dict[str, Any
     card = {
         "format": FORMAT, "run": uuid.uuid4().hex, "command": wishes.command,
         "settings": asdict(settings), "origins": wishes.resolved.origins,
-        "dataset": {"folder": str(dataset.folder), "name": dataset.name, "fingerprint": dataset.fingerprint},
+        "dataset": {"folder": str(dataset.folder), "name": dataset.name, "fingerprint": dataset.fingerprint,
+            "classes": list(dataset.classes)},
         "labels_from": source, "held_out": held_out.tolist(),
     }  # fmt: skip
     with new_folder(folder.path, maker="training run") as partial:

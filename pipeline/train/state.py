@@ -18,6 +18,7 @@ class State:
     world: int = 1  # ranks that the plan is for
     done: list[int] = field(default_factory=list)  # clips of this epoch that another number of ranks has had
     faults: dict[int, str] = field(default_factory=dict)  # clips of this epoch that cannot be decoded
+    spent: dict[str, float] = field(default_factory=dict)  # on this epoch before it was interrupted
     measured: dict[str, Any] | None = None  # of the epoch, once it is trained and evaluated
     best: dict[str, Any] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)  # a record of every epoch that has ended
@@ -49,4 +50,4 @@ class State:
 
     def begin_next(self) -> None:
         """Begin the next epoch."""
-        self.epoch, self.step, self.done, self.faults, self.measured = self.epoch + 1, 0, [], {}, None
+        self.epoch, self.step, self.done, self.faults, self.spent, self.measured = self.epoch + 1, 0, [], {}, {}, None

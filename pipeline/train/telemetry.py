@@ -15,7 +15,6 @@ from sciu.pipeline.dataset.files import write_atomically
 from sciu.pipeline.dataset.probe import MEDIA_ERRORS
 from sciu.pipeline.train.board import Scores
 from sciu.pipeline.train.detection import Truth, detection
-from sciu.pipeline.train.metrics import Confusion
 from sciu.pipeline.train.pictures import confusion_picture, moving_clips
 from sciu.pipeline.train.purify import Labels
 from sciu.pipeline.train.run_folder import RunFolder
@@ -87,9 +86,11 @@ class Telemetry:
             "best_chosen_on": best.get("chosen_on"),
             "train_clips": purify["clips"], "pruned": purify["pruned"], "corrected": purify["corrected"],
             "quarantined": purify["quarantined"],
+            "clips_per_epoch": [record["clips"] for record in records],
             "decoded_per_epoch": [record["decoded"] for record in records],
-            "seconds_per_epoch": [record["seconds"] for record in records],
-            "clips_per_second": last["clips_per_second"],
+            "cached_per_epoch": [record["cached"] for record in records],
+            "seconds_per_epoch": [round(record["seconds"], 3) for record in records],
+            "clips_per_second": round(last["clips_per_second"], 2),
             **({"detection": purify["detection"]} if "detection" in purify else {}),
         }  # fmt: skip
 
@@ -132,7 +133,8 @@ class Telemetry:
 def _numbers(record: dict[str, Any]) -> dict[str, float]:
     purify = record["purify"]
     found = {f"train/{name}": record[name] for name in ("loss", "accuracy", "rate")}
-    found |= {f"speed/{name}": record[name] for name in ("clips_per_second", "waiting", "seconds", "decoded")}
+    found |= {f"speed/{name}": record[name] for name in ("clips_per_second", "seconds", "clips", "decoded")}
+    found["speed/waiting"] = record["waiting"] / record["seconds"]
     for split in ("test", "validation"):
         if measured := record.get(split):
             found |= {f"{split}/{name}": measured[name] for name in ("war", "uar")}
@@ -146,17 +148,6 @@ def _numbers(record: dict[str, Any]) -> dict[str, float]:
     for name, row in purify["classes"].items():
         found |= {f"purify/class/{what}/{name}": row[what] for what in ("training", "pruned", "corrected_away")}
     return found
-
-
-def told_confusion(confusion: Confusion, names: tuple[str, ...], asked: int) -> dict[str, Any]:
-    """Put an evaluation in numbers."""
-    recalls = {
-        name: None if np.isnan(value) else float(value) for name, value in zip(names, confusion.recalls, strict=True)
-    }
-    return {
-        "clips": confusion.clips, "unreadable": asked - confusion.clips,
-        "war": confusion.war, "uar": confusion.uar, "recalls": recalls, "confusion": confusion.counts.tolist(),
-    }  # fmt: skip
 
 
 def _line(epochs: int, record: dict[str, Any], best: dict[str, Any] | None) -> str:
@@ -173,7 +164,6 @@ def _line(epochs: int, record: dict[str, Any], best: dict[str, Any] | None) -> s
     parts.append(f"corrected {purify['corrected']:,} (+{purify['newly_corrected']:,})")
     if purify["quarantined"]:
         parts.append(f"quarantined {purify['quarantined']:,}")
-    parts.append(
-        f"{record['clips_per_second']:,.0f} clips/s, {record['waiting']:.0%} waiting, {record['seconds']:.1f} s"
-    )
+    waiting = record["waiting"] / record["seconds"]
+    parts.append(f"{record['clips_per_second']:,.0f} clips/s, {waiting:.0%} waiting, {record['seconds']:.1f} s")
     return "  ".join(parts)

@@ -1,0 +1,64 @@
+"""A run that is looked at again: its network, from a checkpoint, and the clips of its test split."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.train.checkpoints import Checkpoints
+from sciu.pipeline.train.errors import RunError
+from sciu.pipeline.train.evaluation import Evaluation, Progress, evaluate
+from sciu.pipeline.train.parts import build
+from sciu.pipeline.train.ranks import Ranks
+from sciu.pipeline.train.rehearsal import put_back
+from sciu.pipeline.train.run_folder import RunFolder
+from sciu.pipeline.train.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A run and one of its checkpoints."""
+
+    folder: RunFolder
+    settings: Settings
+    dataset: Dataset
+    content: dict[str, Any]  # of the checkpoint
+
+    @classmethod
+    def load(cls, run: Path, *, checkpoint: str = "last", data: Path | None = None) -> Trained:
+        """Read a run; `data` is where its dataset is now, or another one with the same classes."""
+        folder = RunFolder(run)
+        card = folder.require()
+        dataset = Dataset.load(data or card["dataset"]["folder"])
+        if list(dataset.classes) != card["dataset"]["classes"]:
+            raise RunError(
+                f"dataset '{dataset.folder}' must have the classes of the run, {card['dataset']['classes']}, but has"
+                f" {list(dataset.classes)}. Import it with the same classes."
+            )
+        content = Checkpoints(folder.checkpoints).load(checkpoint)
+        return cls(folder=folder, settings=Settings(**card["settings"]), dataset=dataset, content=content)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the checkpoint is of."""
+        return int(self.content["state"]["epoch"])
+
+    def evaluate(self, device: torch.device, *, split: str, views: int | None, progress: Progress) -> Evaluation:
+        """Look at a split's clips."""
+        settings = replace(self.settings, weights="", cuda_graph="off", compile="off")
+        with ExitStack() as stack:
+            parts = build(settings, self.dataset, device, Ranks(), lambda _line: None, stack)
+            step = parts.step
+            tensors = step.tensors()
+            put_back({name: tensors[name] for name in ("model", "average")}, self.content)
+            ids = self.dataset.ids(split, settings.fold)
+            if not len(ids):
+                raise RunError(
+                    f"split '{split}' of fold {settings.fold} must have clips, but has none. Choose another."
+                )
+            return evaluate(step, parts.feed, parts.planner, ids, views or settings.views, Ranks(), progress)

@@ -1,0 +1,98 @@
+"""`sciu-eval`: what a run's network makes of a split; of several folds, the average and the pooled value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sciu.tools.command import Command, Progress, json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from sciu.pipeline.train.evaluation import Evaluation
+    from sciu.pipeline.train.metrics import Confusion
+    from sciu.pipeline.train.trained import Trained
+
+
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), help="Where the dataset is now.  [default: where it was]")
+@click.option("--checkpoint", default="last", help="last, best, or an epoch that is kept.")
+@click.option("--split", type=click.Choice(["test", "val", "train"]), default="test")
+@click.option("--views", type=click.IntRange(min=1), help="Looks that are averaged.  [default: as in training]")
+@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@click.option("--folds", is_flag=True, help="The runs are the folds of one dataset: give average and pooled value.")
+@json_option
+def main(
+    runs: tuple[Path, ...], data: Path | None, checkpoint: str, split: str, views: int | None, device: str,
+    folds: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Evaluate runs: WAR (accuracy), UAR (mean recall), recall of each class, confusion matrix.
+
+    `best` was chosen on the test clips themselves unless the run held some out: `last` is the fair one.
+
+    Example: sciu-eval runs/dfew-1 runs/dfew-2 runs/dfew-3 runs/dfew-4 runs/dfew-5 --folds
+    """
+    import torch
+
+    from sciu.pipeline.train.choices import choose_device
+    from sciu.pipeline.train.trained import Trained
+
+    if len(runs) > 1 and not folds:
+        raise click.UsageError(f"one run is evaluated at a time, but {len(runs)} are given. --folds takes several.")
+    trained = [Trained.load(run, checkpoint=checkpoint, data=data) for run in runs]
+    if folds:
+        _require_folds([each.settings.fold for each in trained])
+    chosen = torch.device(choose_device(device).value)
+    found = []
+    for each in trained:
+        seen = each.evaluate(chosen, split=split, views=views, progress=Progress(str(each.folder.path)))
+        found.append((each, seen))
+    classes = trained[0].dataset.classes
+    results = [_result(each, seen, split) for each, seen in found]
+    answer = _over_folds(results, [seen.confusion for _, seen in found], classes) if folds else results[0]
+    if as_json:
+        print_json(answer)
+    else:
+        _show(results, answer, classes)
+
+
+def _require_folds(folds: list[int]) -> None:
+    if len(set(folds)) < len(folds):
+        raise click.UsageError(f"runs must be of different folds, but are of folds {folds}.")
+
+
+def _result(trained: Trained, seen: Evaluation, split: str) -> dict[str, Any]:
+    told = {"run": str(trained.folder.path), "fold": trained.settings.fold, "epoch": trained.epoch, "split": split}
+    return {**told, **seen.confusion.told(trained.dataset.classes, seen.asked)}
+
+
+def _over_folds(results: list[dict[str, Any]], confusions: list[Confusion], classes: tuple[str, ...]) -> dict[str, Any]:
+    """Average the folds, and pool their predictions: publications give one or the other."""
+    average = {name: sum(result[name] for result in results) / len(results) for name in ("war", "uar")}
+    pooled = confusions[0]
+    for confusion in confusions[1:]:
+        pooled += confusion
+    return {"average": average, "pooled": pooled.told(classes, pooled.clips), "folds": results}
+
+
+def _show(results: list[dict[str, Any]], answer: dict[str, Any], classes: tuple[str, ...]) -> None:
+    rows = [(result["run"], result) for result in results]
+    rows += [("pooled", answer["pooled"])] if "pooled" in answer else []
+    table = [[name, result["clips"], *map(_percent, _shares(result))] for name, result in rows]
+    if "average" in answer:
+        table.append(["average", None, *map(_percent, answer["average"].values()), *[None] * len(classes)])
+    print_table(["run", "clips", "WAR", "UAR", *classes], table)
+
+
+def _shares(result: dict[str, Any]) -> list[float | None]:
+    return [result["war"], result["uar"], *result["recalls"].values()]
+
+
+def _percent(value: float | None) -> str | None:
+    return None if value is None else f"{value:.2%}"
+
+
+if __name__ == "__main__":
+    main()
