@@ -17,7 +17,7 @@ from sciu.pipeline.dataset.files import write_atomically
 from sciu.pipeline.train.errors import RunError
 
 FORMAT = 1
-_DAMAGE = zipfile.BadZipFile, zlib.error, RuntimeError, pickle.UnpicklingError, EOFError, NotImplementedError
+_DAMAGE = zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError
 LAST, BEST = "last.pt", "best.pt"
 
 
@@ -72,11 +72,13 @@ class Checkpoints:
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a file, its checksums held against its content: torch does not look at them."""
+    file = io.BytesIO(path.read_bytes())
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             for member in archive.namelist():
                 archive.read(member)
-        content: dict[str, Any] = torch.load(path, "cpu", weights_only=True)
+        file.seek(0)
+        content: dict[str, Any] = torch.load(file, "cpu", weights_only=True)
     except _DAMAGE as error:
         others = [each for each in sorted(path.parent.glob("epoch_*.pt")) if not each.samefile(path)]
         go_on = f"Remove it, and --resume goes on from {others[-1].name}" if others else "There is no other in the run"

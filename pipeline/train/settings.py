@@ -57,7 +57,7 @@ class Settings:
 
     # ---- learning
     epochs: int = setting(200, "How long.", flag=True)
-    optimiser: str = setting("sgd", "", choices=("sgd", "adamw"))
+    optimiser: str = setting("sgd", "With momentum as in the paper, or adamw.", choices=("sgd", "adamw"))
     lr: float = setting(0.01, "The learning rate at its peak.", flag=True)
     momentum: float = setting(0.9, "Of sgd.")
     weight_decay: float = setting(1e-4, "Of all weights.")

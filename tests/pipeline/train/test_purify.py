@@ -1,0 +1,41 @@
+"""Which clips train: a held-out part is the same whatever else there is, and no class is lost without a word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from feeding import index_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.train.errors import TrainError
+from sciu.pipeline.train.purify import hold_out, labels_to_train, require_every_class
+
+
+@given(st.integers(0, 2**40), st.floats(0.05, 0.9), st.sets(st.integers(0, 199)))
+def test_what_is_held_out_depends_on_the_clip_alone(seed: int, share: float, missing: set[int]) -> None:
+    whole, part = np.zeros(200, np.int16), np.zeros(200, np.int16)
+    part[list(missing)] = -1
+    all_out, some_out = hold_out(whole, share, seed), hold_out(part, share, seed)
+    assert set(some_out.tolist()) == set(all_out.tolist()) - missing
+    assert np.array_equal(np.flatnonzero(whole < 0), all_out)
+
+
+def test_the_share_is_about_what_was_asked() -> None:
+    assert 700 < len(hold_out(np.zeros(10_000, np.int16), 0.08, 1)) < 900
+    assert len(hold_out(np.zeros(10_000, np.int16), 0.0, 1)) == 0
+
+
+def test_only_the_training_split_has_labels(faces: Dataset) -> None:
+    labels = labels_to_train(faces, 1)
+    assert np.array_equal(np.flatnonzero(labels >= 0), faces.ids("train"))
+
+
+def test_a_class_that_purification_emptied_stops_the_run(faces: Dataset) -> None:
+    train = faces.ids("train")
+    require_every_class(index_of(faces, train), faces, 1)
+    sad = faces.classes.index("sad")
+    left = index_of(faces, [clip for clip in train.tolist() if faces.labels[clip] != sad], epoch=12)
+    with pytest.raises(TrainError, match="class 'sad' must have clips .* left in epoch 12.*undo RUN --epoch 11"):
+        require_every_class(left, faces, 1)
