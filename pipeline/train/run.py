@@ -94,13 +94,15 @@ def opened(wishes: Wishes, device: torch.device, ranks: Ranks, stop: Stop) -> It
     settings = wishes.resolved.settings
     _require_one_mind(wishes, dataset, ranks)
     with ExitStack() as stack:
-        card = ranks.from_first(lambda: folder.read() or _begin(folder, wishes, dataset))
-        _require_the_same(card, settings, dataset)
-        purifier = stack.enter_context(_open_store(folder, dataset, settings)) if ranks.first else None
+        card = ranks.from_first(folder.read)
+        if card is not None:
+            _require_the_same(card, settings, dataset)
         say = wishes.say if ranks.first else _silent
         for remark in policy(settings).remarks():
             say(f"purification: {remark}")
         parts = build(settings, dataset, device, ranks, say, stack)
+        card = card or ranks.from_first(lambda: _begin(folder, wishes, dataset))
+        purifier = stack.enter_context(_open_store(folder, dataset, settings)) if ranks.first else None
         telemetry = None
         if purifier is not None:
             telemetry = Telemetry(

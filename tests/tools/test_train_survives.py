@@ -1,0 +1,135 @@
+"""Runs that are killed, stopped and spread over processes end as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import Answer
+from training import indexes, log, same_tensors, start, tensors, wait_for
+
+from sciu.pipeline.dataset import Dataset
+from sciu.purification import EpochIndex, Purifier
+
+PRUNING = ("--set", "prune_below=1.0", "--set", "max_pruned=0.3", "--epochs", "6")
+TWO_RANKS = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(frame_faces: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody disturbs."""
+    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    process = start(frame_faces.folder, out, *PRUNING)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out
+
+
+def require_same(one: Path, other: Path) -> None:
+    assert indexes(one) == indexes(other)
+    assert same_tensors(tensors(one), tensors(other))
+    assert log(one) == log(other)
+
+
+def test_kills_at_any_moment_change_nothing(frame_faces: Dataset, undisturbed: Path, tmp_path: Path) -> None:
+    """SIGKILL in the middle of whatever it does, three times; then to the end: same indexes, same weights, same log."""
+    chance, out = random.Random(), tmp_path / "run"
+    for _ in range(3):
+        process = start(frame_faces.folder, out, *PRUNING, "--resume")
+        wait_for(out / "run.json", process)
+        time.sleep(chance.uniform(0, 2.5))
+        process.kill()
+        process.communicate()
+    process = start(frame_faces.folder, out, *PRUNING, "--resume")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    require_same(undisturbed, out)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_obeyed_after_the_step(
+    frame_faces: Dataset, undisturbed: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    out = tmp_path / "run"
+    process = start(frame_faces.folder, out, *PRUNING)
+    wait_for(out / "index/epoch_00002.json", process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, err
+    assert f"stopped by {number.name}; saved in epoch" in err
+    assert "Traceback" not in err
+    process = start(frame_faces.folder, out, "--resume", *PRUNING)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    require_same(undisturbed, out)
+
+
+def test_two_processes_cannot_train_one_run(frame_faces: Dataset, tmp_path: Path) -> None:
+    first = start(frame_faces.folder, tmp_path / "run", "--epochs", "200")
+    try:
+        wait_for(tmp_path / "run/index/epoch_00002.json", first)
+        second = start(frame_faces.folder, tmp_path / "run", "--epochs", "200", "--resume")
+        _, err = second.communicate(timeout=60)
+        assert second.returncode == 3
+        assert "Error: " in err.splitlines()[-1]
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_a_class_without_clips_stops(frame_faces: Dataset, tmp_path: Path) -> None:
+    """Somebody drops all clips of a class while the run stands: it says so where it comes to that."""
+    out = tmp_path / "run"
+    process = start(frame_faces.folder, out, "--epochs", "200")
+    wait_for(out / "index/epoch_00002.json", process)
+    process.terminate()
+    process.communicate()
+    with Purifier.open(out / "purifier", recording=False) as purifier:
+        for clip in frame_faces.ids("train").tolist():
+            if frame_faces.labels[clip] == 0:
+                purifier.pin(clip, "drop")
+    process = start(frame_faces.folder, out, "--epochs", "200", "--resume")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Error: class 'happy' must have clips to train on, but none of its" in err.splitlines()[-1]
+
+
+def test_two_ranks(frame_faces: Dataset, tmp_path: Path, sciu: Callable[..., Answer]) -> None:
+    """Each clip is decoded by one rank, all scores arrive, all train on the same index; one rank goes on with it."""
+    out = tmp_path / "run"
+    process = start(frame_faces.folder, out, *PRUNING, launcher=TWO_RANKS)
+    wait_for(out / "index/epoch_00003.json", process)
+    process.terminate()
+    _, err = process.communicate(timeout=120)
+    saved = torch.load(out / "checkpoints/last.pt", weights_only=True)["state"]
+    assert saved["world"] == 2, err
+    process = start(frame_faces.folder, out, *PRUNING, "--resume")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    train = frame_faces.ids("train")
+    records = log(out)
+    assert [record["clips"] for record in records] == [len(EpochIndex.read(out / "index", k).ids) for k in range(1, 7)]
+    assert records[0]["clips"] == len(train)
+    with Purifier.open(out / "purifier", read_only=True) as purifier:
+        assert all(event["scored"] for event in purifier.events() if event["kind"] == "epoch")
+        assert purifier.events()[1]["scored"] == len(train)
+
+
+def test_a_rank_that_dies_ends_the_job_and_the_run_goes_on(frame_faces: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start(frame_faces.folder, out, *PRUNING, launcher=TWO_RANKS)
+    wait_for(out / "index/epoch_00002.json", process)
+    ranks = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(ranks[-1]), signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode != 0
+    again = start(frame_faces.folder, out, *PRUNING, "--resume", launcher=TWO_RANKS)
+    _, err = again.communicate(timeout=120)
+    assert again.returncode == 0, err
+    assert len(log(out)) == 6

@@ -1,0 +1,57 @@
+"""Runs of `sciu-train` in processes of their own, and what they leave compared."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SMALL = ["--preset", "demo", "--size", "32", "--frames", "8", "--batch-size", "8"]
+QUICK = ["--set", "lr_warmup=1", "--set", "warmup=1", "--set", "window=1"]
+NOT_COMPARED = {"seconds", "waiting", "clips_per_second", "decoded", "cached", "frames", "files"}
+
+
+def start(data: Path, out: Path, *more: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    """Start a training of a few small epochs."""
+    command = [sys.executable, *launcher, "-m", "sciu.tools.train", str(data), "--out", str(out)]
+    return subprocess.Popen(
+        [*command, *SMALL, *QUICK, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 60.0) -> None:
+    """Wait until a process has made a file."""
+    until = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def indexes(run: Path) -> dict[str, bytes]:
+    """All published index files."""
+    return {path.name: path.read_bytes() for path in sorted((run / "index").iterdir())}
+
+
+def tensors(run: Path, name: str = "last") -> dict[str, Tensor]:
+    """Weights, average and optimiser of a checkpoint."""
+    content = torch.load(run / "checkpoints" / f"{name}.pt", weights_only=True)
+    groups = ("model", "average", "optimiser", "board")
+    return {f"{group}.{key}": value for group in groups for key, value in content[group].items()}
+
+
+def log(run: Path) -> list[dict[str, Any]]:
+    """The records of the epochs, less what depends on the clock or on what a killed process had cached."""
+    lines = (run / "log.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in NOT_COMPARED} for line in lines]
+
+
+def same_tensors(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    """The same bits."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
