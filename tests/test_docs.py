@@ -78,7 +78,7 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not [target for target in targets if "://" not in target and not (page.parent / target).exists()]
 
 
-@pytest.mark.parametrize("room", ["pipeline/dataset", "pipeline/feed", "models", "purification"])
+@pytest.mark.parametrize("room", ["pipeline/dataset", "pipeline/feed", "pipeline/train", "models", "purification"])
 def test_the_architecture_page_lists_the_files_of_a_room(room: str) -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     files = {path.name for path in (ROOT / room).glob("*.py")} - {"__init__.py", "errors.py"}

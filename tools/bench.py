@@ -8,6 +8,8 @@ from sciu.tools.benchmarks.dataset import dataset
 from sciu.tools.benchmarks.feed import feed
 from sciu.tools.benchmarks.models import models
 from sciu.tools.benchmarks.purify import purify
+from sciu.tools.benchmarks.step import step
+from sciu.tools.benchmarks.train import train
 from sciu.tools.command import Group
 
 
@@ -20,6 +22,8 @@ main.add_command(dataset)
 main.add_command(feed)
 main.add_command(models)
 main.add_command(purify)
+main.add_command(step)
+main.add_command(train)
 
 if __name__ == "__main__":
     main()

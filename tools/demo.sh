@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `make demo`: synthetic faces -> checked -> packed -> learned from. Two arguments: the virtual environment's bin, a folder.
+# `make demo`: synthetic faces -> checked -> packed -> trained on, with purification and without. Two arguments: the virtual
+# environment's bin, a folder.
 set -euo pipefail
 bin=$1 out=$2
 
@@ -15,14 +16,24 @@ say "Every frame of every clip decoded and looked at"
 "$bin/sciu-data" check "$out/faces" --decode
 
 say "Packed into one size and codec for fast decoding"
-"$bin/sciu-data" pack "$out/faces" --out "$out/packed" --size 64 --codec mjpeg
+"$bin/sciu-data" pack "$out/faces" --out "$out/packed" --size 72 --codec mjpeg
 "$bin/sciu-data" info "$out/packed"
 
-say "What a network learns from them: labels as they are, planted faults included"
-"$bin/sciu-experiment" learnable "$out/packed" --epochs 16
+say "Trained on as they are"
+"$bin/sciu-train" "$out/packed" --out "$out/runs/plain" --preset demo --pipeline dali --method plain
+
+say "Trained on by SCIU, which prunes and corrects while it trains"
+"$bin/sciu-train" "$out/packed" --out "$out/runs/sciu" --preset demo --pipeline dali --method sciu
+
+say "What purification found and won (the test clips are clean; the last epoch, nothing chosen on them)"
+"$bin/sciu-experiment" compare "$out/runs/plain" "$out/runs/sciu"
+
+say "What was decided, and about one clip why"
+"$bin/sciu-purify" status "$out/runs/sciu"
+"$bin/sciu-purify" list "$out/runs/sciu" --what corrected --limit 5
 
 cat <<END
 
-Where to look: $out/faces/dataset.toml and clips.parquet (the dataset), truth.csv (what was planted),
-$out/faces/media (the clips). Training with purification joins this demonstration as soon as the trainer lands.
+Where to look: $out/faces/truth.csv (what was planted), $out/runs/sciu (summary.json, index/, purifier/, checkpoints/).
+tensorboard --logdir $out/runs shows counts, histograms, and the clips that were pruned and corrected.
 END

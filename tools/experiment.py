@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from sciu.tools.command import Group
+from sciu.tools.experiments.compare import compare
 from sciu.tools.experiments.learnable import learnable
 from sciu.tools.experiments.rules import rules
 
@@ -14,6 +15,7 @@ def main() -> None:
     """Repeat the measurements that the documentation quotes."""
 
 
+main.add_command(compare)
 main.add_command(learnable)
 main.add_command(rules)
 

@@ -33,7 +33,7 @@ def train(run: Run, state: State) -> None:
         if state.measured is None:
             pace = Pace()
             try:
-                _learn(run, state, index, pace)
+                learn(run, state, index, pace)
                 state.measured = _measure(run, state)
             except StopAsked:
                 _require_finite(run, state, index)
@@ -48,7 +48,7 @@ def train(run: Run, state: State) -> None:
         state.begin_next()
 
 
-def _learn(run: Run, state: State, index: EpochIndex, pace: Pace) -> None:
+def learn(run: Run, state: State, index: EpochIndex, pace: Pace) -> None:
     """Train on what the index lists, from the step where the state stands."""
     require_every_class(index, run.dataset, run.settings.fold)
     parts, schedule = run.parts, run.settings.rate_schedule()

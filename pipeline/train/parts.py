@@ -45,7 +45,7 @@ def build(
     settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say, stack: ExitStack
 ) -> Parts:
     """Build the parts, and tell what was chosen. The step is tried out before the feed's threads begin."""
-    step = build_step(settings, dataset, device, ranks, say)
+    step = build_step(settings, len(dataset), len(dataset.classes), device, ranks, say)
     planner = Planner(
         dataset=dataset, sampling=settings.sampling_of_frames(), augmentation=settings.augmentation(),
         size=size_of(settings), batch_size=settings.batch_size, seed=settings.seed, rank=ranks.rank, world=ranks.world,
@@ -60,10 +60,10 @@ def size_of(settings: Settings) -> int:
     return settings.size or frame_size(settings.backbone)
 
 
-def build_network(settings: Settings, dataset: Dataset, say: Say) -> SciuModel:
+def build_network(settings: Settings, classes: int, say: Say) -> SciuModel:
     """Build the network, the same for the same seed, with the weights that were asked for."""
     torch.manual_seed(settings.seed)
-    network = SciuModel(build_backbone(settings.backbone), len(dataset.classes), WEIGHT_HEADS[settings.method])
+    network = SciuModel(build_backbone(settings.backbone), classes, WEIGHT_HEADS[settings.method])
     if settings.weights:
         loaded = (
             load_imagenet(network, settings.backbone)
@@ -74,9 +74,9 @@ def build_network(settings: Settings, dataset: Dataset, say: Say) -> SciuModel:
     return network
 
 
-def build_step(settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say) -> Step:
+def build_step(settings: Settings, clips: int, classes: int, device: torch.device, ranks: Ranks, say: Say) -> Step:
     """Build the step, and try it out."""
-    network: nn.Module = build_network(settings, dataset, say).to(device)
+    network: nn.Module = build_network(settings, classes, say).to(device)
     if settings.sync_batchnorm:
         require(device.type == "cuda", "sync_batchnorm", "off on a CPU, for which torch has none", True)
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
@@ -88,7 +88,7 @@ def build_step(settings: Settings, dataset: Dataset, device: torch.device, ranks
         network=network.train(),
         optimiser=make_optimiser(network.parameters(), settings, device),
         objective=objective(settings),
-        board=Board(len(dataset), len(dataset.classes), device, balance=settings.class_balance),
+        board=Board(clips, classes, device, balance=settings.class_balance),
         average=Average(network, settings.average),
         amp=amp.value, clip_gradients=settings.clip_gradients, weighted_scores=settings.scores == "weighted",
         ranks=ranks, forward=compiled(network) if compile_.value == "on" else None,

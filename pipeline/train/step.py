@@ -100,10 +100,11 @@ class Step:
         self._tell(ids_B, labels_B, output, losses_B.detach())
 
     def _look(self, frames_BTHWC: Tensor) -> Output:
-        forward = self.forward if self.forward and len(frames_BTHWC) == self.usual_size else self.network
+        forward: Callable[[Tensor], Output] = self.network
+        if self.forward is not None and len(frames_BTHWC) == self.usual_size:
+            forward = self.forward
         with self.autocast():
-            output: Output = forward(self.pixels(frames_BTHWC))
-        return output
+            return forward(self.pixels(frames_BTHWC))
 
     def _move(self) -> None:
         """Take the optimiser's step; one whose fp16 gradients overflow is left out, by the fused optimiser itself."""

@@ -1,0 +1,135 @@
+"""`step`: the whole step, clips a second and operations a second: eager, bf16, compiled, as a CUDA graph."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from sciu.models.registry import describe, frame_size
+from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.train.parts import build_step
+from sciu.pipeline.train.ranks import Ranks
+from sciu.pipeline.train.settings import Settings
+from sciu.tools.backbone import backbone_option
+from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
+from sciu.tools.command import print_table
+
+_CLASSES = 7
+_BACKWARD = 2  # a backward pass takes about two forward passes' operations
+_PRODUCT = {"cpu": 2048, "cuda": 8192}  # the side of the matrices that tell what the device can reach
+
+WAYS: dict[str, dict[str, Any]] = {
+    "eager fp32": {"amp": "off"},
+    "eager bf16": {"amp": "bf16"},
+    "compiled bf16": {"amp": "bf16", "compile": "on"},
+    "graph bf16": {"amp": "bf16", "cuda_graph": "on"},
+    "graph, compiled bf16": {"amp": "bf16", "cuda_graph": "on", "compile": "on"},
+}
+
+
+@click.command()
+@backbone_option
+@click.option("--size", type=click.IntRange(min=1), help="Of the frames.  [default: what the network is meant for]")
+@click.option("--batch-size", type=click.IntRange(min=1), default=32)
+@click.option("--frames", type=click.IntRange(min=1), default=16)
+@click.option("--rounds", type=click.IntRange(min=1), default=5)
+@click.option("--steps", type=click.IntRange(min=1), default=5, help="Of each contestant in a round.")
+@json_file
+def step(
+    backbone: str, size: int | None, batch_size: int, frames: int, rounds: int, steps: int, out: Path | None
+) -> None:
+    """Take the same step in every way that this machine has, in turn.
+
+    Example: python tools/bench.py step --backbone resnet18_lstm --batch-size 32
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    size = size or frame_size(backbone)
+    settings = Settings(backbone=backbone, batch_size=batch_size, frames=frames, size=size, cuda_graph="off")
+    ways = {name: way for name, way in WAYS.items() if _possible(way, device)}
+    runs = {name: _contestant(replace(settings, **way), device, steps) for name, way in ways.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            seconds[name].append(run() / steps)
+    flops = describe(backbone, frames)["flops"] * (size / frame_size(backbone)) ** 2 * (1 + _BACKWARD)
+    peaks = {kind: _reachable(device, kind) for kind in (torch.float32, torch.bfloat16)}
+    rows = []
+    for name, times in seconds.items():
+        median, spread = median_and_spread(times)
+        rate = batch_size / median
+        peak = peaks[torch.bfloat16 if "bf16" in name else torch.float32]
+        rows.append({
+            "name": name, "clips_per_second": rate, "spread": spread, "flops_per_second": rate * flops,
+            "share_of_reachable": rate * flops / peak,
+        })  # fmt: skip
+    ratios = {f"{row['name']}/eager fp32": row["clips_per_second"] / rows[0]["clips_per_second"] for row in rows[1:]}
+    _report(rows, ratios)
+    told = {"backbone": backbone, "size": size, "batch_size": batch_size, "frames": frames, "device": _name(device)}
+    write_measured(out, told, rows=rows, ratios=ratios)
+
+
+def _possible(way: dict[str, Any], device: torch.device) -> bool:
+    if way.get("compile") == "on" and shutil.which("g++") is None:
+        return False
+    return device.type == "cuda" or way.get("cuda_graph") != "on"
+
+
+def _contestant(settings: Settings, device: torch.device, steps: int) -> Callable[[], float]:
+    """Build a step; the first ones, which compile and choose algorithms, are not timed."""
+    made = build_step(settings, settings.batch_size, _CLASSES, device, Ranks(), lambda _line: None)
+    made.begin(np.arange(settings.batch_size, dtype=np.int16) % _CLASSES, seed=0)
+    shape = settings.batch_size, settings.frames, settings.size, settings.size, 3
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
+    batch = ClipBatch(torch.arange(settings.batch_size, device=device), pixels)
+
+    def run() -> float:
+        _wait(device)
+        began = time.perf_counter()
+        for _ in range(steps):
+            made(batch, 1e-3)
+        _wait(device)
+        return time.perf_counter() - began
+
+    run()
+    return run
+
+
+def _reachable(device: torch.device, kind: torch.dtype) -> float:
+    """Measure what a large product of matrices reaches: no data sheet is needed, and none flatters."""
+    side = _PRODUCT[device.type]
+    left = torch.randn(side, side, device=device, dtype=kind)
+    best = 0.0
+    for _ in range(5):
+        _wait(device)
+        began = time.perf_counter()
+        left @ left
+        _wait(device)
+        best = max(best, 2 * side**3 / (time.perf_counter() - began))
+    return best
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def _report(rows: list[dict[str, Any]], ratios: dict[str, float]) -> None:
+    table = [
+        [row["name"], f"{row['clips_per_second']:.1f}", f"{row['spread']:.0%}", f"{row['flops_per_second'] / 1e12:.3f}",
+         f"{row['share_of_reachable']:.0%}"] for row in rows
+    ]  # fmt: skip
+    print_table(["step", "clips/s", "spread", "TFLOP/s", "of a matrix product's"], table)
+    for name, ratio in ratios.items():
+        click.echo(f"{name}: {ratio:.2f}")

@@ -1,0 +1,150 @@
+"""`train`: epochs of training, ours beside the same trainer without decoding and beside a trainer by the book."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.train.loop import learn
+from sciu.pipeline.train.pace import Pace
+from sciu.pipeline.train.purify import index_of
+from sciu.pipeline.train.ranks import Ranks
+from sciu.pipeline.train.resolve import resolve
+from sciu.pipeline.train.run import Run, Wishes, opened
+from sciu.pipeline.train.state import State
+from sciu.pipeline.train.stopping import Stop
+from sciu.tools.backbone import backbone_option
+from sciu.tools.benchmarks.feed_peers import missing, readers
+from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
+from sciu.tools.benchmarks.reference_trainer import ReferenceTrainer
+from sciu.tools.command import print_table
+
+_CEILING = {"pipeline": "synthetic"}
+
+Epoch = Callable[[int], tuple[float, float]]
+"""(its number) -> clips a second, and the share of the time that was spent waiting for data."""
+
+
+@click.command()
+@backbone_option
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="A dataset.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=32)
+@click.option("--size", type=click.IntRange(min=1), help="Of the frames.  [default: what the network is meant for]")
+@click.option("--rounds", type=click.IntRange(min=1), default=5)
+@json_file
+def train(backbone: str, data: Path, batch_size: int, size: int | None, rounds: int, out: Path | None) -> None:
+    """Train an epoch in every way, round after round: from files, from the cache, without decoding, by the book.
+
+    Example: python tools/bench.py train --data data/synth --backbone tiny_lstm --batch-size 32
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dataset = Dataset.load(data)
+    common = {"backbone": backbone, "batch_size": batch_size, "size": size or 0, "crop": "shifted"}
+    with ExitStack() as stack:
+        files = _open({**common, "cache": "off"}, data, device, stack)
+        contestants: dict[tuple[str, str], Epoch] = {
+            ("sciu, DALI", "ours"): _training(files),
+            ("sciu, host cache", "cached"): _training(_open({**common, "cache": "64G"}, data, device, stack)),
+            ("sciu, no decoding", "ceiling"): _training(
+                _open({**common, "pipeline": "synthetic"}, data, device, stack)
+            ),
+            ("feed alone, DALI", "feed"): _feeding(files),
+        }
+        for name, read in readers(dataset).items():
+            trainer = ReferenceTrainer(dataset, backbone, read, batch_size, device)
+            contestants[f"trainer by the book, {name}", "reference"] = _by_the_book(trainer, files)
+        rows = _measure(contestants, rounds)
+    ratios, absent = _ratios(rows), missing(dataset)
+    table = [
+        [row["name"], row["group"], f"{row['clips_per_second']:.1f}", f"{row['spread']:.0%}", f"{row['waiting']:.0%}"]
+        for row in rows
+    ]
+    print_table(["name", "group", "clips/s", "spread", "waiting"], table)
+    for name, ratio in ratios.items():
+        click.echo(f"{name}: {ratio:.3f}")
+    settings = {**common, "data": str(data), "clips": len(dataset.ids("train")), "device": str(device)}
+    write_measured(out, settings, rows=rows, ratios=ratios, missing=absent)
+
+
+def _open(settings: dict[str, Any], data: Path, device: torch.device, stack: ExitStack) -> Run:
+    """Begin a run in a folder that is thrown away."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    wishes = Wishes(
+        data=data, out=folder / "run", resolved=resolve([("bench", settings)]), say=lambda _line: None,
+        progress=lambda _label: lambda _done, _total, _note: None,
+    )  # fmt: skip
+    return stack.enter_context(opened(wishes, device, Ranks(), Stop()))
+
+
+def _training(run: Run) -> Epoch:
+    """Train with the trainer's own loop."""
+    index = index_of(run.purifier, 1, run.folder)
+
+    def epoch(number: int) -> tuple[float, float]:
+        pace = Pace()
+        learn(run, State(epoch=number), replace(index, epoch=number), pace)
+        return pace.clips / pace.seconds, pace.waiting / pace.seconds
+
+    return epoch
+
+
+def _feeding(run: Run) -> Epoch:
+    index = index_of(run.purifier, 1, run.folder)
+
+    def epoch(number: int) -> tuple[float, float]:
+        began = time.perf_counter()
+        plan = run.parts.planner.training(replace(index, epoch=number))
+        clips = sum(len(batch) for batch in run.parts.feed.batches(plan))
+        return clips / (time.perf_counter() - began), 1.0
+
+    return epoch
+
+
+def _by_the_book(trainer: ReferenceTrainer, run: Run) -> Epoch:
+    index = index_of(run.purifier, 1, run.folder)
+
+    def epoch(number: int) -> tuple[float, float]:
+        began = time.perf_counter()
+        clips = trainer.train_epoch(run.parts.planner.training(replace(index, epoch=number)))
+        return clips / (time.perf_counter() - began), float("nan")
+
+    return epoch
+
+
+def _measure(contestants: dict[tuple[str, str], Epoch], rounds: int) -> list[dict[str, Any]]:
+    """Let each train an epoch in turn, after one that is not counted: it fills caches and starts processes."""
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {key: [] for key in contestants}
+    for number in range(rounds + 1):
+        for key, epoch in contestants.items():
+            measured = epoch(number + 1)
+            if number:
+                found[key].append(measured)
+    rows = []
+    for (name, group), measured_rounds in found.items():
+        rates, waits = zip(*measured_rounds, strict=True)
+        median, spread = median_and_spread(list(rates))
+        waiting, _ = median_and_spread([wait or 1e-9 for wait in waits])
+        rows.append({"name": name, "group": group, "clips_per_second": median, "spread": spread, "waiting": waiting})
+    return rows
+
+
+def _ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Compare; on a machine whose cores both decode and train, nothing beats the two times added up."""
+    best = {row["group"]: max(r["clips_per_second"] for r in rows if r["group"] == row["group"]) for row in rows}
+    in_turn = 1 / (1 / best["ceiling"] + 1 / best["feed"])
+    return {
+        "ours/ceiling": best["ours"] / best["ceiling"],
+        "ours/in turn": best["ours"] / in_turn,
+        "cached/ceiling": best["cached"] / best["ceiling"],
+        "ours/reference": best["ours"] / best["reference"],
+        "cached/reference": best["cached"] / best["reference"],
+    }

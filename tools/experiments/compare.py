@@ -1,0 +1,64 @@
+"""`compare`: runs beside each other, what purification found and what it won."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sciu.tools.command import json_option, print_json, print_table
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@json_option
+def compare(runs: tuple[Path, ...], as_json: bool) -> None:
+    """Put the summaries of runs beside each other; where the truth is known, what was found of it.
+
+    Example: sciu-experiment compare runs/plain runs/sciu
+    """
+    summaries = {str(run): _summary(run) for run in runs}
+    if as_json:
+        print_json(summaries)
+        return
+    print_table(["", *summaries], [[name, *map(read, summaries.values())] for name, read in _ROWS.items()])
+
+
+def _summary(run: Path) -> dict[str, Any]:
+    from sciu.pipeline.train.errors import RunError
+
+    try:
+        summary: dict[str, Any] = json.loads((run / "summary.json").read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(f"'{run}' must be a run with an epoch behind it, but has no summary.json.") from None
+    return summary
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _found(summary: dict[str, Any], what: str) -> str:
+    if not (scores := summary.get("detection", {}).get(what)):
+        return "-"
+    return f"{_percent(scores['precision'])} / {_percent(scores['recall'])}"
+
+
+_ROWS: dict[str, Any] = {
+    "method": lambda s: s["method"],
+    "WAR, last epoch": lambda s: _percent(s["war"]),
+    "UAR, last epoch": lambda s: _percent(s["uar"]),
+    "clips to train on": lambda s: f"{s['train_clips']:,}",
+    "pruned": lambda s: f"{s['pruned']:,}",
+    "labels corrected": lambda s: f"{s['corrected']:,}",
+    "unusable clips found: precision / recall": lambda s: _found(s, "low_quality"),
+    "wrong labels found: precision / recall": lambda s: _found(s, "wrong_label"),
+    "labels right, as given": lambda s: _percent(s.get("detection", {}).get("label_accuracy_before")),
+    "labels right, of those trained on at the end": lambda s: _percent(
+        s.get("detection", {}).get("label_accuracy_after")
+    ),
+    "clips decoded or taken from the cache, last epoch": lambda s: f"{s['clips_per_epoch'][-1]:,}",
+    "clips a second": lambda s: f"{s['clips_per_second']:,.0f}",
+}
