@@ -28,12 +28,13 @@ say "Trained on by SCIU, which prunes and corrects while it trains"
 say "What purification found and won (the test clips are clean; the last epoch, nothing chosen on them)"
 "$bin/sciu-experiment" compare "$out/runs/plain" "$out/runs/sciu"
 
-say "What was decided, and about one clip why"
+say "What was decided, epoch by epoch"
 "$bin/sciu-purify" status "$out/runs/sciu"
 "$bin/sciu-purify" list "$out/runs/sciu" --what corrected --limit 5
 
 cat <<END
 
-Where to look: $out/faces/truth.csv (what was planted), $out/runs/sciu (summary.json, index/, purifier/, checkpoints/).
+Where to look: $out/faces/truth.csv (what was planted), $out/runs/sciu (summary.json, index/, purifier/, checkpoints/);
+sciu-purify list $out/runs/sciu --what corrected --sort margin (which labels, and why).
 tensorboard --logdir $out/runs shows counts, histograms, and the clips that were pruned and corrected.
 END

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import Answer
 
+from sciu.pipeline.dataset import Dataset
 from sciu.tools.benchmarks.measure import measure
 
 
@@ -91,3 +92,34 @@ def test_feed_bench_compares_with_peers_and_the_limit(
         assert written["ratios"][name] == pytest.approx(rates[over] / rates[under])
     assert set(written["missing"]) <= {"decord", "torchcodec"}
     assert written["settings"]["crop"] == "shifted"
+
+
+def test_step_bench_takes_the_step_in_every_way_there_is(
+    sciu: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sciu.pipeline.train.parts.compiled", lambda network: network.forward)
+    monkeypatch.setattr("sciu.tools.benchmarks.step._PRODUCT", {"cpu": 64, "cuda": 64})
+    out = tmp_path / "bench.json"
+    small = ("--backbone", "tiny_lstm", "--size", 32, "--batch-size", 2, "--frames", 2, "--rounds", 1, "--steps", 1)
+    answer = sciu("bench", "step", *small, "--json", out)
+    assert answer.code == 0, answer.err
+    written = Answer(0, out.read_text(), "").json
+    rates = {row["name"]: row["clips_per_second"] for row in written["rows"]}
+    assert {"eager fp32", "eager bf16"} <= set(rates)
+    assert written["ratios"]["eager bf16/eager fp32"] == pytest.approx(rates["eager bf16"] / rates["eager fp32"])
+    assert all(row["flops_per_second"] > 0 for row in written["rows"])
+
+
+def test_train_bench_compares_with_the_ceiling_and_the_book(
+    sciu: Callable[..., Answer], tmp_path: Path, frame_faces: Dataset
+) -> None:
+    out = tmp_path / "bench.json"
+    small = ("--backbone", "tiny_lstm", "--size", 32, "--batch-size", 4, "--rounds", 1)
+    answer = sciu("bench", "train", "--data", frame_faces.folder, *small, "--json", out)
+    assert answer.code == 0, answer.err
+    written = Answer(0, out.read_text(), "").json
+    rates = {row["group"]: row["clips_per_second"] for row in written["rows"]}
+    assert set(rates) == {"ours", "cached", "ceiling", "feed", "reference"}
+    in_turn = 1 / (1 / rates["ceiling"] + 1 / rates["feed"])
+    assert written["ratios"]["ours/in turn"] == pytest.approx(rates["ours"] / in_turn)
+    assert written["ratios"]["cached/ceiling"] == pytest.approx(rates["cached"] / rates["ceiling"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from helpers import Answer
+from training import QUICK, SMALL
 
 from sciu.pipeline.dataset import Dataset
 from sciu.tools.experiments.clips import load_clips
@@ -46,3 +47,16 @@ def test_rules_need_the_truth(frame_faces: Dataset, sciu: Callable[..., Answer],
     answer = sciu("experiment", "rules", folder, "--epochs", 1)
     assert answer.code == 3
     assert "must say what was planted, but is not there" in answer.error()
+
+
+def test_compare_puts_runs_beside_each_other(frame_faces: Dataset, sciu: Callable[..., Answer], tmp_path: Path) -> None:
+    for method in ("plain", "sciu"):
+        trained = sciu(
+            "train", frame_faces.folder, "--out", tmp_path / method, *SMALL, *QUICK, "--epochs", 2, "--method", method
+        )
+        assert trained.code == 0, trained.err
+    shown = sciu("experiment", "compare", tmp_path / "plain", tmp_path / "sciu")
+    assert "unusable clips found: precision / recall" in shown.out
+    found = sciu("experiment", "compare", tmp_path / "plain", tmp_path / "sciu", "--json").json
+    assert [summary["method"] for summary in found.values()] == ["plain", "sciu"]
+    assert "has no summary.json" in sciu("experiment", "compare", tmp_path).error()

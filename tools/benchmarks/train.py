@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,8 +31,8 @@ from sciu.tools.command import print_table
 
 _CEILING = {"pipeline": "synthetic"}
 
-Epoch = Callable[[int], tuple[float, float]]
-"""(its number) -> clips a second, and the share of the time that was spent waiting for data."""
+Epoch = Callable[[int], tuple[float, float | None]]
+"""(its number) -> clips a second, and the share of the time that was spent waiting for data, where it is known."""
 
 
 @click.command()
@@ -65,7 +66,7 @@ def train(backbone: str, data: Path, batch_size: int, size: int | None, rounds: 
         rows = _measure(contestants, rounds)
     ratios, absent = _ratios(rows), missing(dataset)
     table = [
-        [row["name"], row["group"], f"{row['clips_per_second']:.1f}", f"{row['spread']:.0%}", f"{row['waiting']:.0%}"]
+        [row["name"], row["group"], f"{row['clips_per_second']:.1f}", f"{row['spread']:.0%}", _percent(row["waiting"])]
         for row in rows
     ]
     print_table(["name", "group", "clips/s", "spread", "waiting"], table)
@@ -100,11 +101,11 @@ def _training(run: Run) -> Epoch:
 def _feeding(run: Run) -> Epoch:
     index = index_of(run.purifier, 1, run.folder)
 
-    def epoch(number: int) -> tuple[float, float]:
+    def epoch(number: int) -> tuple[float, float | None]:
         began = time.perf_counter()
         plan = run.parts.planner.training(replace(index, epoch=number))
         clips = sum(len(batch) for batch in run.parts.feed.batches(plan))
-        return clips / (time.perf_counter() - began), 1.0
+        return clips / (time.perf_counter() - began), None
 
     return epoch
 
@@ -112,17 +113,17 @@ def _feeding(run: Run) -> Epoch:
 def _by_the_book(trainer: ReferenceTrainer, run: Run) -> Epoch:
     index = index_of(run.purifier, 1, run.folder)
 
-    def epoch(number: int) -> tuple[float, float]:
+    def epoch(number: int) -> tuple[float, float | None]:
         began = time.perf_counter()
         clips = trainer.train_epoch(run.parts.planner.training(replace(index, epoch=number)))
-        return clips / (time.perf_counter() - began), float("nan")
+        return clips / (time.perf_counter() - began), None
 
     return epoch
 
 
 def _measure(contestants: dict[tuple[str, str], Epoch], rounds: int) -> list[dict[str, Any]]:
     """Let each train an epoch in turn, after one that is not counted: it fills caches and starts processes."""
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {key: [] for key in contestants}
+    found: dict[tuple[str, str], list[tuple[float, float | None]]] = {key: [] for key in contestants}
     for number in range(rounds + 1):
         for key, epoch in contestants.items():
             measured = epoch(number + 1)
@@ -132,9 +133,13 @@ def _measure(contestants: dict[tuple[str, str], Epoch], rounds: int) -> list[dic
     for (name, group), measured_rounds in found.items():
         rates, waits = zip(*measured_rounds, strict=True)
         median, spread = median_and_spread(list(rates))
-        waiting, _ = median_and_spread([wait or 1e-9 for wait in waits])
+        waiting = None if None in waits else statistics.median(waits)
         rows.append({"name": name, "group": group, "clips_per_second": median, "spread": spread, "waiting": waiting})
     return rows
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
 
 
 def _ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
