@@ -30,6 +30,7 @@ class SharedPurifier:
         self._gather = gather
         self._broadcast = broadcast
         self._scores: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
+        self._gathered: list[Any] = []  # on rank 0, until the epoch has ended
 
     def index(self) -> EpochIndex:
         """Return what to decode in the open epoch. Collective."""
@@ -44,14 +45,16 @@ class SharedPurifier:
 
         What fails on rank 0 fails on all, so that no rank waits for it. It can be called again: the scores are there.
         """
-        gathered = self._gather(self._scores)
+        self._gathered += self._gather(self._scores) or []
         self._scores = []
 
         def end(purifier: Purifier) -> EpochIndex:
-            for scores in gathered or ():
+            for scores in self._gathered:
                 for ids, weights, probs in scores:
                     purifier.record(ids, weights, probs)
-            return purifier.end_epoch()
+            index = purifier.end_epoch()
+            self._gathered = []
+            return index
 
         return self.ask(end)
 

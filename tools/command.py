@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -49,6 +50,8 @@ class Command(click.Command):
                 raise
             _complain(" ".join(str(error).split()))
             sys.exit(error.exit_code)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what ends the interpreter cannot be stopped in good order
 
 
 class Group(Command, click.Group):
@@ -63,7 +66,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 def _system_message(error: OSError | MemoryError) -> str:
     if isinstance(error, MemoryError):
         return "the memory is full. Choose smaller numbers, or a larger machine."
-    where = f"'{error.filename}': " if error.filename else ""
+    where = f"'{os.fsdecode(error.filename)}': " if isinstance(error.filename, str | bytes) else ""
     return f"{where}{error.strerror or error}. Free the disk or mend the path, then run the command again."
 
 

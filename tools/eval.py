@@ -34,8 +34,6 @@ def main(
 
     Example: sciu-eval runs/dfew-1 runs/dfew-2 runs/dfew-3 runs/dfew-4 runs/dfew-5 --folds
     """
-    import torch
-
     from sciu.pipeline.train.choices import choose_device
     from sciu.pipeline.train.trained import Trained
 
@@ -43,10 +41,12 @@ def main(
         raise click.UsageError(f"one run is evaluated at a time, but {len(runs)} are given. --folds takes several.")
     trained = [Trained.load(run, checkpoint=checkpoint, data=data) for run in runs]
     if folds:
-        _require_folds([each.settings.fold for each in trained])
-    chosen = torch.device(choose_device(device).value)
+        _require_folds(trained)
+    chosen, _ = choose_device(device)
     found = []
     for each in trained:
+        if each.remark:
+            click.echo(each.remark, err=True)
         seen = each.evaluate(chosen, split=split, views=views, progress=Progress(str(each.folder.path)))
         found.append((each, seen))
     classes = trained[0].dataset.classes
@@ -58,13 +58,19 @@ def main(
         _show(results, answer, classes)
 
 
-def _require_folds(folds: list[int]) -> None:
+def _require_folds(trained: list[Trained]) -> None:
+    folds = [each.settings.fold for each in trained]
     if len(set(folds)) < len(folds):
         raise click.UsageError(f"runs must be of different folds, but are of folds {folds}.")
+    datasets = {each.dataset.fingerprint: each.dataset.name for each in trained}
+    if len(datasets) > 1:
+        raise click.UsageError(f"runs must be folds of one dataset, but are of {[*datasets.values()]}.")
 
 
 def _result(trained: Trained, seen: Evaluation, split: str) -> dict[str, Any]:
     told = {"run": str(trained.folder.path), "fold": trained.settings.fold, "epoch": trained.epoch, "split": split}
+    if trained.step:
+        told["after_step"] = trained.step  # of an epoch that has not ended
     return {**told, **seen.confusion.told(trained.dataset.classes, seen.asked)}
 
 

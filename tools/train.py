@@ -72,12 +72,13 @@ def main(
     if print_config:
         click.echo(resolved.toml(), nl=False)
         return
+    if out is not None:
+        _require_new_or_resume(out, resume=resume)
     if dry_run:
-        _rehearse(data, resolved)
+        _rehearse(data, resolved, as_json=as_json)
         return
     if out is None:
         raise click.UsageError("--out must name the run's folder, but is not given.")
-    _require_new_or_resume(out, resume=resume)
     _train(data, out, resolved, as_json=as_json)
 
 
@@ -90,7 +91,7 @@ def _resolve(
 
     card = RunFolder(run).read() if run else None
     layers: list[tuple[str, Any]] = [("the run", card["settings"])] if card else []
-    layers += [preset_layer(preset)] if preset else []
+    layers += [preset_layer(preset)] if preset is not None else []
     layers += [file_layer(config)] if config else []
     layers += [assignment_layer(assignments)] if assignments else []
     layers += [(f"--{name.replace('_', '-')}", {name: value}) for name, value in flags.items() if value is not None]
@@ -106,22 +107,23 @@ def _require_new_or_resume(out: Path, *, resume: bool) -> None:
 
 def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
     """Train on this rank."""
-    import torch
-
     from sciu.pipeline.train.choices import choose_device
     from sciu.pipeline.train.loop import train
     from sciu.pipeline.train.ranks import joined
     from sciu.pipeline.train.resume import restore
     from sciu.pipeline.train.run import Wishes, opened
     from sciu.pipeline.train.stopping import Stop, StopAsked
+    from sciu.pipeline.train.trouble import trouble_told
 
-    choice = choose_device(resolved.settings.device)
-    wishes = Wishes(data=data, out=out, resolved=resolved, say=_say, progress=_progress, command=shlex.join(sys.argv))
-    device = torch.device(choice.value)
-    with joined(device) as ranks, Stop() as stop, opened(wishes, device, ranks, stop) as run:
+    settings = resolved.settings
+    device, _ = choose_device(settings.device, deterministic=settings.deterministic)
+    wishes = Wishes(data=data, out=out, resolved=resolved, say=_say, progress=Progress, command=shlex.join(sys.argv))
+    stop = Stop()
+    with joined(device) as ranks, opened(wishes, device, ranks, stop) as run:
         state = restore(run)
         try:
-            train(run, state)
+            with stop, trouble_told(settings):
+                train(run, state)
         except StopAsked:
             number = signal.Signals(stop.signal or signal.SIGTERM)
             if ranks.first:
@@ -136,10 +138,6 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _progress(label: str) -> Callable[[int, int, str], None]:
-    return Progress(label)
-
-
 def _report(run: Run, summary: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(summary)
@@ -151,11 +149,9 @@ def _report(run: Run, summary: dict[str, Any], *, as_json: bool) -> None:
     click.echo(f"'{run.folder.path}': summary.json, log.jsonl, checkpoints, tensorboard; `sciu-purify status` for more")
 
 
-def _rehearse(data: Path, resolved: Resolved) -> None:
+def _rehearse(data: Path, resolved: Resolved, *, as_json: bool) -> None:
     """Build everything in a folder that is thrown away, and take one step."""
     import tempfile
-
-    import torch
 
     from sciu.pipeline.train.choices import choose_device
     from sciu.pipeline.train.loop import rehearse
@@ -163,14 +159,17 @@ def _rehearse(data: Path, resolved: Resolved) -> None:
     from sciu.pipeline.train.run import Wishes, opened
     from sciu.pipeline.train.stopping import Stop
 
-    device = torch.device(choose_device(resolved.settings.device).value)
-    with tempfile.TemporaryDirectory() as folder, Stop() as stop:
-        wishes = Wishes(data=data, out=Path(folder) / "run", resolved=resolved, say=_say, progress=_progress)
-        with opened(wishes, device, Ranks(), stop) as run:
+    settings = resolved.settings
+    device, _ = choose_device(settings.device, deterministic=settings.deterministic)
+    with tempfile.TemporaryDirectory() as folder:
+        wishes = Wishes(data=data, out=Path(folder) / "run", resolved=resolved, say=_say, progress=Progress)
+        with opened(wishes, device, Ranks(), Stop()) as run:
             seconds = rehearse(run)
-    click.echo(
-        f"one step of {resolved.settings.batch_size} clips took {seconds:.3f} s. All is ready; leave --dry-run out."
-    )
+    told = f"one step of {settings.batch_size} clips took {seconds:.3f} s"
+    if as_json:
+        print_json({"device": str(device), "batch_size": settings.batch_size, "seconds_per_step": seconds})
+    else:
+        click.echo(f"{told}. All is ready; leave --dry-run out.")
 
 
 if __name__ == "__main__":

@@ -132,6 +132,7 @@ class TorchFeed(Feed):
             sampler=self._steps, batch_size=None, collate_fn=_as_it_is,  # type: ignore[arg-type]
             num_workers=workers, persistent_workers=True,
             prefetch_factor=_BATCHES_AHEAD, multiprocessing_context="forkserver", worker_init_fn=_begin_worker,
+            generator=torch.Generator(),  # else each process's first epoch draws from the one that dropout draws from
             pin_memory=self.device.type == "cuda",
         )  # fmt: skip
 

@@ -55,7 +55,7 @@ class Board:
         """Take some clips' scores."""
         self.weight_N[ids_B] = weight_B
         self.probs_NK[ids_B] = probs_BK
-        self.seen_N[ids_B] = 1.0
+        self.seen_N.index_fill_(0, ids_B, 1.0)  # `[ids_B] = 1.0` waits for a copy in older torch
 
     def count(self, losses_B: Tensor, right_B: Tensor, labels_B: Tensor) -> None:
         """Add up losses and right answers, and note the first step whose loss is no number."""
@@ -81,7 +81,7 @@ class Board:
         return own
 
 
-def scores_of(tensors: dict[str, Tensor]) -> Scores:
-    """Bring scores to the host."""
-    ids = tensors["seen"][:-1].nonzero().squeeze(1)
-    return Scores(ids.cpu().numpy(), tensors["weight"][ids].cpu().numpy(), tensors["probs"][ids].cpu().numpy())
+def scores_of(board: Board) -> Scores:
+    """Bring this rank's scores to the host."""
+    ids = board.seen_N[:-1].nonzero().squeeze(1)
+    return Scores(ids.cpu().numpy(), board.weight_N[ids].cpu().numpy(), board.probs_NK[ids].cpu().numpy())

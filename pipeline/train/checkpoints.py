@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from sciu.pipeline.dataset.files import write_atomically
+from sciu.pipeline.dataset.files import sync_folder, write_atomically
 from sciu.pipeline.train.errors import RunError
 
 FORMAT = 1
@@ -28,42 +28,48 @@ class Checkpoints:
         self.folder = folder
         self._keep = keep
 
-    def save(self, content: dict[str, Any], *, ended: int = 0, best: bool = False) -> None:
-        """Write where the run stands; `ended` names the epoch that has just ended, 0 in the middle of one."""
+    def save(self, content: dict[str, Any]) -> None:
+        """Write where the run stands."""
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, **content}, buffer)
         self.folder.mkdir(parents=True, exist_ok=True)
         _require_room(self.folder, buffer.tell())
         write_atomically(self.folder / LAST, buffer.getvalue())
-        if ended:
-            self._link(_name(ended))
-            for epoch in self.epochs()[: -self._keep]:
-                (self.folder / _name(epoch)).unlink()
+
+    def name(self, epoch: int, *, best: bool) -> None:
+        """Give the last file, an ended epoch's, its other names; to do so again changes nothing."""
+        self._link(_name(epoch))
         if best:
             self._link(BEST)
+        for old in self.epochs()[: -self._keep]:
+            (self.folder / _name(old)).unlink()
+        sync_folder(self.folder)
 
-    def _link(self, name: str) -> None:
-        """Give the last file a second name, which costs nothing; some file systems know copies only."""
-        partial = self.folder / f".{name}.partial"
+    def _link(self, name: str, source_name: str = LAST) -> None:
+        """Give a file a second name, which costs nothing; some file systems know copies only."""
+        source, target, partial = (self.folder / each for each in (source_name, name, f".{name}.partial"))
+        if target.exists() and target.samefile(source):  # renaming one name of a file to another does nothing at all
+            return
         partial.unlink(missing_ok=True)
         try:
-            os.link(self.folder / LAST, partial)
+            os.link(source, partial)
         except OSError:
-            shutil.copyfile(self.folder / LAST, partial)
-        partial.replace(self.folder / name)
+            shutil.copyfile(source, partial)
+        partial.replace(target)
 
     def epochs(self) -> list[int]:
         """Return the epochs that have a file of their own, ascending."""
         return sorted(int(path.stem[6:]) for path in self.folder.glob("epoch_*.pt"))
 
     def latest(self) -> Path | None:
-        """Return the newest file."""
-        names = [LAST, *(_name(epoch) for epoch in reversed(self.epochs()))]
-        return next((self.folder / name for name in names if (self.folder / name).exists()), None)
+        """Return the newest file; without a last one, an epoch's becomes it."""
+        if not (self.folder / LAST).exists() and (epochs := self.epochs()):
+            self._link(LAST, _name(epochs[-1]))
+        return self.folder / LAST if (self.folder / LAST).exists() else None
 
     def load(self, name: str) -> dict[str, Any]:
         """Read a checkpoint by its name: last, best, or an epoch's number."""
-        path = self.folder / (_name(int(name)) if name.isdigit() else f"{name}.pt")
+        path = self.folder / (_name(int(name)) if name.isdecimal() else f"{name}.pt")
         if not path.exists():
             there = ", ".join(sorted(each.stem for each in self.folder.glob("*.pt"))) or "none"
             raise RunError(f"checkpoint '{path}' must be there, but is not. There are: {there}.")
@@ -80,12 +86,23 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         file.seek(0)
         content: dict[str, Any] = torch.load(file, "cpu", weights_only=True)
     except _DAMAGE as error:
-        others = [each for each in sorted(path.parent.glob("epoch_*.pt")) if not each.samefile(path)]
-        go_on = f"Remove it, and --resume goes on from {others[-1].name}" if others else "There is no other in the run"
-        raise RunError(f"checkpoint '{path}' is damaged: {str(error).splitlines()[0]}. {go_on}.") from error
+        raise RunError(f"checkpoint '{path}' is damaged: {_told(error)}. {_way_on(path)}.") from error
     if content.get("format") != FORMAT:
         raise RunError(f"checkpoint '{path}' must be of format {FORMAT}, but is {content.get('format')}. Update sciu.")
     return content
+
+
+def _told(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _way_on(path: Path) -> str:
+    """Say what to remove, all names of the file, and where --resume then goes on."""
+    every = sorted(path.parent.glob("*.pt"))
+    same = [each.name for each in every if each.samefile(path)]
+    others = [each.name for each in every if each.name.startswith("epoch_") and each.name not in same]
+    where = f"from {others[-1]}" if others else "from the beginning"
+    return f"Remove {' and '.join(same)}, and --resume goes on {where}"
 
 
 def _require_room(folder: Path, size: int) -> None:

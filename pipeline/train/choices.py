@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,21 +28,21 @@ class Choice:
     reason: str
 
 
-def choose_device(wanted: str) -> Choice:
-    """Take the GPU of this process where there is one."""
-    if wanted == "auto":
-        if not torch.cuda.is_available():
-            return Choice("cpu", "torch finds no GPU")
-        return Choice(f"cuda:{local_rank()}", torch.cuda.get_device_name(local_rank()))
-    try:
-        device = torch.device(wanted)
-    except RuntimeError:
-        device = None
-    require(device is not None and device.type in ("cpu", "cuda"), "device", "auto, cpu, cuda or cuda:N", repr(wanted))
-    assert device is not None
-    found = device.type == "cpu" or (device.index or 0) < torch.cuda.device_count()
-    require(found, "device", f"one of the {torch.cuda.device_count()} GPUs that torch finds", wanted)
-    return Choice(f"cuda:{device.index or local_rank()}" if device.type == "cuda" else "cpu", "as asked")
+def choose_device(wanted: str, *, deterministic: bool = False) -> tuple[torch.device, Choice]:
+    """Take the GPU of this process where there is one, and make it torch's current one."""
+    chosen = "cuda" if wanted == "auto" and torch.cuda.is_available() else "cpu" if wanted == "auto" else wanted
+    known = re.fullmatch(r"cpu|cuda(:\d{1,4})?", chosen)
+    require(known is not None, "device", "auto, cpu, cuda or cuda:N", repr(wanted))
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it begins
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    if chosen == "cpu":
+        return torch.device("cpu"), Choice("cpu", "as asked" if wanted == "cpu" else "torch finds no GPU")
+    device = torch.device(chosen if ":" in chosen else f"cuda:{local_rank()}")
+    count = torch.cuda.device_count()
+    require((device.index or 0) < count, "device", f"one of the {count} GPUs that torch finds", str(device))
+    torch.cuda.set_device(device)  # graphs, events and NCCL go by the current one
+    return device, Choice(str(device), torch.cuda.get_device_name(device))
 
 
 def choose_amp(wanted: str, device: torch.device) -> Choice:
@@ -86,11 +88,38 @@ def choose_cache(settings: Settings, dataset: Dataset, clips: int, here: int) ->
         require(place in ("", "cpu", "gpu"), "cache", "auto, off, 8G or gpu:8G", repr(wanted))
         return Cache(_bytes(amount, wanted), "cuda" if place == "gpu" else "cpu"), Choice(wanted, "as asked")
     needed = clips * _mean_bytes(dataset)
-    half = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 // here
+    half = _free_memory() // 2 // here
     told = f"all frames of {clips:,} clips need {needed / 2**30:.1f} GiB, half of the free memory is {half / 2**30:.1f}"
     if needed > half:
         return Cache(0), Choice("off", f"{told}: --cache {max(1, half >> 30)}G keeps what fits")
     return Cache(half), Choice(f"{half >> 30}G", told)
+
+
+def _free_memory() -> int:
+    """Return what this process may still take: of the machine, or of the container or job that it runs in."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit, used in _LIMITS:
+        try:
+            free = min(free, int(limit.read_text()) - int(used.read_text()))
+        except (OSError, ValueError):  # there is no such limit, or it is `max`
+            continue
+    return max(free, 0)
+
+
+def _own_group() -> str:
+    """Return the path of this process's control group: a SLURM job's is not the root."""
+    try:
+        return Path("/proc/self/cgroup").read_text().splitlines()[-1].split(":")[2].lstrip("/")
+    except (OSError, IndexError):
+        return ""
+
+
+_GROUPS = Path("/sys/fs/cgroup")
+_LIMITS = [
+    (place / limit, place / used)
+    for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
+    for place in (_GROUPS / _own_group(), _GROUPS, _GROUPS / "memory" / _own_group(), _GROUPS / "memory")
+]
 
 
 def _mean_bytes(dataset: Dataset) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.plan import Planner
+from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.metrics import Confusion
 from sciu.pipeline.train.ranks import Ranks
 from sciu.pipeline.train.step import Step
@@ -50,6 +51,13 @@ def evaluate(
     seen = looks_N.nonzero().squeeze(1)
     probs = (probs_NK[seen] / looks_N[seen, None]).cpu().numpy()
     clips = seen.cpu().numpy()
+    if not len(clips):
+        raise TrainError(
+            f"some of {len(ids)} clips must be readable, but none is. `sciu-data check --decode` says why."
+        )
+    if not np.isfinite(probs).all():
+        clip = int(clips[~np.isfinite(probs).all(axis=1)][0])
+        raise TrainError(f"the network's outputs must be finite, but are not for clip {clip}. --amp off may help.")
     confusion = Confusion.of(dataset.labels[clips], probs.argmax(axis=1), len(dataset.classes))
     return Evaluation(clips, probs, confusion, len(ids))
 

@@ -16,11 +16,11 @@ from sciu.pipeline.train.evaluation import evaluate
 from sciu.pipeline.train.pace import Pace
 from sciu.pipeline.train.purify import close_epoch, index_of, require_every_class
 from sciu.pipeline.train.rehearsal import undisturbed
-from sciu.pipeline.train.resume import save
+from sciu.pipeline.train.resume import name_checkpoint, save
 from sciu.pipeline.train.run import Run
 from sciu.pipeline.train.state import State
 from sciu.pipeline.train.stopping import StopAsked
-from sciu.pipeline.train.trouble import memory_told
+from sciu.pipeline.train.trouble import trouble_told
 from sciu.purification import EpochIndex
 
 _STEPS_BETWEEN_CHECKS = 64  # of the loss, each of which waits for a GPU
@@ -31,20 +31,18 @@ def train(run: Run, state: State) -> None:
     index = index_of(run.purifier, state.epoch, run.folder)
     while state.epoch <= run.settings.epochs:
         if state.measured is None:
-            pace = Pace()
             try:
-                learn(run, state, index, pace)
+                learn(run, state, index, Pace())
                 state.measured = _measure(run, state)
             except StopAsked:
                 _require_finite(run, state, index)
-                state.spent = _spent(run, state, pace)
                 save(run, state, index)
                 raise
             save(run, state, index)
-        scores = scores_of(run.parts.step.board.of_all(run.ranks))
-        index = close_epoch(run.purifier, state, scores, run.folder)
+        name_checkpoint(run, state)
+        index = close_epoch(run.purifier, state, scores_of(run.parts.step.board), run.folder)
         if run.telemetry:
-            run.telemetry.tell(state, scores, index)
+            run.telemetry.tell(state, index)
         state.begin_next()
 
 
@@ -55,13 +53,16 @@ def learn(run: Run, state: State, index: EpochIndex, pace: Pace) -> None:
     plan = _plan(run, state, index)
     parts.step.begin(index.labels, seed=None if state.under_way else _seed(run, state))
     progress = run.watched(f"epoch {state.epoch}/{run.settings.epochs}")
-    with memory_told(run.settings):
+    try:
         for batch in pace.watch(parts.feed.batches(plan, state.step)):
             parts.step(batch, schedule.rate(state.epoch - 1 + state.share(len(index.ids), plan.steps)))
             state.step += 1
             if state.step % _STEPS_BETWEEN_CHECKS == 0:
                 _require_finite(run, state, index)
             progress(state.step, plan.steps, str(pace))
+    except StopAsked:
+        state.spent = _spent(run, state, pace)
+        raise
     _require_finite(run, state, index)
     state.spent = _spent(run, state, pace)
 
@@ -80,11 +81,11 @@ def _require_finite(run: Run, state: State, index: EpochIndex) -> None:
     """Stop when a loss was no number; waits for the device. Collective."""
     bad = int(run.parts.step.board.bad_step)
     if run.ranks.any(bad >= 0):
-        clips = f", clips {_plan(run, state, index).step(bad).ids.tolist()}" if bad >= 0 else ", on another rank"
+        clips = f"{bad + 1}, clips {_plan(run, state, index).step(bad).ids.tolist()}" if bad >= 0 else "of another rank"
+        kept = "The checkpoint of the epoch before is kept" if state.epoch > 1 else "No epoch has ended before it"
         raise TrainError(
-            f"the loss must be a number, but is none in epoch {state.epoch}, step {max(bad, 0) + 1}{clips}. The last"
-            " checkpoint is from before it. In a new run a lower lr, clip_gradients=1, a longer lr_warmup or --amp off"
-            " may help."
+            f"the loss must be finite, but is not in epoch {state.epoch}, step {clips}. {kept}. In a new run a lower"
+            " lr, clip_gradients=1, a longer lr_warmup or --amp off may help."
         )
 
 
@@ -117,7 +118,7 @@ def rehearse(run: Run) -> float:
     index = index_of(run.purifier, 1, run.folder)
     step, plan = run.parts.step, _plan(run, State(), index)
     step.begin(index.labels, seed=run.settings.seed)
-    with memory_told(run.settings), undisturbed(step):
+    with trouble_told(run.settings), undisturbed(step):
         batch = next(run.parts.feed.batches(plan))
         began = time.perf_counter()
         step(batch, run.settings.lr)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from sciu.models.compiled import compiled
+from sciu.models.errors import ModelError
 from sciu.models.registry import build_backbone, frame_size
 from sciu.models.sciu_model import SciuModel
 from sciu.models.weights import load_imagenet, load_weights
@@ -23,13 +25,16 @@ from sciu.pipeline.feed.torch_feed import TorchFeed
 from sciu.pipeline.train.average import Average
 from sciu.pipeline.train.board import Board
 from sciu.pipeline.train.choices import choose_amp, choose_cache, choose_compile, choose_cuda_graph
+from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.methods import WEIGHT_HEADS, objective
 from sciu.pipeline.train.optimiser import make_optimiser
 from sciu.pipeline.train.ranks import Ranks
 from sciu.pipeline.train.settings import Settings
 from sciu.pipeline.train.step import Step
 from sciu.pipeline.train.telemetry import Say
-from sciu.pipeline.train.trouble import memory_told
+from sciu.pipeline.train.trouble import trouble_told
+
+_TRIED = 2  # clips, where there is nothing to compile or capture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +98,26 @@ def build_step(settings: Settings, clips: int, classes: int, device: torch.devic
         amp=amp.value, clip_gradients=settings.clip_gradients, weighted_scores=settings.scores == "weighted",
         ranks=ranks, forward=compiled(network) if compile_.value == "on" else None,
     )  # fmt: skip
-    if "on" in (graph.value, compile_.value):
-        size = size_of(settings)
-        with memory_told(settings):
-            step.prepare(settings.batch_size, (settings.frames, size, size), graph=graph.value == "on")
+    size, wanted = size_of(settings), "on" in (graph.value, compile_.value)
+    with trouble_told(settings), _own_backbone_told(settings.backbone):
+        step.prepare(
+            settings.batch_size if wanted else _TRIED, (settings.frames, size, size), graph=graph.value == "on"
+        )
     return step
+
+
+@contextmanager
+def _own_backbone_told(name: str) -> Iterator[None]:
+    """Say in one line what goes wrong in somebody's own network."""
+    try:
+        yield
+    except (ModelError, TrainError, MemoryError):
+        raise
+    except Exception as error:
+        if ":" not in name:
+            raise
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ModelError(f"backbone {name!r} must take a batch, but fails: {told}. Mend its module.") from error
 
 
 def build_feed(settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say) -> Feed:

@@ -29,21 +29,30 @@ def labels_to_train(dataset: Dataset, fold: int) -> Labels:
 
 
 def cleaned_labels(run: RunFolder, dataset: Dataset, fold: int) -> Labels:
-    """Return the labels that a finished run believes in: pruned clips have none, wrong ones are corrected."""
+    """Return the labels that a finished run believes in: pruned clips have none, wrong ones are corrected.
+
+    What it held out it has no opinion about: those clips have the labels that they were given.
+    """
     card = run.require()
+    held_out = np.intersect1d(card["held_out"], dataset.ids("train", fold)).astype(np.int64)
     if card["settings"]["fold"] != fold:
         raise RunError(
             f"--labels-from must be a run of fold {fold}, but '{run.path}' is of fold {card['settings']['fold']}."
         )
     with Purifier.open(run.store, fingerprint=dataset.fingerprint, read_only=True) as purifier:
+        if purifier.epoch <= card["settings"]["epochs"]:
+            raise RunError(
+                f"--labels-from must be a run that has ended, but '{run.path}' is in epoch {purifier.epoch} of"
+                f" {card['settings']['epochs']}. --resume it first."
+            )
         labels: Labels = purifier.index().labels.copy()
+    labels[held_out] = dataset.labels[held_out]
     labels[dataset.quarantined] = -1
     return labels
 
 
-def hold_out(labels: Labels, share: float, seed: int) -> NDArray[np.int64]:
-    """Take clips out of the training set, by a hash of their ids: the same ones whatever else there is."""
-    ids = np.flatnonzero(labels >= 0)
+def hold_out(labels: Labels, ids: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:
+    """Take some of a split's clips out of the training, by a hash of their ids, whatever is believed of them."""
     chosen: NDArray[np.int64] = ids[Draws(seed, _ALL_EPOCHS, ids).uniform(Draw.HELD_OUT) < share]
     labels[chosen] = -1
     return chosen
@@ -66,20 +75,20 @@ def index_of(shared: SharedPurifier, epoch: int, folder: RunFolder) -> EpochInde
 
 
 def close_epoch(shared: SharedPurifier, state: State, scores: Scores, folder: RunFolder) -> EpochIndex:
-    """Hand the scores over, unless the store has them; return the next epoch's index. Collective.
+    """Hand this rank's scores over, unless the store has them; return the next epoch's index. Collective.
 
     A run that was killed after its checkpoint comes here again: nothing is decided twice.
     """
 
-    def close(purifier: Purifier) -> EpochIndex:
-        if purifier.epoch == state.epoch:
-            for why, clips in _by_reason(state.faults).items():
-                purifier.quarantine(clips, why)
-            purifier.record(scores.ids, scores.weights, scores.probs)
-            purifier.end_epoch()
+    def quarantine(purifier: Purifier) -> EpochIndex:
+        for why, clips in _by_reason(state.faults).items():
+            purifier.quarantine(clips, why)
         return purifier.index()
 
-    shared.ask(close)
+    if shared.index().epoch == state.epoch:
+        shared.ask(quarantine)
+        shared.record(scores.ids, scores.weights, scores.probs)
+        shared.end_epoch()
     return index_of(shared, state.epoch + 1, folder)
 
 
@@ -91,7 +100,7 @@ def _by_reason(faults: dict[int, str]) -> dict[str, list[int]]:
 
 
 def require_every_class(index: EpochIndex, dataset: Dataset, fold: int) -> None:
-    """Stop when purification has left nothing of a class: a network would unlearn it without a word."""
+    """Stop when nothing is left of a class: a network would unlearn it without a word."""
     given = labels_to_train(dataset, fold)
     had, has = (np.bincount(each[each >= 0], minlength=len(dataset.classes)) for each in (given, index.labels))
     for k in np.flatnonzero((had > 0) & (has == 0)).tolist():

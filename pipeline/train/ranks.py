@@ -82,7 +82,7 @@ class Ranks:
 
     def sum_all(self, tensors: list[Tensor]) -> None:
         """Add up tensors over the ranks in place: one message, whatever their number."""
-        if self.world > 1:
+        if self.world > 1 and tensors:
             flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
             dist.all_reduce(flat)
             parts = flat.split([tensor.numel() for tensor in tensors])

@@ -54,7 +54,8 @@ class Replay:
                 learn(*self._inputs)
         torch.cuda.current_stream(ids_B.device).wait_stream(side)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):  # other threads may allocate meanwhile
+        # thread_local: other threads may allocate meanwhile
+        with torch.cuda.graph(self._graph, stream=side, capture_error_mode="thread_local"):
             learn(*self._inputs)
 
     def __call__(self, ids_B: Tensor, frames_BTHWC: Tensor) -> None:

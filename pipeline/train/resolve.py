@@ -55,8 +55,8 @@ def preset_layer(name: str) -> tuple[str, dict[str, Any]]:
 def file_layer(path: Path) -> tuple[str, dict[str, Any]]:
     """Return a TOML file's settings."""
     try:
-        return str(path), tomllib.loads(path.read_text("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        return str(path), tomllib.loads(path.read_text("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of 5,000 digits
         raise SettingError(f"'{path}' must be a TOML file of settings, but is not: {error}. Mend it.") from error
 
 
@@ -70,7 +70,7 @@ def _assignment(text: str) -> tuple[str, Any]:
     require(bool(equals), "--set", "key=value", repr(text))
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return name.strip(), value.strip()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from sciu.pipeline.train.checkpoints import read_checkpoint
 from sciu.pipeline.train.errors import RunError
@@ -19,44 +20,64 @@ def save(run: Run, state: State, index: EpochIndex) -> None:
     step, ranks = run.parts.step, run.ranks
     listed = set(index.ids.tolist())
     faults = ranks.gather({clip: why for clip, why in run.parts.feed.faults.items() if clip in listed})
+    own = ranks.gather({"random": random_state(step.device), "statistics": statistics(step.network)})
     board = step.board.of_all(ranks)
-    if not ranks.first:
-        return
-    state.faults = {clip: why for each in faults or () for clip, why in each.items()}
-    measured = state.measured is not None
-    content = {
-        "run": run.card["run"], "settings": run.card["settings"], "dataset": run.dataset.fingerprint,
-        "state": state.content(), **step.tensors(), "board": board,
-        "scaler": step.scaler.state_dict(), "random": random_state(step.device),
-    }  # fmt: skip
-    best = measured and state.best is not None and state.best["epoch"] == state.epoch
-    run.checkpoints.save(content, ended=state.epoch if measured else 0, best=best)
+    if ranks.first:
+        state.faults = {clip: why for each in faults or () for clip, why in each.items()}
+        run.checkpoints.save({
+            "run": run.card["run"], "settings": run.card["settings"], "dataset": run.dataset.fingerprint,
+            "state": state.content(), **step.tensors(), "board": board, "of_each_rank": own, "amp": step.amp,
+            "scaler": step.scaler.state_dict(),
+        })  # fmt: skip
+
+
+def name_checkpoint(run: Run, state: State) -> None:
+    """Give an ended epoch's checkpoint its names; a run that was killed before comes here again."""
+    if run.ranks.first:
+        best = state.best is not None and state.best["epoch"] == state.epoch
+        run.checkpoints.name(state.epoch, best=best)
 
 
 def restore(run: Run) -> State:
     """Return where the run stands, its tensors in place; never saved, it stands at its beginning. Collective."""
     step, ranks = run.parts.step, run.ranks
-    path = run.checkpoints.latest() if ranks.first else None
-    content = read_checkpoint(path) if path else None
-    if content is not None:
-        if content["run"] != run.card["run"]:
-            raise RunError(
-                f"checkpoint '{path}' must be of run {run.card['run']}, but is of {content['run']}. Remove it."
-            )
-        put_back(step.tensors(), content)
-        step.scaler.load_state_dict(content["scaler"])
-        set_random_state(content["random"], step.device)
-    told: dict[str, Any] | None = ranks.broadcast(content["state"] if content else None)
+    content = ranks.from_first(lambda: _read(run))
     ranks.share([t for name, group in step.tensors().items() if name != "board" for t in group.values()])
-    if told is None:
+    if content is None:
         return State(world=ranks.world)
-    state = State(**told)
-    run.parts.feed.faults.update(state.faults)
-    if state.world != ranks.world and state.measured is None:
+    if content["amp"] != step.amp:
+        run.say(f"amp was {content['amp']} and is {step.amp} now: the run goes on, but not as it would have")
+    elif step.amp == "fp16":
+        step.scaler.load_state_dict(content["scaler"])
+    state = State(**content["state"])
+    if state.world == ranks.world:
+        own = content["of_each_rank"][ranks.rank]
+        set_random_state(own["random"], step.device)
+        put_back({"": statistics(step.network)}, {"": own["statistics"]})
+    elif state.measured is None:
         seen = step.board.seen_N[:-1].nonzero().squeeze(1).tolist()
         state.done, state.step = ranks.broadcast(seen), 0
     state.world = ranks.world
+    step.board.step.fill_(state.step)
+    run.parts.feed.faults.update(state.faults)
     return state
+
+
+def _read(run: Run) -> dict[str, Any] | None:
+    """Put the tensors of the newest checkpoint in place; return the rest of it."""
+    if (path := run.checkpoints.latest()) is None:
+        return None
+    content = read_checkpoint(path)
+    if content["run"] != run.card["run"]:
+        raise RunError(f"checkpoint '{path}' must be of run {run.card['run']}, but is of {content['run']}. Remove it.")
+    tensors = run.parts.step.tensors()
+    put_back(tensors, content)
+    return {name: value for name, value in content.items() if name not in tensors}
+
+
+def statistics(network: nn.Module) -> dict[str, Tensor]:
+    """Return BatchNorm's running statistics, which differ between ranks until an epoch ends."""
+    return {name: buffer for name, buffer in network.named_buffers() if buffer.is_floating_point()}
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:

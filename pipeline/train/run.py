@@ -58,6 +58,7 @@ class Run:
     parts: Parts
     purifier: SharedPurifier
     telemetry: Telemetry | None  # rank 0 tells
+    say: Say
     progress: Callable[[str], Progress]
     stop: Stop
 
@@ -102,7 +103,7 @@ def opened(wishes: Wishes, device: torch.device, ranks: Ranks, stop: Stop) -> It
             say(f"purification: {remark}")
         parts = build(settings, dataset, device, ranks, say, stack)
         card = card or ranks.from_first(lambda: _begin(folder, wishes, dataset))
-        purifier = stack.enter_context(_open_store(folder, dataset, settings)) if ranks.first else None
+        purifier = stack.enter_context(_open_store(folder, card, settings)) if ranks.first else None
         telemetry = None
         if purifier is not None:
             telemetry = Telemetry(
@@ -114,7 +115,7 @@ def opened(wishes: Wishes, device: torch.device, ranks: Ranks, stop: Stop) -> It
         yield Run(
             settings=settings, dataset=dataset, folder=folder, card=card, ranks=ranks, parts=parts,
             purifier=SharedPurifier(purifier, gather=ranks.gather, broadcast=ranks.broadcast),
-            telemetry=telemetry, progress=wishes.progress if ranks.first else _no_progress, stop=stop,
+            telemetry=telemetry, say=say, progress=wishes.progress if ranks.first else _no_progress, stop=stop,
         )  # fmt: skip
 
 
@@ -122,9 +123,9 @@ def _begin(folder: RunFolder, wishes: Wishes, dataset: Dataset) -> dict[str, Any
     """Make the folder of a new run: it appears when it is whole."""
     settings = wishes.resolved.settings
     labels, source = _labels(settings, dataset)
-    held_out = hold_out(labels, settings.validation, settings.seed)
+    held_out = hold_out(labels, dataset.ids("train", settings.fold), settings.validation, settings.seed)
     held_out = held_out if len(held_out) else dataset.ids("val", settings.fold)
-    require(bool((labels >= 0).any()), "training split", f"of at least one clip in fold {settings.fold}", 0)
+    _require_clips(labels, dataset, settings)
     require(
         len(dataset.ids("test", settings.fold)) > 0, "test split", f"of at least one clip in fold {settings.fold}", 0
     )
@@ -136,14 +137,25 @@ def _begin(folder: RunFolder, wishes: Wishes, dataset: Dataset) -> dict[str, Any
         "labels_from": source, "held_out": held_out.tolist(),
     }  # fmt: skip
     with new_folder(folder.path, maker="training run") as partial:
-        Purifier.create(
+        with Purifier.create(
             partial / folder.store.name, labels=labels, num_classes=len(dataset.classes), policy=policy(settings),
             paths=list_paths(dataset), class_names=dataset.classes, fingerprint=dataset.fingerprint,
             network=settings.network_store,
-        ).close()  # fmt: skip
+        ) as purifier:  # fmt: skip
+            card["store"] = purifier.events()[0]["time"]
         write_atomically(partial / "settings.toml", wishes.resolved.toml().encode())
         write_atomically(partial / folder.card.name, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
     return card
+
+
+def _require_clips(labels: Labels, dataset: Dataset, settings: Settings) -> None:
+    """Refuse to begin without clips of some class that the dataset has: what is held out is the likely reason."""
+    counts, known = (np.bincount(each[each >= 0], minlength=len(dataset.classes)) for each in (labels, dataset.labels))
+    for k in np.flatnonzero((counts == 0) & (known > 0)).tolist():
+        raise RunError(
+            f"class '{dataset.classes[k]}' must have clips to train on, but has none in fold {settings.fold} with"
+            f" validation {settings.validation}. Hold less out, or import the dataset without the class."
+        )
 
 
 def _labels(settings: Settings, dataset: Dataset) -> tuple[Labels, dict[str, Any] | None]:
@@ -153,10 +165,18 @@ def _labels(settings: Settings, dataset: Dataset) -> tuple[Labels, dict[str, Any
     return cleaned_labels(source, dataset, settings.fold), {"run": source.require()["run"], "folder": str(source.path)}
 
 
-def _open_store(folder: RunFolder, dataset: Dataset, settings: Settings) -> Purifier:
-    return Purifier.open(
-        folder.store, fingerprint=dataset.fingerprint, policy=policy(settings), network=settings.network_store
-    )
+def _open_store(folder: RunFolder, card: dict[str, Any], settings: Settings) -> Purifier:
+    purifier = Purifier.open(
+        folder.store, fingerprint=card["dataset"]["fingerprint"], policy=policy(settings),
+        network=settings.network_store,
+    )  # fmt: skip
+    if (created := purifier.events()[0]["time"]) != card["store"]:
+        purifier.close()
+        raise RunError(
+            f"store '{folder.store}' must be the run's own, made {card['store']}, but was made {created}."
+            " Bring back the one that belongs to it."
+        )
+    return purifier
 
 
 def _require_the_same(card: dict[str, Any], settings: Settings, dataset: Dataset) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from sciu.pipeline.train.errors import RunError
 
 FORMAT = 1
+_KEYS = {"format", "run", "settings", "dataset", "store", "held_out"}
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,13 @@ class RunFolder:
     def require(self) -> dict[str, Any]:
         """Return the card of a run that must be there."""
         try:
-            card: dict[str, Any] = json.loads(self.card.read_text("utf-8"))
+            card: Any = json.loads(self.card.read_text("utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             raise RunError(f"'{self.path}' must be a run, but has no run.json. Is it the right folder?") from None
         except ValueError as error:
-            raise RunError(f"'{self.card}' must say what the run is, but cannot be read: {error}.") from error
-        if card.get("format") != FORMAT:
-            raise RunError(f"'{self.card}' must be of format {FORMAT}, but is of {card.get('format')}. Update sciu.")
+            raise RunError(f"'{self.card}' must be JSON, but is damaged: {error}. Begin a new run.") from None
+        if not isinstance(card, dict) or not card.keys() >= _KEYS:
+            raise RunError(f"'{self.card}' must hold {', '.join(sorted(_KEYS))}, but does not. Begin a new run.")
+        if card["format"] != FORMAT:
+            raise RunError(f"'{self.card}' must be of format {FORMAT}, but is of {card['format']}. Update sciu.")
         return card

@@ -12,6 +12,11 @@ from sciu.pipeline.train.schedule import SHAPES, Schedule
 
 Value = TypeVar("Value")
 
+_RANGES: dict[str, tuple[float, float]] = {
+    "batch_size": (1, 65_536), "frames": (1, 4096), "size": (0, 4096), "epochs": (1, 1_000_000), "views": (1, 64),
+    "evaluate_every": (1, 1_000_000), "keep": (1, 1_000_000), "threads": (0, 1024), "previews": (0, 64),
+    "lr": (0, 1e9), "weight_decay": (0, 1e9), "clip_gradients": (0, 1e9), "rank_margin": (0, 1), "rank_beta": (0, 1),
+}  # fmt: skip
 METHODS = ("sciu", "scn", "plain", "sce", "mae")
 
 
@@ -115,10 +120,9 @@ class Settings:
         self.rate_schedule()
 
     def _check_ranges(self) -> None:
-        for name in ("batch_size", "evaluate_every", "views", "keep"):
-            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name in ("size", "threads", "weight_decay", "clip_gradients", "previews"):
-            require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            require(least <= value <= most, name, f"{least} to {most:,}", value)
         for name in ("momentum", "label_smoothing", "average", "validation"):
             require(0 <= getattr(self, name) < 1, name, "at least 0 and below 1", getattr(self, name))
         require(0 <= self.seed < 1 << 63, "seed", "at least 0 and below 2^63", self.seed)
@@ -128,6 +132,7 @@ class Settings:
         require(
             not (bounded and self.label_smoothing), "label_smoothing", f"0 with {self.method}", self.label_smoothing
         )
+        require(self.views == 1 or self.sampling != "uniform", "views", "1 with uniform sampling", self.views)
         only_dali = self.pipeline == "dali" or self.cache in ("auto", "off")
         require(only_dali, "cache", f"off with --pipeline {self.pipeline}", self.cache)
 

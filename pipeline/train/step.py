@@ -62,7 +62,7 @@ class Step:
         self._replay: Replay | None = None
 
     def prepare(self, batch_size: int, shape_THW: tuple[int, int, int], *, graph: bool) -> None:
-        """Compile, capture and meet the limits of memory before anything is learnt; nothing is changed by it."""
+        """Compile, capture, and meet what is wrong before anything is learnt; nothing is changed by it."""
         self.usual_size = batch_size
         ids_B = self._nobody.expand(batch_size).clone()
         frames_BTHWC = torch.zeros((batch_size, *shape_THW, 3), dtype=torch.uint8, device=self.device)
@@ -84,9 +84,8 @@ class Step:
         if len(batch):
             run = self._replay if self._replay and len(batch) == self.usual_size else self.learn
             run(batch.ids, batch.frames_BTHWC)
-        elif self.ranks.world > 1:  # the others wait for this rank: it looks at a black clip that nobody has
-            shape = 1, *batch.frames_BTHWC.shape[1:]
-            self.learn(self._nobody, torch.zeros(shape, dtype=torch.uint8, device=self.device))
+        elif self.ranks.world > 1:
+            self._join(batch.frames_BTHWC.shape[1:])
 
     def learn(self, ids_B: Tensor, frames_BTHWC: Tensor) -> None:
         """Learn from a batch: all that a CUDA graph captures."""
@@ -105,6 +104,17 @@ class Step:
             forward = self.forward
         with self.autocast():
             return forward(self.pixels(frames_BTHWC))
+
+    def _join(self, shape: torch.Size) -> None:
+        """Take part without clips: the other ranks wait for this one's gradients; with SyncBN, for its statistics."""
+        if any(isinstance(module, nn.SyncBatchNorm) for module in self.network.modules()):
+            self.learn(self._nobody, torch.zeros((1, *shape), dtype=torch.uint8, device=self.device))
+            return
+        for weight in self._weights:
+            weight.grad = torch.zeros_like(weight)
+        self.ranks.sum(torch.zeros((), dtype=torch.int64, device=self.device))
+        self._move()
+        self.board.step += 1
 
     def _move(self) -> None:
         """Take the optimiser's step; one whose fp16 gradients overflow is left out, by the fused optimiser itself."""

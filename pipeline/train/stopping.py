@@ -1,4 +1,7 @@
-"""A signal asks the loop to stop after its step; a second one does not ask."""
+"""SIGTERM and SIGINT ask the loop to stop after its step; a second SIGINT does not ask.
+
+A second SIGTERM changes nothing: SLURM and torchrun both send one to every process.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class Stop:
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number
-        self._listen_as_before()
+        signal.signal(signal.SIGINT, self._before[signal.SIGINT])
 
     def _listen_as_before(self) -> None:
         for number, handler in self._before.items():

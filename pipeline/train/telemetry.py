@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.files import write_atomically
 from sciu.pipeline.dataset.probe import MEDIA_ERRORS
-from sciu.pipeline.train.board import Scores
 from sciu.pipeline.train.detection import Truth, detection
 from sciu.pipeline.train.pictures import confusion_picture, moving_clips
 from sciu.pipeline.train.purify import Labels
@@ -43,14 +42,14 @@ class Telemetry:
     truth: Truth | None = None
     _events: EventFiles | None = None
 
-    def tell(self, state: State, scores: Scores, following: EpochIndex) -> None:
+    def tell(self, state: State, following: EpochIndex) -> None:
         """Tell an epoch: what was measured, and what its scores led to."""
         assert state.measured is not None
         record = {**state.measured, "purify": self._purification(following)}
         state.history = [*state.history[: state.epoch - 1], record]
         self._write(state)
         self._events = self._events or self.begin(state.epoch)
-        self._show(self._events, state.epoch, record, scores, following)
+        self._show(self._events, state.epoch, record, following)
         self.say(_line(self.settings.epochs, record, state.best))
 
     def _purification(self, following: EpochIndex) -> dict[str, Any]:
@@ -101,13 +100,13 @@ class Telemetry:
         if self._events:
             self._events.close()
 
-    def _show(
-        self, events: EventFiles, epoch: int, record: dict[str, Any], scores: Scores, following: EpochIndex
-    ) -> None:
+    def _show(self, events: EventFiles, epoch: int, record: dict[str, Any], following: EpochIndex) -> None:
         events.numbers(epoch, _numbers(record))
-        events.histogram(epoch, "scores/weight", scores.weights)
-        events.histogram(epoch, "scores/score", scores.weights * scores.probs.max(axis=1))
-        events.histogram(epoch, "scores/delta", self.purifier.evidence().delta)
+        evidence = self.purifier.evidence()
+        scored = evidence.scores > 0
+        events.histogram(epoch, "scores/weight", evidence.weight[scored])
+        events.histogram(epoch, "scores/score", evidence.confidence[scored])
+        events.histogram(epoch, "scores/delta", evidence.delta[scored])
         if record.get("test"):
             counts = np.array(record["test"]["confusion"])
             events.picture(epoch, "test/confusion", confusion_picture(counts, self.dataset.classes))

@@ -56,10 +56,6 @@ class EventFiles:
         image = Summary.Image(encoded_image_string=encoded, colorspace=3)
         self._writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), epoch)
 
-    def text(self, epoch: int, tag: str, text: str) -> None:
-        """Show a text."""
-        self._writer.add_text(tag, text, epoch)
-
     def flush(self) -> None:
         """Write what is waiting: at the end of each epoch."""
         self._writer.flush()

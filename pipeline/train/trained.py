@@ -28,6 +28,7 @@ class Trained:
     settings: Settings
     dataset: Dataset
     content: dict[str, Any]  # of the checkpoint
+    remark: str = ""  # what a reader of its numbers should know
 
     @classmethod
     def load(cls, run: Path, *, checkpoint: str = "last", data: Path | None = None) -> Trained:
@@ -41,16 +42,28 @@ class Trained:
                 f" {list(dataset.classes)}. Import it with the same classes."
             )
         content = Checkpoints(folder.checkpoints).load(checkpoint)
-        return cls(folder=folder, settings=Settings(**card["settings"]), dataset=dataset, content=content)
+        other = dataset.fingerprint != card["dataset"]["fingerprint"]
+        remark = f"'{dataset.folder}' is another dataset than '{run}' was trained on" if other else ""
+        return cls(
+            folder=folder, settings=Settings(**card["settings"]), dataset=dataset, content=content, remark=remark
+        )  # fmt: skip
 
     @property
     def epoch(self) -> int:
         """The epoch that the checkpoint is of."""
         return int(self.content["state"]["epoch"])
 
+    @property
+    def step(self) -> int:
+        """The step of an epoch in whose middle the checkpoint was written, else 0."""
+        state = self.content["state"]
+        return 0 if state["measured"] else int(state["step"])
+
     def evaluate(self, device: torch.device, *, split: str, views: int | None, progress: Progress) -> Evaluation:
         """Look at a split's clips."""
-        settings = replace(self.settings, weights="", cuda_graph="off", compile="off")
+        settings = replace(
+            self.settings, weights="", cuda_graph="off", compile="off", sync_batchnorm=False, cache="off"
+        )
         with ExitStack() as stack:
             parts = build(settings, self.dataset, device, Ranks(), lambda _line: None, stack)
             step = parts.step

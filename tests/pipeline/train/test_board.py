@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from sciu.pipeline.train.board import Board, scores_of
-from sciu.pipeline.train.ranks import Ranks
 
 CPU = torch.device("cpu")
 
@@ -16,7 +15,7 @@ def test_scores_come_back_by_clip_id() -> None:
     board = Board(5, 2, CPU)
     board.write(torch.tensor([3, 1]), torch.tensor([0.3, 0.1]), torch.tensor([[0.3, 0.7], [0.9, 0.1]]))
     board.write(torch.tensor([board.nobody]), torch.tensor([0.5]), torch.tensor([[0.5, 0.5]]))
-    found = scores_of(board.of_all(Ranks()))
+    found = scores_of(board)
     assert found.ids.tolist() == [1, 3]
     assert found.weights.tolist() == pytest.approx([0.1, 0.3])
     assert found.probs == pytest.approx(np.array([[0.9, 0.1], [0.3, 0.7]]))

@@ -24,8 +24,8 @@ def test_on_a_cpu() -> None:
 
 
 def test_devices_that_are_not_there_are_refused() -> None:
-    assert choose_device("cpu").value == "cpu"
-    for wrong in ("cuda:99", "tpu", "x y"):
+    assert choose_device("cpu")[0] == CPU
+    for wrong in ("cuda:99", "tpu", "x y", "cpu:7"):
         with pytest.raises(SettingError, match="device must be"):
             choose_device(wrong)
 

@@ -26,9 +26,9 @@ def test_a_clip_that_is_scored_only_has_no_loss(method: str) -> None:
 def test_sciu_and_scn_weigh_and_scn_ranks() -> None:
     weighted = weighted_cross_entropy(OUTPUT.logits_BK, OUTPUT.weight_B, LABELS)
     assert torch.equal(objective(Settings(method="sciu"))(OUTPUT, LABELS), weighted)
-    ranked = objective(Settings(method="scn", rank_margin=5.0))(OUTPUT, LABELS)
+    ranked = objective(Settings(method="scn", rank_margin=1.0))(OUTPUT, LABELS)
     assert (ranked - weighted)[:4].std() < 1e-6
-    assert (ranked - weighted)[0] > 1
+    assert (ranked - weighted)[0] > 0.1
 
 
 def test_policies() -> None:

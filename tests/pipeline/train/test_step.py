@@ -17,7 +17,6 @@ from sciu.pipeline.train.average import Average
 from sciu.pipeline.train.board import Board, scores_of
 from sciu.pipeline.train.methods import objective
 from sciu.pipeline.train.optimiser import make_optimiser
-from sciu.pipeline.train.ranks import Ranks
 from sciu.pipeline.train.settings import Settings
 from sciu.pipeline.train.step import Step
 
@@ -79,7 +78,7 @@ def test_it_is_the_textbooks_step() -> None:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        scores = scores_of(step.board.of_all(Ranks()))
+        scores = scores_of(step.board)
         found = [scores.ids.tolist().index(clip) for clip in ids]
         assert np.array_equal(scores.weights[found], output.weight_B.detach().numpy())
         assert np.allclose(scores.probs[found], output.logits_BK.detach().softmax(dim=1).numpy(), atol=1e-6)
