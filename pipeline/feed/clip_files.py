@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.probe import MEDIA_ERRORS
 from sciu.pipeline.dataset.read import Frames, read_frames
+from sciu.pipeline.feed.headers import has_whole_header
 from sciu.pipeline.feed.packets import CODECS, Packets, look_at_packets
 from sciu.pipeline.feed.routes import Refusal
 from sciu.pipeline.feed.sights import (
@@ -61,9 +62,14 @@ class ClipFiles:
             if sight is None:
                 return OnHost(clip, numbers), looks + 1
             try:
-                return sight.read(str(path), numbers), looks + (len(numbers) if isinstance(sight, Names) else 1)
+                content = sight.read(str(path), numbers)
             except ChangedError:
                 self._stamps.pop(clip, None)
+                continue
+            opened = looks + (len(numbers) if isinstance(sight, Names) else 1)
+            if isinstance(content, Images) and not all(map(has_whole_header, content.files)):
+                return OnHost(clip, numbers), opened  # where Pillow says what is wrong
+            return content, opened
         raise DatasetError("changes while it is read, or a frame of it leads nowhere")
 
     def decode(self, wanted: OnHost) -> list[Frames]:

@@ -267,10 +267,32 @@ def test_clips_that_cannot_be_decoded_are_quarantined(sciu: Sciu, copied: Datase
     assert "quarantined" in shown
 
 
+def test_a_dataset_of_junk_stops_the_run(sciu: Sciu, copied: Dataset, tmp_path: Path) -> None:
+    """Junk where JPEG files are expected brings DALI down if it gets to see it."""
+    for clip in copied.ids("train").tolist():
+        for frame in copied.path(clip).iterdir():
+            frame.write_bytes(b"junk" if clip % 2 else frame.read_bytes()[:100])
+    answer = train(sciu, copied, tmp_path / "run")
+    assert answer.code == 3
+    assert "at most 2.0% of the clips may be bad, but" in answer.error()
+
+
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
     sciu: Sciu, frame_faces: Dataset, tmp_path: Path
 ) -> None:
-    answer = train(sciu, frame_faces, tmp_path / "run", "--lr", 1e9, "--set", "optimiser=sgd", "--set", "lr_warmup=0")
+    answer = train(
+        sciu,
+        frame_faces,
+        tmp_path / "run",
+        "--lr",
+        1e9,
+        "--set",
+        "weight_decay=1e9",
+        "--set",
+        "optimiser=sgd",
+        "--set",
+        "lr_warmup=0",
+    )
     assert answer.code == 1
     assert "the loss must be finite, but is not in epoch 1, step" in answer.error()
     assert "clips [" in answer.error()
