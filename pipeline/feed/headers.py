@@ -17,10 +17,10 @@ _MOST_SEGMENTS = 1000
 
 def has_whole_header(content: Bytes) -> bool:
     """Walk a JPEG's segments up to its first scan: 3 us. Of a PNG, look at its first chunk."""
-    data = content.data
-    if bytes(data[:8]) == _PNG:
-        return len(data) > _PNG_HEADER and bytes(data[12:16]) == b"IHDR"
-    if bytes(data[:2]) != _JPEG:
+    data = content.tobytes()
+    if data[:8] == _PNG:
+        return len(data) > _PNG_HEADER and data[12:16] == b"IHDR"
+    if data[:2] != _JPEG:
         return False
     at, end, framed = 2, len(data), False
     for _ in range(_MOST_SEGMENTS):
