@@ -99,10 +99,14 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a plain line at the start of every tenth, at most one in five seconds."""
+    """A bar on a terminal; elsewhere a plain line at the start of every tenth, at most one in five seconds.
 
-    def __init__(self, label: str) -> None:
+    A `passing` one leaves nothing behind when it is done: something else tells what came of it.
+    """
+
+    def __init__(self, label: str, *, passing: bool = False) -> None:
         self._label = label
+        self._passing = passing
         self._began = self._told = time.monotonic()
         self._tenth = 0
 
@@ -117,14 +121,18 @@ class Progress:
             if now - self._told > 0.1 or done == total:
                 self._told = now
                 self._draw(done, total, now, note)
-        elif done * 10 // total > self._tenth and (now - self._told > 5 or done == total):
+        elif done * 10 // total > self._tenth and (now - self._told > 5 or (done == total and not self._passing)):
             self._tenth, self._told = done * 10 // total, now
             click.echo(f"{self._label}: {done:,} of {total:,} ({note or self._rate(done, now)})", err=True)
 
     def _draw(self, done: int, total: int, now: float, note: str) -> None:
         filled = 30 * done // total
         left = f"{note or self._rate(done, now)}, {(total - done) * (now - self._began) / max(done, 1):,.0f} s left "
-        click.echo(f"\r{self._label} [{'=' * filled:<30}] {done:,}/{total:,}  {left}", err=True, nl=done == total)
+        bar = f"{self._label} [{'=' * filled:<30}] {done:,}/{total:,}  {left}"
+        if done == total and self._passing:
+            click.echo(f"\r{'':<{len(bar)}}\r", err=True, nl=False)
+        else:
+            click.echo(f"\r{bar}", err=True, nl=done == total)
 
     def _rate(self, done: int, now: float) -> str:
         rate = done / max(now - self._began, 1e-9)

@@ -117,7 +117,7 @@ def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
 
     settings = resolved.settings
     device, _ = choose_device(settings.device, deterministic=settings.deterministic)
-    wishes = Wishes(data=data, out=out, resolved=resolved, say=_say, progress=Progress, command=shlex.join(sys.argv))
+    wishes = Wishes(data=data, out=out, resolved=resolved, say=_say, progress=_progress, command=shlex.join(sys.argv))
     stop = Stop()
     with joined(device) as ranks, opened(wishes, device, ranks, stop) as run:
         state = restore(run)
@@ -136,6 +136,10 @@ def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
 
 def _say(line: str) -> None:
     click.echo(line, err=True)
+
+
+def _progress(label: str) -> Progress:
+    return Progress(label, passing=True)
 
 
 def _report(run: Run, summary: dict[str, Any], *, as_json: bool) -> None:
@@ -162,7 +166,7 @@ def _rehearse(data: Path, resolved: Resolved, *, as_json: bool) -> None:
     settings = resolved.settings
     device, _ = choose_device(settings.device, deterministic=settings.deterministic)
     with tempfile.TemporaryDirectory() as folder:
-        wishes = Wishes(data=data, out=Path(folder) / "run", resolved=resolved, say=_say, progress=Progress)
+        wishes = Wishes(data=data, out=Path(folder) / "run", resolved=resolved, say=_say, progress=_progress)
         with opened(wishes, device, Ranks(), Stop()) as run:
             seconds = rehearse(run)
     told = f"one step of {settings.batch_size} clips took {seconds:.3f} s"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -14,19 +12,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sciu.pipeline.dataset import Dataset, list_paths
-from sciu.pipeline.dataset.errors import require
-from sciu.pipeline.dataset.files import new_folder, write_atomically
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.train.begin import begin
 from sciu.pipeline.train.checkpoints import Checkpoints
 from sciu.pipeline.train.detection import read_truth
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.evaluation import Progress
 from sciu.pipeline.train.methods import policy
 from sciu.pipeline.train.parts import Parts, build
-from sciu.pipeline.train.purify import Labels, cleaned_labels, hold_out, labels_to_train
 from sciu.pipeline.train.ranks import Ranks
 from sciu.pipeline.train.resolve import Resolved, lasting, require_same
-from sciu.pipeline.train.run_folder import FORMAT, RunFolder
+from sciu.pipeline.train.run_folder import RunFolder
 from sciu.pipeline.train.settings import Settings
 from sciu.pipeline.train.stopping import Stop
 from sciu.pipeline.train.telemetry import Say, Telemetry
@@ -102,7 +98,7 @@ def opened(wishes: Wishes, device: torch.device, ranks: Ranks, stop: Stop) -> It
         for remark in policy(settings).remarks():
             say(f"purification: {remark}")
         parts = build(settings, dataset, device, ranks, say, stack)
-        card = card or ranks.from_first(lambda: _begin(folder, wishes, dataset))
+        card = card or ranks.from_first(lambda: begin(folder, wishes.resolved, wishes.command, dataset))
         purifier = stack.enter_context(_open_store(folder, card, settings)) if ranks.first else None
         telemetry = None
         if purifier is not None:
@@ -117,52 +113,6 @@ def opened(wishes: Wishes, device: torch.device, ranks: Ranks, stop: Stop) -> It
             purifier=SharedPurifier(purifier, gather=ranks.gather, broadcast=ranks.broadcast),
             telemetry=telemetry, say=say, progress=wishes.progress if ranks.first else _no_progress, stop=stop,
         )  # fmt: skip
-
-
-def _begin(folder: RunFolder, wishes: Wishes, dataset: Dataset) -> dict[str, Any]:
-    """Make the folder of a new run: it appears when it is whole."""
-    settings = wishes.resolved.settings
-    labels, source = _labels(settings, dataset)
-    held_out = hold_out(labels, dataset.ids("train", settings.fold), settings.validation, settings.seed)
-    held_out = held_out if len(held_out) else dataset.ids("val", settings.fold)
-    _require_clips(labels, dataset, settings)
-    require(
-        len(dataset.ids("test", settings.fold)) > 0, "test split", f"of at least one clip in fold {settings.fold}", 0
-    )
-    card = {
-        "format": FORMAT, "run": uuid.uuid4().hex, "command": wishes.command,
-        "settings": asdict(settings), "origins": wishes.resolved.origins,
-        "dataset": {"folder": str(dataset.folder), "name": dataset.name, "fingerprint": dataset.fingerprint,
-            "classes": list(dataset.classes)},
-        "labels_from": source, "held_out": held_out.tolist(),
-    }  # fmt: skip
-    with new_folder(folder.path, maker="training run") as partial:
-        with Purifier.create(
-            partial / folder.store.name, labels=labels, num_classes=len(dataset.classes), policy=policy(settings),
-            paths=list_paths(dataset), class_names=dataset.classes, fingerprint=dataset.fingerprint,
-            network=settings.network_store,
-        ) as purifier:  # fmt: skip
-            card["store"] = purifier.events()[0]["time"]
-        write_atomically(partial / "settings.toml", wishes.resolved.toml().encode())
-        write_atomically(partial / folder.card.name, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
-    return card
-
-
-def _require_clips(labels: Labels, dataset: Dataset, settings: Settings) -> None:
-    """Refuse to begin without clips of some class that the dataset has: what is held out is the likely reason."""
-    counts, known = (np.bincount(each[each >= 0], minlength=len(dataset.classes)) for each in (labels, dataset.labels))
-    for k in np.flatnonzero((counts == 0) & (known > 0)).tolist():
-        raise RunError(
-            f"class '{dataset.classes[k]}' must have clips to train on, but has none in fold {settings.fold} with"
-            f" validation {settings.validation}. Hold less out, or import the dataset without the class."
-        )
-
-
-def _labels(settings: Settings, dataset: Dataset) -> tuple[Labels, dict[str, Any] | None]:
-    if not settings.labels_from:
-        return labels_to_train(dataset, settings.fold), None
-    source = RunFolder(Path(settings.labels_from))
-    return cleaned_labels(source, dataset, settings.fold), {"run": source.require()["run"], "folder": str(source.path)}
 
 
 def _open_store(folder: RunFolder, card: dict[str, Any], settings: Settings) -> Purifier:
