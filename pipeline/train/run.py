@@ -116,6 +116,11 @@ def opened(wishes: Wishes, device: torch.device, ranks: Ranks, stop: Stop) -> It
 
 
 def _open_store(folder: RunFolder, card: dict[str, Any], settings: Settings) -> Purifier:
+    if not folder.store.is_dir():
+        raise RunError(
+            f"store '{folder.store}' must be there, but is not. Bring it back: it holds what was decided. Without it,"
+            f" the labels of every epoch are in '{folder.index}', but the run cannot go on."
+        )
     purifier = Purifier.open(
         folder.store, fingerprint=card["dataset"]["fingerprint"], policy=policy(settings),
         network=settings.network_store,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,16 @@ def test_folds_are_averaged_and_pooled(sciu: Sciu, run: Path) -> None:
     assert found["average"]["war"] == pytest.approx(found["folds"][0]["war"])
     assert np.sum(found["pooled"]["confusion"]) == found["folds"][0]["clips"]
     assert "average" in sciu("eval", run, "--folds").out
+
+
+def test_another_dataset_is_told(sciu: Sciu, run: Path, frame_faces: Dataset, tmp_path: Path) -> None:
+    table = frame_faces.clips
+    shutil.copytree(frame_faces.folder, tmp_path / "data")
+    other = Dataset.load(tmp_path / "data")
+    replace(other, clips=replace(table, name=[f"other {name}" for name in table.name])).save()
+    answer = sciu("eval", run, "--data", tmp_path / "data")
+    assert answer.code == 0
+    assert "is another dataset than" in answer.err
 
 
 def test_bad_input(sciu: Sciu, run: Path, faces: Dataset, tmp_path: Path) -> None:

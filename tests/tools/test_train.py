@@ -147,6 +147,17 @@ def test_retraining_on_the_cleaned_set(sciu: Sciu, frame_faces: Dataset, tmp_pat
     assert "nowhere' must be a run" in refused.error()
 
 
+def test_what_a_run_held_out_is_held_out_again_or_trained_on(sciu: Sciu, frame_faces: Dataset, tmp_path: Path) -> None:
+    train(sciu, frame_faces, tmp_path / "first", "--validation", 0.3, "--no-cgp")
+    from_first = ("--method", "plain", "--labels-from", tmp_path / "first")
+    again = train(sciu, frame_faces, tmp_path / "again", *from_first, "--validation", 0.3, "--json")
+    assert again.json["best_chosen_on"] == "validation"
+    held_out = [json.loads((tmp_path / name / "run.json").read_text())["held_out"] for name in ("first", "again")]
+    assert held_out[0] == held_out[1] != []
+    every = train(sciu, frame_faces, tmp_path / "every", *from_first, "--json")
+    assert every.json["train_clips"] == len(frame_faces.ids("train"))
+
+
 # ---- before anything is trained
 
 
@@ -203,6 +214,38 @@ def test_bad_input_is_one_line_and_leaves_no_folder(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_class_that_is_held_out_altogether_is_refused(sciu: Sciu, frame_faces: Dataset, tmp_path: Path) -> None:
+    told = train(sciu, frame_faces, tmp_path / "run", "--validation", 0.95).error()
+    assert "must have clips to train on, but has none in fold 1 with validation 0.95" in told
+    assert not (tmp_path / "run").exists()
+
+
+OWN = {
+    "raises": ("raise KeyError('mine')", "must take a batch, but fails: KeyError: 'mine'"),
+    "is of another shape": ("return clip.mean(dim=(2, 3, 4))", "the backbone's embedding must be [B, D] = (2, 5)"),
+}
+
+
+@pytest.mark.parametrize("name", list(OWN))
+def test_what_is_wrong_with_ones_own_backbone_is_told_before_anything_is_made(
+    sciu: Sciu, frame_faces: Dataset, tmp_path: Path, name: str
+) -> None:
+    body, told = OWN[name]
+    (tmp_path / "mine.py").write_text(f"""
+from torch import nn
+class Mine(nn.Module):
+    embedding_size = 5
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Linear(1, 1)
+    def forward(self, clip):
+        {body}
+""")
+    answer = train(sciu, frame_faces, tmp_path / "run", "--backbone", f"{tmp_path}/mine.py:Mine")
+    assert told in answer.error()
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_that_is_not_new_is_not_touched(sciu: Sciu, frame_faces: Dataset, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run/thesis.tex").write_text("years of work")
@@ -236,6 +279,28 @@ def test_another_configuration_or_dataset_is_shown_and_refused(
     told = sciu("train", other.folder, "--out", tmp_path / "run", "--resume").error()
     assert "dataset:" in told
     assert sciu("train", copied.folder, "--out", tmp_path / "run", "--resume", "--threads", 1).code == 3
+
+
+def test_the_store_of_another_run_is_refused(sciu: Sciu, frame_faces: Dataset, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        assert train(sciu, frame_faces, tmp_path / name).code == 0
+    shutil.rmtree(tmp_path / "one/purifier")
+    again = ("train", frame_faces.folder, "--out", tmp_path / "one", "--resume")
+    assert "purifier' must be there, but is not" in sciu(*again).error()
+    shutil.copytree(tmp_path / "other/purifier", tmp_path / "one/purifier")
+    assert "purifier' must be the run's own" in sciu(*again).error()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"format": 1}', "{"])
+def test_a_damaged_card_is_told(sciu: Sciu, frame_faces: Dataset, tmp_path: Path, content: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/run.json").write_text(content)
+    for answer in (
+        sciu("train", frame_faces.folder, "--out", tmp_path / "run", "--resume"),
+        sciu("eval", tmp_path / "run"),
+    ):
+        assert "run.json' must" in answer.error()
+        assert answer.code == 3
 
 
 def test_an_older_checkpoint_goes_the_same_way_again(sciu: Sciu, frame_faces: Dataset, tmp_path: Path) -> None:

@@ -121,6 +121,23 @@ def test_two_ranks(frame_faces: Dataset, tmp_path: Path, sciu: Callable[..., Ans
         assert purifier.events()[1]["scored"] == len(train)
 
 
+def test_two_ranks_stopped_in_an_epoch_end_the_same(frame_faces: Dataset, tmp_path: Path) -> None:
+    runs = tmp_path / "one", tmp_path / "other"
+    for out in runs:
+        process = start(frame_faces.folder, out, *PRUNING, launcher=TWO_RANKS)
+        if out == runs[1]:
+            wait_for(out / "index/epoch_00003.json", process)
+            process.terminate()
+            process.communicate(timeout=120)
+            state = torch.load(out / "checkpoints/last.pt", weights_only=True)["state"]
+            assert state["measured"] is None
+            assert state["world"] == 2
+            process = start(frame_faces.folder, out, *PRUNING, "--resume", launcher=TWO_RANKS)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    require_same(*runs)
+
+
 def test_a_rank_that_dies_ends_the_job_and_the_run_goes_on(frame_faces: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = start(frame_faces.folder, out, *PRUNING, launcher=TWO_RANKS)
@@ -129,6 +146,7 @@ def test_a_rank_that_dies_ends_the_job_and_the_run_goes_on(frame_faces: Dataset,
     os.kill(int(ranks[-1]), signal.SIGKILL)
     _, err = process.communicate(timeout=120)
     assert process.returncode != 0
+    assert "Error: all ranks must be there, but one has ended" in err
     again = start(frame_faces.folder, out, *PRUNING, "--resume", launcher=TWO_RANKS)
     _, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
