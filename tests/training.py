@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from sciu.pipeline.train.errors import TrainError
+from sciu.pipeline.train.ranks import joined
 
 SMALL = ["--preset", "demo", "--size", "32", "--frames", "8", "--batch-size", "8"]
 QUICK = ["--set", "lr_warmup=1", "--set", "warmup=1", "--set", "window=1"]
@@ -55,3 +59,26 @@ def log(run: Path) -> list[dict[str, Any]]:
 def same_tensors(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     """The same bits."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def talk_as_a_rank(rank: int, folder: str) -> None:
+    """Call everything that ranks have for each other, as one of three; what comes of it goes into a file."""
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "3", "LOCAL_RANK": str(rank)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29617"}
+    with joined(torch.device("cpu")) as ranks:
+        tensors = [torch.tensor([float(rank)]), torch.tensor([[1.0, 2.0]])]
+        ranks.sum_all(tensors)
+        ranks.sum_all([])
+        mean, shared = torch.tensor([3.0 * rank]), torch.tensor([rank + 7])
+        ranks.mean_all([mean])
+        ranks.share([shared])
+        found: list[Any] = [[tensor.tolist() for tensor in tensors], mean.item(), shared.item()]
+        found += [ranks.gather(rank), ranks.broadcast(rank), ranks.any(rank == 2), ranks.any(False)]
+        found += [ranks.totals({"clips": rank}), ranks.here]
+        try:
+            ranks.from_first(lambda: dict[str, int]()["lost"])
+        except KeyError as error:
+            found.append(f"KeyError: {error}")
+        except TrainError as error:
+            found.append(str(error).removeprefix("rank 0: "))
+    Path(folder, str(rank)).write_text(repr(found))

@@ -116,10 +116,11 @@ def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
     from sciu.pipeline.train.trouble import trouble_told
 
     settings = resolved.settings
-    device, _ = choose_device(settings.device, deterministic=settings.deterministic)
+    device, choice = choose_device(settings.device, deterministic=settings.deterministic)
     wishes = Wishes(data=data, out=out, resolved=resolved, say=_say, progress=_progress, command=shlex.join(sys.argv))
     stop = Stop()
     with joined(device) as ranks, opened(wishes, device, ranks, stop) as run:
+        run.say(f"device: {choice.value} ({choice.reason})")
         state = restore(run)
         try:
             with stop, trouble_told(settings):

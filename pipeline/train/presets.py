@@ -32,7 +32,7 @@ PRESETS: dict[str, Preset] = {
     "demo": Preset(
         {
             "backbone": "tiny_lstm", "size": 64, "crop": "shifted", "epochs": 24, "optimiser": "adamw", "lr": 0.004,
-            "weight_decay": 0.02, "lr_warmup": 2.0, "prune_below": 0.3, "correct_above": 0.4, "warmup": 10,
+            "weight_decay": 0.02, "lr_warmup": 2.0, "prune_below": 0.3, "correct_above": 0.4, "warmup": 14,
         },
         "demo: small and quick, for painted faces on a CPU; all of it is ours",
     ),

@@ -23,7 +23,9 @@ def compare(runs: tuple[Path, ...], as_json: bool) -> None:
     if as_json:
         print_json(summaries)
         return
-    print_table(["", *summaries], [[name, *map(read, summaries.values())] for name, read in _ROWS.items()])
+    print_table(
+        ["", *(run.name for run in runs)], [[name, *map(read, summaries.values())] for name, read in _ROWS.items()]
+    )
 
 
 def _summary(run: Path) -> dict[str, Any]:

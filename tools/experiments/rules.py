@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from sciu.models.losses.cross_entropy import weighted_cross_entropy
 from sciu.models.sciu_model import SciuModel
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.dataset import TRUTH
+from sciu.pipeline.train.detection import Truth, detection, read_truth
 from sciu.purification import Keep, Purifier, Sciu
 from sciu.purification.policy import Policy
 from sciu.tools.command import Progress, json_option, print_json, print_table
@@ -55,7 +54,7 @@ def rules(data: Path, epochs: int, warmup: int, seed: int, only: str | None, as_
     Example: sciu-experiment rules data/synth --epochs 30 --warmup 12
     """
     dataset = Dataset.load(data)
-    clips, truth = load_clips(dataset), _read_truth(dataset)
+    clips, truth = load_clips(dataset), _required_truth(dataset)
     found = {
         name: _train(clips, truth, policy, epochs, seed, name)
         for name, policy in _policies(warmup).items()
@@ -67,22 +66,11 @@ def rules(data: Path, epochs: int, warmup: int, seed: int, only: str | None, as_
         print_table(["rule", *next(iter(found.values()))], [[name, *row.values()] for name, row in found.items()])
 
 
-@dataclass(frozen=True)
-class Truth:
-    """What was planted, by dataset id."""
-
-    label: NDArray[np.int64]
-    low_quality: NDArray[np.bool_]
-
-
-def _read_truth(dataset: Dataset) -> Truth:
-    path = dataset.folder / TRUTH
-    if not path.exists():
+def _required_truth(dataset: Dataset) -> Truth:
+    if (truth := read_truth(dataset)) is None:
+        path = dataset.folder / TRUTH
         raise DatasetError(f"'{path}' must say what was planted, but is not there. `sciu-data synth` writes one.")
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    labels = [dataset.classes.index(row["true_label"]) for row in rows]
-    return Truth(np.array(labels), np.array([row["kind"] == "low_quality" for row in rows]))
+    return truth
 
 
 def _train(clips: Clips, truth: Truth, policy: Policy, epochs: int, seed: int, name: str) -> dict[str, Any]:
@@ -119,26 +107,23 @@ def _train(clips: Clips, truth: Truth, policy: Policy, epochs: int, seed: int, n
 
 def _detection(
     clips: Clips, truth: Truth, now: NDArray[np.int16], given: NDArray[np.int16]
-) -> dict[str, str | float | int]:
+) -> dict[str, str | float | int | None]:
     """Hold the last index against what was planted."""
-    train = clips.train.numpy()
-    pruned, bad = now[train] < 0, truth.low_quality[clips.ids[train]]
-    kept = ~pruned
-    true, mislabelled = truth.label[clips.ids[train]], given[train] != truth.label[clips.ids[train]]
-    corrected = kept & (now[train] != given[train])
+    train, pruned = clips.train.numpy(), (now < 0) & (given >= 0)
+    here = Truth(truth.label[clips.ids], truth.low_quality[clips.ids])
+    found = detection(here, train, given, now, pruned)
     return {
         "pruned": int(pruned.sum()),
-        "low quality P/R": _precision_recall(pruned, bad),
-        "corrected": int(corrected.sum()),
-        "wrong label P/R": _precision_recall(corrected, mislabelled & kept),
-        "labels right before": round(float((given[train] == true).mean()), 3),
-        "labels right after": round(float((now[train] == true)[kept].mean()), 3),
+        "low quality P/R": _precision_recall(found["low_quality"]),
+        "corrected": int(((now >= 0) & (now != given)).sum()),
+        "wrong label P/R": _precision_recall(found["wrong_label"]),
+        "labels right before": found["label_accuracy_before"],
+        "labels right after": found["label_accuracy_after"],
     }
 
 
-def _precision_recall(found: NDArray[np.bool_], planted: NDArray[np.bool_]) -> str:
-    hits = (found & planted).sum()
-    return f"{hits / max(1, found.sum()):.2f}/{hits / max(1, planted.sum()):.2f}"
+def _precision_recall(scores: dict[str, float | None]) -> str:
+    return "/".join("-" if scores[name] is None else f"{scores[name]:.2f}" for name in ("precision", "recall"))
 
 
 def _accuracy(model: nn.Module, clips: Clips) -> dict[str, float]:
