@@ -23,11 +23,22 @@ from PIL import Image
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.encode import encode_clip, encode_jpeg, encode_video
 from sciu.pipeline.dataset.importers import folder
+from sciu.pipeline.feed.augmentation import Augmentation
 from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.plan import Plan, Planner
+from sciu.pipeline.feed.sampling import Sampling
 from sciu.pipeline.feed.torch_feed import TorchFeed
 from sciu.purification import EpochIndex
 
+CPU = torch.device("cpu")
+SIZE = 32
+PLAIN = Augmentation(crop="centre", flip=0)
+AUGMENTATIONS = {
+    "plain": PLAIN,
+    "resized": Augmentation(),
+    "shifted": Augmentation(crop="shifted"),
+    "everything": Augmentation(rotation=8, brightness=0.3, contrast=0.3),
+}
 WITH_B_FRAMES = ("libx264", "mp4", {"x264-params": "bframes=3:b-pyramid=normal:keyint=12"})
 VIDEOS: dict[str, tuple[tuple[str, str, dict[str, str]], str]] = {
     "vp9.webm": (("libvpx-vp9", "webm", {}), "yuv420p"),
@@ -146,3 +157,12 @@ def wait_in_mid_epoch(data: str) -> None:
         next(feed.batches(Planner(dataset=dataset, size=32, batch_size=4).training(index_of(dataset))))
         print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
         time.sleep(60)
+
+
+def plan_of(dataset: Dataset, epoch: int = 1, ids: Any = None, **settings: Any) -> Plan:
+    given = {"size": SIZE, "batch_size": 4, "sampling": Sampling(frames=8), "augmentation": PLAIN}
+    return Planner(dataset=dataset, **{**given, **settings}).training(index_of(dataset, ids, epoch))
+
+
+def same(a: dict[int, NDArray[np.uint8]], b: dict[int, NDArray[np.uint8]]) -> bool:
+    return [*a] == [*b] and all(np.array_equal(a[clip], b[clip]) for clip in a)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,14 +107,8 @@ class Planner:
         mine = self._shard(ids)
         draws = Draws(self.seed, index.epoch, mine)
         order = np.argsort(draws.words(Draw.ORDER)[:, 0], kind="stable")
-        table = self.dataset.clips
-        sizes = np.stack([table.height[mine], table.width[mine]], axis=1)
-        views = Views(
-            ids=mine,
-            numbers=self.sampling.numbers(table.frames[mine], draws.uniforms(Draw.FRAMES, self.sampling.frames)),
-            sizes=sizes,
-            **self.augmentation.draw(sizes, self.size, draws),
-        )
+        sizes, chances = self._sizes(mine), draws.uniforms(Draw.FRAMES, self.sampling.frames)
+        views = self._views(mine, chances, sizes=sizes, **self.augmentation.draw(sizes, self.size, draws))
         return self._plan(views[order], len(ids), index.epoch, training=True)
 
     def testing(self, ids: Ids, view: int = 0, views: int = 1) -> Plan:
@@ -122,16 +117,17 @@ class Planner:
         require(views == 1 or self.sampling.how != "uniform", "views", "1 with uniform sampling", views)
         ids = self._checked(np.unique(np.asarray(ids, np.int64)), "list of clips")
         mine = np.sort(self._shard(ids))
-        table = self.dataset.clips
-        sizes = np.stack([table.height[mine], table.width[mine]], axis=1)
-        chances = np.full((len(mine), self.sampling.frames), (view + 0.5) / views)
-        looked_at = Views(
-            ids=mine,
-            numbers=self.sampling.numbers(table.frames[mine], chances),
-            sizes=sizes,
-            **self.augmentation.without_chance(sizes, self.size),
-        )
+        sizes, chances = self._sizes(mine), np.full((len(mine), self.sampling.frames), (view + 0.5) / views)
+        looked_at = self._views(mine, chances, sizes=sizes, **self.augmentation.without_chance(sizes, self.size))
         return self._plan(looked_at, len(ids), 0, training=False)
+
+    def _sizes(self, ids: Ids) -> NDArray[np.int32]:
+        """Return height and width of clips, [N, 2]."""
+        table = self.dataset.clips
+        return np.stack([table.height[ids], table.width[ids]], axis=1)
+
+    def _views(self, ids: Ids, chances: NDArray[np.float64], **looks: Any) -> Views:
+        return Views(ids=ids, numbers=self.sampling.numbers(self.dataset.clips.frames[ids], chances), **looks)
 
     def _checked(self, ids: Ids, what: str) -> Ids:
         if len(ids) and not (ids[0] >= 0 and ids[-1] < len(self.dataset)):

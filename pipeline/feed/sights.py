@@ -125,11 +125,8 @@ def look_at_video(path: Path, codec: str, frames: int, *, only_420: bool = False
         several = sum(not each.disposition & Disposition.attached_pic for each in container.streams.video) > 1
         packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
     _require_all(len(packets), frames)
-    if (
-        why := "it has several video streams"
-        if several
-        else _why_not_dali(content, only_420=only_420 and codec != "mjpeg")
-    ):
+    why = _why_not_dali(content, several=several, only_420=only_420 and codec != "mjpeg")
+    if why is not None:
         return why
     if codec != "mjpeg":
         return Whole()
@@ -137,7 +134,9 @@ def look_at_video(path: Path, codec: str, frames: int, *, only_420: bool = False
     return "its JPEG frames do not lie in one piece" if spans is None else Spans(spans)
 
 
-def _why_not_dali(content: Bytes, *, only_420: bool) -> str | None:
+def _why_not_dali(content: Bytes, *, several: bool, only_420: bool) -> str | None:
+    if several:
+        return "it has several video streams"
     with av.open(io.BytesIO(content.data)) as container:
         frame = next(container.decode(video_stream(container)), None)
         if frame is None:

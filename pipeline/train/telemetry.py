@@ -159,8 +159,9 @@ def _line(epochs: int, record: dict[str, Any], best: dict[str, Any] | None) -> s
     if best and best["epoch"] == record["epoch"]:
         parts[-1] += " (best)"
     purify = record["purify"]
-    parts.append(f"pruned {purify['pruned']:,} (+{purify['newly_pruned']:,})")
-    parts.append(f"corrected {purify['corrected']:,} (+{purify['newly_corrected']:,})")
+    if purify["pruned"] or purify["corrected"]:
+        parts.append(f"pruned {purify['pruned']:,} (+{purify['newly_pruned']:,})")
+        parts.append(f"corrected {purify['corrected']:,} (+{purify['newly_corrected']:,})")
     if purify["quarantined"]:
         parts.append(f"quarantined {purify['quarantined']:,}")
     waiting = record["waiting"] / record["seconds"]
