@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.probe import MEDIA_ERRORS
 from sciu.pipeline.dataset.read import Frames, read_frames
-from sciu.pipeline.feed.headers import has_whole_header
+from sciu.pipeline.feed.images import is_whole_image
 from sciu.pipeline.feed.packets import CODECS, Packets, look_at_packets
 from sciu.pipeline.feed.routes import Refusal
 from sciu.pipeline.feed.sights import (
@@ -67,7 +67,7 @@ class ClipFiles:
                 self._stamps.pop(clip, None)
                 continue
             opened = looks + (len(numbers) if isinstance(sight, Names) else 1)
-            if isinstance(content, Images) and not all(map(has_whole_header, content.files)):
+            if isinstance(content, Images) and not all(map(is_whole_image, content.files)):
                 return OnHost(clip, numbers), opened  # where Pillow says what is wrong
             return content, opened
         raise DatasetError("changes while it is read, or a frame of it leads nowhere")
