@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
+import av
 import numpy as np
 import torch
 
@@ -20,11 +21,13 @@ from sciu.pipeline.dataset.probe import MEDIA_ERRORS, MISSING, is_outage, reason
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.buffers import to_device
 from sciu.pipeline.feed.errors import FeedError
+from sciu.pipeline.feed.memory import available_bytes
 from sciu.pipeline.feed.plan import Plan, Views
 
 FAULTS = (*MEDIA_ERRORS, RuntimeError, MemoryError)
 """What decoders raise at bad clips, torchvision RuntimeError; `fault` tells what was the machine's."""
 _MACHINE_FAULT = re.compile("can't allocate memory|out of memory|can't start new thread", re.IGNORECASE)
+_PLENTY = 1 << 30  # bytes
 _ALWAYS_ALLOWED = 3  # bad clips, however small the dataset
 
 Item = TypeVar("Item")
@@ -148,11 +151,17 @@ def fault(clip: int, dataset: Dataset, error: Exception) -> Fault:
     """Say what is wrong with a clip; what is wrong with the machine is raised."""
     if isinstance(error, FileNotFoundError):
         return Fault(clip, MISSING)
-    if is_outage(error) or isinstance(error, MemoryError) or _MACHINE_FAULT.search(str(error)):
+    if is_outage(error) or _lacks_memory(error) or _MACHINE_FAULT.search(str(error)):
         raise FeedError(
             f"'{dataset.path(clip)}' cannot be read: {reason(error)}. Mend the disk or its permissions, and resume."
         ) from error
     return Fault(clip, reason(error))
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Tell a full memory from a damaged file that speaks of gigabytes: FFmpeg has one word for both."""
+    damaged = isinstance(error, av.error.FFmpegError) and available_bytes() > _PLENTY
+    return isinstance(error, MemoryError) and not damaged
 
 
 def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:

@@ -1,8 +1,8 @@
 """Whether an image file can be handed to DALI: one that it fails to decode may bring the process down.
 
 Measured with DALI 2.4.0 on a CPU: when one of 32 images or more in a batch cannot be decoded, that run or the next
-pipeline's ends in a segmentation fault, always if the header does not parse, now and then if what follows is cut off. Up to
-16 it raises, as it should. So what is not whole goes to Pillow, which says what is wrong with it.
+pipeline's ends in a segmentation fault, always if the header does not parse, now and then if what follows is cut off.
+Up to 16 it raises, as it should. So what is not whole goes to Pillow, which says what is wrong with it.
 """
 
 from __future__ import annotations

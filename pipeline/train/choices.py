@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ import torch
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.feed.cache import Cache
+from sciu.pipeline.feed.memory import available_bytes
 from sciu.pipeline.train.ranks import local_rank
 from sciu.pipeline.train.settings import Settings
 
@@ -88,38 +88,11 @@ def choose_cache(settings: Settings, dataset: Dataset, clips: int, here: int) ->
         require(place in ("", "cpu", "gpu"), "cache", "auto, off, 8G or gpu:8G", repr(wanted))
         return Cache(_bytes(amount, wanted), "cuda" if place == "gpu" else "cpu"), Choice(wanted, "as asked")
     needed = clips * _mean_bytes(dataset)
-    half = _free_memory() // 2 // here
+    half = available_bytes() // 2 // here
     told = f"all frames of {clips:,} clips need {needed / 2**30:.1f} GiB, half of the free memory is {half / 2**30:.1f}"
     if needed > half:
         return Cache(0), Choice("off", f"{told}: --cache {max(1, half >> 30)}G keeps what fits")
     return Cache(half), Choice(f"{half >> 30}G", told)
-
-
-def _free_memory() -> int:
-    """Return what this process may still take: of the machine, or of the container or job that it runs in."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for limit, used in _LIMITS:
-        try:
-            free = min(free, int(limit.read_text()) - int(used.read_text()))
-        except (OSError, ValueError):  # there is no such limit, or it is `max`
-            continue
-    return max(free, 0)
-
-
-def _own_group() -> str:
-    """Return the path of this process's control group: a SLURM job's is not the root."""
-    try:
-        return Path("/proc/self/cgroup").read_text().splitlines()[-1].split(":")[2].lstrip("/")
-    except (OSError, IndexError):
-        return ""
-
-
-_GROUPS = Path("/sys/fs/cgroup")
-_LIMITS = [
-    (place / limit, place / used)
-    for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
-    for place in (_GROUPS / _own_group(), _GROUPS, _GROUPS / "memory" / _own_group(), _GROUPS / "memory")
-]
 
 
 def _mean_bytes(dataset: Dataset) -> int:
