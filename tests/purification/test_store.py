@@ -166,16 +166,21 @@ def test_a_late_creation_leaves_the_first_one_alone(tmp_path: Path, monkeypatch:
 
 def test_a_forked_child_holds_no_claim(tmp_path: Path) -> None:
     purifier = begin(tmp_path)
+    ready, told = os.pipe()
     child = os.fork()
     if not child:
+        os.write(told, b"x")  # by now the fork's own handlers have run in the child
         signal.pause()
         os._exit(0)
     try:
+        os.read(ready, 1)
         purifier.close()
         Purifier.open(tmp_path).close()
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(ready)
+        os.close(told)
 
 
 def test_nobody_compacts_what_another_has_open(tmp_path: Path) -> None:
