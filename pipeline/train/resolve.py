@@ -28,6 +28,11 @@ class Resolved:
     settings: Settings
     origins: dict[str, str]
 
+    def remarks(self) -> list[str]:
+        """Say of the presets in use what is published and what is ours."""
+        used = {origin.removeprefix("preset ") for origin in self.origins.values() if origin.startswith("preset ")}
+        return [PRESETS[name].source for name in sorted(used)]
+
     def toml(self) -> str:
         """Return a file that --config takes; each line says where its value came from."""
         lines = tomli_w.dumps(asdict(self.settings)).splitlines()

@@ -95,8 +95,8 @@ def opened(wishes: Wishes, device: torch.device, ranks: Ranks, stop: Stop) -> It
         if card is not None:
             _require_the_same(card, settings, dataset)
         say = wishes.say if ranks.first else _silent
-        for remark in policy(settings).remarks():
-            say(f"purification: {remark}")
+        for remark in (*wishes.resolved.remarks(), *policy(settings).remarks()):
+            say(f"settings: {remark}")
         parts = build(settings, dataset, device, ranks, say, stack)
         card = card or ranks.from_first(lambda: begin(folder, wishes.resolved, wishes.command, dataset))
         purifier = stack.enter_context(_open_store(folder, card, settings)) if ranks.first else None

@@ -33,22 +33,22 @@ class Settings:
     """How to train."""
 
     # ---- what
-    method: str = setting("sciu", "What is done about noise.", choices=METHODS, flag=True)
-    cgp: bool = setting(True, "sciu: prune unusable clips.", flag=True)
-    fgc: bool = setting(True, "sciu: correct wrong labels.", flag=True)
-    fold: int = setting(1, "Of the dataset's splits.", flag=True)
+    method: str = setting("sciu", "What to do about noisy labels.", choices=METHODS, flag=True)
+    cgp: bool = setting(True, "sciu: prune unusable clips (CGP).", flag=True)
+    fgc: bool = setting(True, "sciu: correct wrong labels (FGC).", flag=True)
+    fold: int = setting(1, "Which of the dataset's splits to train on.", flag=True)
     backbone: str = setting(
         "resnet18_lstm", "A network by name, your own as package.module:Class, or `list`.", flag=True
     )
-    weights: str = setting("", "A file to start from, or `imagenet`.", flag=True)
-    labels_from: str = setting("", "A finished run whose cleaned training set is trained on.", flag=True)
-    seed: int = setting(0, "Of everything that is left to chance.", flag=True)
+    weights: str = setting("", "Pretrained weights: a file, or `imagenet`.", flag=True)
+    labels_from: str = setting("", "A finished run: train on the clips and labels that it came to.", flag=True)
+    seed: int = setting(0, "Seed of everything that is left to chance.", flag=True)
 
     # ---- clips
-    pipeline: str = setting("dali", "What decodes.", choices=("dali", "torch", "synthetic"), flag=True)
-    batch_size: int = setting(32, "Clips a step, on each GPU.", flag=True)
-    frames: int = setting(16, "Of a clip.", flag=True)
-    size: int = setting(0, "Of a frame in pixels; 0: what the backbone is meant for.", flag=True)
+    pipeline: str = setting("dali", "What decodes the clips.", choices=("dali", "torch", "synthetic"), flag=True)
+    batch_size: int = setting(32, "Clips in a step, on each GPU.", flag=True)
+    frames: int = setting(16, "Frames taken of a clip.", flag=True)
+    size: int = setting(0, "Width and height of frames in pixels; 0: what the backbone is meant for.", flag=True)
     sampling: str = setting("segment", "Which frames are taken.", choices=tuple(HOWS), flag=True)
     stride: int = setting(2, "Of dense sampling.")
     crop: str = setting("resized", "What of a frame is looked at.", choices=tuple(CROPS))
@@ -57,11 +57,11 @@ class Settings:
     brightness: float = setting(0.0, "Times 1 - this to 1 + this.")
     contrast: float = setting(0.0, "Times 1 - this to 1 + this.")
     cache: str = setting("auto", "Decoded clips kept in memory: auto, off, 8G, or gpu:8G.", flag=True, may_change=True)
-    threads: int = setting(0, "That decode; 0: one a core.", flag=True, may_change=True)
-    max_faulty: float = setting(0.02, "Share of bad clips at which a run stops.", flag=True, may_change=True)
+    threads: int = setting(0, "Threads that decode; 0: one a core.", flag=True, may_change=True)
+    max_faulty: float = setting(0.02, "Share of undecodable clips above which a run stops.", flag=True, may_change=True)
 
     # ---- learning
-    epochs: int = setting(200, "How long.", flag=True)
+    epochs: int = setting(200, "Epochs to train.", flag=True)
     optimiser: str = setting("sgd", "With momentum as in the paper, or adamw.", choices=("sgd", "adamw"))
     lr: float = setting(0.01, "The learning rate at its peak.", flag=True)
     momentum: float = setting(0.9, "Of sgd.")
@@ -92,9 +92,11 @@ class Settings:
 
     # ---- the machine
     amp: str = setting("auto", "Mixed precision.", choices=("auto", "bf16", "fp16", "off"), flag=True)
-    cuda_graph: str = setting("auto", "Replay the whole step.", choices=("auto", "on", "off"), flag=True)
-    compile: str = setting("auto", "Compile the network.", choices=("auto", "on", "off"), flag=True)
-    device: str = setting("auto", "auto, cpu, cuda or cuda:N.", flag=True)
+    cuda_graph: str = setting(
+        "auto", "Capture the whole step as a CUDA graph and replay it.", choices=("auto", "on", "off"), flag=True
+    )
+    compile: str = setting("auto", "Compile the network with torch.compile.", choices=("auto", "on", "off"), flag=True)
+    device: str = setting("auto", "Where to train: auto, cpu, cuda or cuda:N.", flag=True)
     sync_batchnorm: bool = setting(False, "BatchNorm over the batches of all GPUs.")
     deterministic: bool = setting(False, "Slower algorithms that give the same bits on a GPU too.")
 
@@ -132,6 +134,8 @@ class Settings:
         require(
             not (bounded and self.label_smoothing), "label_smoothing", f"0 with {self.method}", self.label_smoothing
         )
+        whole = self.method == "sciu" or (self.cgp and self.fgc)
+        require(whole, "cgp and fgc", f"left alone with method {self.method}, which has no such stages", "off")
         require(self.views == 1 or self.sampling != "uniform", "views", "1 with uniform sampling", self.views)
         only_dali = self.pipeline == "dali" or self.cache in ("auto", "off")
         require(only_dali, "cache", f"off with --pipeline {self.pipeline}", self.cache)

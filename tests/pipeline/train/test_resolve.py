@@ -38,6 +38,12 @@ def test_the_papers_thresholds() -> None:
         assert (found.frames, found.epochs, found.optimiser, found.momentum) == (16, 200, "sgd", 0.9)
 
 
+def test_presets_say_what_is_published() -> None:
+    assert "not published" in resolve([preset_layer("mafw")]).remarks()[0]
+    assert resolve([preset_layer("dfew"), ("--lr", {"lr": 0.1})]).remarks() == [PRESETS["dfew"].source]
+    assert resolve([]).remarks() == []
+
+
 def test_assignments_are_toml_or_bare_text() -> None:
     _, layer = assignment_layer(["a=1", "b = true", "c=auto", 'd="x y"', "e=0.5"])
     assert layer == {"a": 1, "b": True, "c": "auto", "d": "x y", "e": 0.5}
