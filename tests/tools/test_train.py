@@ -17,13 +17,10 @@ import torch
 from helpers import Answer
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from training import QUICK, SMALL, indexes, log, same_tensors, start, tensors
+from training import QUICK, SMALL, indexes, same_tensors, tensors
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.train.checkpoints import Checkpoints
 from sciu.pipeline.train.settings import METHODS
-from sciu.pipeline.train.telemetry import Telemetry
-from sciu.pipeline.train.tensorboard import EventFiles
 from sciu.purification import EpochIndex, Purifier
 
 Sciu = Callable[..., Answer]
@@ -319,82 +316,6 @@ def test_an_older_checkpoint_goes_the_same_way_again(sciu: Sciu, frame_faces: Da
     assert sciu(*again).code == 0
     assert indexes(tmp_path / "run") == before
     assert same_tensors(tensors(tmp_path / "run"), end)
-
-
-class Killed(BaseException):
-    """What a kill is to a test in one process: nothing after it is done."""
-
-
-def dying(function: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
-    def call(*arguments: Any, **named: Any) -> Any:
-        if after:
-            function(*arguments, **named)
-        raise Killed
-
-    return call
-
-
-DEATHS = [
-    (Checkpoints, "save"),
-    (Checkpoints, "name"),
-    (Checkpoints, "_link"),
-    (Purifier, "quarantine"),
-    (Purifier, "record"),
-    (Purifier, "end_epoch"),
-    (EpochIndex, "write"),
-    (Telemetry, "tell"),
-    (Telemetry, "_write"),
-    (EventFiles, "flush"),
-]
-
-
-@pytest.mark.parametrize(("owner", "name"), DEATHS, ids=[f"{owner.__name__}.{name}" for owner, name in DEATHS])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_an_end_between_any_two_steps_changes_nothing(
-    sciu: Sciu, copied: Dataset, whole: Path, tmp_path: Path, owner: type, name: str, after: bool
-) -> None:
-    """In the second epoch; a clip that is gone has been found, and purification decides."""
-    shutil.rmtree(copied.path(copied.ids("train")[3]))
-    with pytest.MonkeyPatch.context() as patch:
-        counted = iter([True] if name == "quarantine" else [False, True])  # there is one clip to quarantine
-
-        def second_time(*arguments: Any, **named: Any) -> Any:
-            function = dying(original, after=after) if next(counted, False) else original
-            return function(*arguments, **named)
-
-        original = getattr(owner, name)
-        patch.setattr(owner, name, second_time)
-        with pytest.raises(Killed):
-            train(sciu, copied, tmp_path / "run", *DECIDING)
-    again = sciu("train", copied.folder, "--out", tmp_path / "run", "--resume")
-    assert again.code == 0, again.err
-    assert same_tensors(tensors(tmp_path / "run"), tensors(whole))
-    assert labels_of(tmp_path / "run") == labels_of(whole)
-    assert log(tmp_path / "run") == log(whole)
-    names = [{path.name for path in (run / "checkpoints").iterdir()} for run in (tmp_path / "run", whole)]
-    assert names[0] == names[1]
-    assert sciu("purify", "verify", tmp_path / "run").code == 0
-
-
-DECIDING = ("--set", "prune_below=1.0", "--set", "max_pruned=0.3", "--epochs", 3)
-
-
-@pytest.fixture(scope="module")
-def whole(frame_faces: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same run without an end in between."""
-    place = tmp_path_factory.mktemp("whole")
-    shutil.copytree(frame_faces.folder, place / "data")
-    data = Dataset.load(place / "data")
-    shutil.rmtree(data.path(data.ids("train")[3]))
-    process = start(data.folder, place / "run", *map(str, DECIDING))
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    return place / "run"
-
-
-def labels_of(run: Path) -> list[bytes]:
-    """The published labels; the lists hold the paths of the copy."""
-    return [path.read_bytes() for path in sorted((run / "index").glob("*.labels.npy"))]
 
 
 # ---- what goes wrong while it trains

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from helpers import Answer
-from training import indexes, log, same_tensors, start, tensors, wait_for
+from training import QUICK, SMALL, indexes, log, same_tensors, start, tensors, wait_for
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.train.checkpoints import Checkpoints
+from sciu.pipeline.train.telemetry import Telemetry
+from sciu.pipeline.train.tensorboard import EventFiles
 from sciu.purification import EpochIndex, Purifier
 
 PRUNING = ("--set", "prune_below=1.0", "--set", "max_pruned=0.3", "--epochs", "6")
@@ -151,3 +156,87 @@ def test_a_rank_that_dies_ends_the_job_and_the_run_goes_on(frame_faces: Dataset,
     _, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
     assert len(log(out)) == 6
+
+
+# ---- an end between any two steps, in this process
+
+
+class Killed(BaseException):
+    """What a kill is to a test in one process: nothing after it is done."""
+
+
+def dying(function: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
+    def call(*arguments: Any, **named: Any) -> Any:
+        if after:
+            function(*arguments, **named)
+        raise Killed
+
+    return call
+
+
+DEATHS = [
+    (Checkpoints, "save"),
+    (Checkpoints, "name"),
+    (Checkpoints, "_link"),
+    (Purifier, "quarantine"),
+    (Purifier, "record"),
+    (Purifier, "end_epoch"),
+    (EpochIndex, "write"),
+    (Telemetry, "tell"),
+    (Telemetry, "_write"),
+    (EventFiles, "flush"),
+]
+
+
+@pytest.mark.parametrize(("owner", "name"), DEATHS, ids=[f"{owner.__name__}.{name}" for owner, name in DEATHS])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_an_end_between_any_two_steps_changes_nothing(
+    sciu: Callable[..., Answer], frame_faces: Dataset, whole: Path, tmp_path: Path, owner: type, name: str, after: bool
+) -> None:
+    """In the second epoch; a clip that is gone has been found, and purification decides."""
+    data = without_a_clip(frame_faces, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        counted = iter([True] if name == "quarantine" else [False, True])  # there is one clip to quarantine
+
+        def second_time(*arguments: Any, **named: Any) -> Any:
+            function = dying(original, after=after) if next(counted, False) else original
+            return function(*arguments, **named)
+
+        original = getattr(owner, name)
+        patch.setattr(owner, name, second_time)
+        with pytest.raises(Killed):
+            sciu("train", data, "--out", tmp_path / "run", *SMALL, *QUICK, *DECIDING)
+    again = sciu("train", data, "--out", tmp_path / "run", "--resume")
+    assert again.code == 0, again.err
+    assert same_tensors(tensors(tmp_path / "run"), tensors(whole))
+    assert labels_of(tmp_path / "run") == labels_of(whole)
+    assert log(tmp_path / "run") == log(whole)
+    names = [{path.name for path in (run / "checkpoints").iterdir()} for run in (tmp_path / "run", whole)]
+    assert names[0] == names[1]
+    assert sciu("purify", "verify", tmp_path / "run").code == 0
+
+
+DECIDING = ("--set", "prune_below=1.0", "--set", "max_pruned=0.3", "--epochs", "3")
+
+
+@pytest.fixture(scope="module")
+def whole(frame_faces: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run without an end in between."""
+    place = tmp_path_factory.mktemp("whole")
+    process = start(without_a_clip(frame_faces, place), place / "run", *DECIDING)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return place / "run"
+
+
+def without_a_clip(source: Dataset, place: Path) -> Path:
+    """Copy a dataset; the files of one clip are gone."""
+    shutil.copytree(source.folder, place / "data")
+    copy = Dataset.load(place / "data")
+    shutil.rmtree(copy.path(copy.ids("train")[3]))
+    return copy.folder
+
+
+def labels_of(run: Path) -> list[bytes]:
+    """The published labels; the lists hold the paths of the copy."""
+    return [path.read_bytes() for path in sorted((run / "index").glob("*.labels.npy"))]

@@ -109,13 +109,18 @@ def test_stopping_in_mid_epoch_keeps_the_books_of_the_cache(faces: Dataset) -> N
         assert len(cache) == len(faces)
 
 
+def four_clips(place: Path, codec: str) -> Dataset:
+    """Clips of one codec, to be damaged."""
+    suffix = {"vp9": ".webm", "jpeg": ".zip"}.get(codec, ".mp4")
+    for number in range(4):
+        write_clip(place / f"src/train/happy/{number}{suffix}", codec, frames=24)
+    return make_dataset(folder.read(place / "src"), place / "data")
+
+
 @pytest.mark.parametrize("codec", ["vp9", "mjpeg", "h264", "jpeg"])
 @pytest.mark.parametrize("share", [0.2, 0.7, 0.97])
 def test_a_clip_cut_off_after_it_was_seen(tmp_path: Path, codec: str, share: float) -> None:
-    suffix = {"vp9": ".webm", "jpeg": ".zip"}.get(codec, ".mp4")
-    for number in range(4):
-        write_clip(tmp_path / f"src/train/happy/{number}{suffix}", codec, frames=24)
-    dataset = make_dataset(folder.read(tmp_path / "src"), tmp_path / "data")
+    dataset = four_clips(tmp_path, codec)
     with DaliFeed(dataset=dataset, device=CPU, max_faulty=0.5) as feed:
         whole = delivered(feed, plan_of(dataset))
         content = dataset.path(2).read_bytes()
@@ -131,10 +136,7 @@ def test_a_clip_cut_off_after_it_was_seen(tmp_path: Path, codec: str, share: flo
 @pytest.mark.parametrize("codec", ["vp9", "mjpeg", "h264"])
 def test_damage_that_keeps_the_size_is_right_or_a_fault(tmp_path: Path, codec: str) -> None:
     """DALI would give black frames for what is missing."""
-    suffix = ".webm" if codec == "vp9" else ".mp4"
-    for number in range(4):
-        write_clip(tmp_path / f"src/train/happy/{number}{suffix}", codec, frames=24)
-    dataset = make_dataset(folder.read(tmp_path / "src"), tmp_path / "data")
+    dataset = four_clips(tmp_path, codec)
     with DaliFeed(dataset=dataset, device=CPU, max_faulty=0.5) as feed:
         whole = delivered(feed, plan_of(dataset))
         content = dataset.path(2).read_bytes()
