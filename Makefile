@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ROOMS := pipeline models purification tools tests examples setup.py
 
-.PHONY: demo test test-slow test-lowest check format clean
+.PHONY: demo test test-slow test-lowest check format bench-gpu bench-gpu-dry clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -31,6 +31,12 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix $(ROOMS)
 	$(BIN)/ruff format $(ROOMS)
 
+bench-gpu: $(VENV)/.installed-dev
+	$(BIN)/python tools/bench.py gpu --out bench-gpu
+
+bench-gpu-dry: $(VENV)/.installed-dev
+	$(BIN)/python tools/bench.py gpu --dry --out bench-gpu-dry
+
 $(VENV)/.installed: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable .
@@ -41,4 +47,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest demo build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest demo build bench-gpu bench-gpu-dry .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,9 @@ from helpers import Answer, silent
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.synth import Synth, generate
+
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when Triton is imported, which torch does for itself
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

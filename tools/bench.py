@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import importlib
+
 import click
 
-from sciu.tools.benchmarks.dataset import dataset
-from sciu.tools.benchmarks.feed import feed
-from sciu.tools.benchmarks.models import models
-from sciu.tools.benchmarks.purify import purify
-from sciu.tools.benchmarks.step import step
-from sciu.tools.benchmarks.train import train
 from sciu.tools.command import Group
 
+_BENCHES = {
+    "dataset": "dataset", "feed": "feed", "gpu": "gpu.command", "models": "models", "purify": "purify", "step": "step",
+    "train": "train",
+}  # fmt: skip
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+
+class Benches(Group):
+    """A group whose commands are imported when they are asked for: what only starts others needs no torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
+        """Name them."""
+        return [*_BENCHES]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - as click calls it
+        """Import one."""
+        if name not in _BENCHES:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"sciu.tools.benchmarks.{_BENCHES[name]}"), name)
+        return command
+
+
+@click.group(cls=Benches, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def main() -> None:
     """Measure, side by side."""
 
-
-main.add_command(dataset)
-main.add_command(feed)
-main.add_command(models)
-main.add_command(purify)
-main.add_command(step)
-main.add_command(train)
 
 if __name__ == "__main__":
     main()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sciu.models.backbones.contract import check_clip
+from sciu.models.backbones.lstm import in_float32
 
 _CHANNELS = (16, 32, 48, 64)
 _HIDDEN = 96
@@ -37,8 +38,7 @@ class TinyLstm(nn.Module):
         frames = _even_out(clip_BTCHW).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         features_BTD = torch.relu(self.squeeze(self.pool(self.cnn(frames)).flatten(1))).view(B, T, -1)
         movement_BTD = features_BTD - features_BTD.mean(dim=1, keepdim=True)
-        states_BTD: Tensor = self.lstm(torch.cat([features_BTD, movement_BTD], dim=-1))[0]
-        return states_BTD.mean(dim=1)
+        return in_float32(self.lstm, torch.cat([features_BTD, movement_BTD], dim=-1)).mean(dim=1)
 
 
 def _even_out(clip_BTCHW: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.feed.arena import BLOCK, Arena
 
 _LARGEST_SHARE = 1 / 64  # of the budget for one clip: a batch of long videos would fill memory while it decodes
 
@@ -21,9 +22,15 @@ class Cache:
     bytes: int = 0
     _clips: dict[int, Tensor] = field(default_factory=dict)
     _promised: dict[int, int] = field(default_factory=dict)  # bytes of clips that are being decoded
+    _arena: Arena | None = field(default=None, init=False)  # of a device; the host's memory needs none
 
     def __post_init__(self) -> None:
         require(self.budget >= 0, "cache bytes", "at least 0", self.budget)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether clips are kept on a device."""
+        return self.device != "cpu"
 
     def __len__(self) -> int:
         return len(self._clips)
@@ -43,10 +50,17 @@ class Cache:
     def keep(self, clip: int, frames: Tensor) -> None:
         """Keep a clip that was promised room; one that needs more than that is let go."""
         self.bytes -= (promised := self._promised.pop(clip))
-        if frames.nbytes <= promised:
+        if frames.nbytes <= promised and (room := self._room(frames.nbytes)) is not None:
             # A copy: decoders hand out parts of a batch, and a part would keep the whole in memory.
-            self._clips[clip] = torch.empty(frames.shape, dtype=torch.uint8, device=self.device).copy_(frames)
+            self._clips[clip] = room.view(frames.shape).copy_(frames)
             self.bytes += frames.nbytes
+
+    def _room(self, size: int) -> Tensor | None:
+        if not self.on_gpu:
+            return torch.empty(size, dtype=torch.uint8)
+        if self._arena is None:
+            self._arena = Arena(torch.device(self.device), self.budget, min(BLOCK, self.budget))
+        return self._arena.take(size)
 
     def break_promises(self) -> None:
         """Give back the room of clips that were never decoded."""
@@ -57,9 +71,12 @@ class Cache:
         """Let go of everything."""
         self._clips.clear()
         self._promised.clear()
+        self._arena = None
         self.bytes = 0
 
     def evict(self, clip: int) -> None:
         """Let go of a clip."""
         if (frames := self._clips.pop(clip, None)) is not None:
             self.bytes -= frames.nbytes
+            if self._arena is not None:
+                self._arena.give_back(frames)

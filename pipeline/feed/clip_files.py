@@ -40,10 +40,10 @@ class OnHost:
 class ClipFiles:
     """Reads clips; several threads may."""
 
-    def __init__(self, dataset: Dataset, refusal: Refusal, *, only_420: bool = False) -> None:
+    def __init__(self, dataset: Dataset, refusal: Refusal, *, for_nvdec: bool = False) -> None:
         self.dataset = dataset
         self._refusal = refusal
-        self._only_420 = only_420  # NVDEC decodes little else
+        self._for_nvdec = for_nvdec
         self._stamps: dict[int, tuple[int, ...]] = {}  # of the file that was looked at
         self._sights: dict[int, Sight] = {}
         self._packets: dict[int, Packets] = {}
@@ -98,7 +98,7 @@ class ClipFiles:
             return
         codec = table.codec[clip] or ""
         why = self._refusal(codec, int(table.width[clip]), int(table.height[clip]))
-        sight = look_at_video(path, codec, int(table.frames[clip]), only_420=self._only_420) if why is None else why
+        sight = look_at_video(path, codec, int(table.frames[clip]), for_nvdec=self._for_nvdec) if why is None else why
         if not isinstance(sight, str):
             self._sights[clip] = sight
             return

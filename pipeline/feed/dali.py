@@ -26,11 +26,13 @@ from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.render import Source, stacked
 from sciu.pipeline.feed.sights import Images, Video
 
-_MOST_SAMPLES = 1 << 16  # in a batch; costs nothing until they come
+_MOST_SAMPLES = {"cpu": 1 << 16, "cuda": 1 << 9}
+"""In one run of a pipeline. On a CPU it costs nothing until they come; nvJPEG takes memory for as many images."""
 _BROKEN = (RuntimeError, ValueError, IndexError, StopIteration)  # what a broken pipeline raises
 _MACHINE_FAULT = re.compile("cuda|out of memory|bad_alloc|failed to allocate", re.IGNORECASE)
 
 Clip = TypeVar("Clip", Images, Video)
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class _Entry(Generic[Clip]):
     """A batch on its way."""
 
     clips: Sequence[Clip]
-    started: bool = False
+    runs: int = 0  # of the pipeline, once all of them have begun
 
 
 class Decoder(ABC, Generic[Clip]):
@@ -54,6 +56,7 @@ class Decoder(ABC, Generic[Clip]):
     def __init__(self, device: torch.device, threads: int) -> None:
         self._device = device
         self._threads = threads
+        self._most = _MOST_SAMPLES[device.type]
         self._waiting: deque[_Entry[Clip]] = deque()
         self._pipeline = self._build()
         self._busy = False  # in the middle of a put or a take
@@ -91,10 +94,14 @@ class Decoder(ABC, Generic[Clip]):
             self._busy = False
 
     def _start(self, entry: _Entry[Clip]) -> None:
-        entry.started = False
-        self._feed(entry.clips)
-        self._pipeline.schedule_run()
-        entry.started = True
+        entry.runs = 0
+        samples = self._samples(entry.clips)
+        begins = range(0, len(next(iter(samples.values()))), self._most)
+        for begin in begins:
+            for name, values in samples.items():
+                self._pipeline.feed_input(name, values[begin : begin + self._most])
+            self._pipeline.schedule_run()
+        entry.runs = len(begins)
 
     def _alone(self, clip: Clip) -> Source | Refused:
         entry = _Entry([clip])
@@ -114,7 +121,7 @@ class Decoder(ABC, Generic[Clip]):
 
         on_gpu = self._device.type == "cuda"
         pipeline = Pipeline(
-            batch_size=_MOST_SAMPLES, num_threads=self._threads, prefetch_queue_depth=1,
+            batch_size=self._most, num_threads=self._threads, prefetch_queue_depth=1,
             device_id=(self._device.index or 0) if on_gpu else None,
         )  # fmt: skip
         with pipeline:
@@ -123,23 +130,23 @@ class Decoder(ABC, Generic[Clip]):
         return pipeline
 
     def _outputs(self, entry: _Entry[Clip]) -> list[Source]:
-        if not entry.started:
+        if not entry.runs:
             raise RuntimeError("the batch could not be handed to DALI")
         stream = torch.cuda.current_stream(self._device) if self._device.type == "cuda" else None
-        (samples,) = self._pipeline.outputs(cuda_stream=stream)
-        return self._split(samples, entry.clips)
+        runs = [self._pipeline.outputs(cuda_stream=stream)[0] for _ in range(entry.runs)]
+        return self._split(runs, entry.clips)
 
     @abstractmethod
     def _graph(self, device: str) -> Any:
         """Return the frames' node."""
 
     @abstractmethod
-    def _feed(self, clips: Sequence[Clip]) -> None:
-        """Hand clips to the pipeline."""
+    def _samples(self, clips: Sequence[Clip]) -> dict[str, list[Any]]:
+        """Return what the pipeline is fed for these clips, by input: lists of one length."""
 
     @abstractmethod
-    def _split(self, samples: Any, clips: Sequence[Clip]) -> list[Source]:
-        """Tell whose the samples are."""
+    def _split(self, runs: list[Any], clips: Sequence[Clip]) -> list[Source]:
+        """Tell whose the samples are that came out of the pipeline's runs."""
 
 
 class ImageDecoder(Decoder[Images]):
@@ -150,17 +157,19 @@ class ImageDecoder(Decoder[Images]):
 
         return fn.decoders.image(_bytes_input(fn, types), device=device)
 
-    def _feed(self, clips: Sequence[Images]) -> None:
-        self._pipeline.feed_input("files", [file for clip in clips for file in clip.files])
+    def _samples(self, clips: Sequence[Images]) -> dict[str, list[Any]]:
+        return {"files": [file for clip in clips for file in clip.files]}
 
-    def _split(self, samples: Any, clips: Sequence[Images]) -> list[Source]:
+    def _split(self, runs: list[Any], clips: Sequence[Images]) -> list[Source]:
         ends = np.cumsum([len(clip.files) for clip in clips]).tolist()
-        assert len(samples) == ends[-1]
+        assert sum(map(len, runs)) == ends[-1]
         spans = list(zip([0, *ends], ends, strict=False))
-        if samples.is_dense_tensor():
-            frames = _tensor(samples.as_tensor())
-            return [frames[begin:end] for begin, end in spans]
-        pictures = [_tensor(sample) for sample in samples]
+        if all(samples.is_dense_tensor() for samples in runs):
+            blocks = [_tensor(samples.as_tensor()) for samples in runs]
+            if len({block.shape[1:] for block in blocks}) == 1:
+                frames = blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+                return [frames[begin:end] for begin, end in spans]
+        pictures = [_tensor(sample) for samples in runs for sample in samples]
         return [stacked(pictures[begin:end]) for begin, end in spans]
 
 
@@ -173,13 +182,46 @@ class VideoDecoder(Decoder[Video]):
         numbers = fn.external_source(name="numbers", dtype=types.INT32, ndim=1)
         return fn.decoders.video(_bytes_input(fn, types), frames=numbers, device=device)
 
-    def _feed(self, clips: Sequence[Video]) -> None:
-        self._pipeline.feed_input("files", [clip.file for clip in clips])
-        self._pipeline.feed_input("numbers", [clip.numbers for clip in clips])
+    def _samples(self, clips: Sequence[Video]) -> dict[str, list[Any]]:
+        return {"files": [clip.file for clip in clips], "numbers": [clip.numbers for clip in clips]}
 
-    def _split(self, samples: Any, clips: Sequence[Video]) -> list[Source]:
-        assert len(samples) == len(clips)
-        return [_tensor(sample) for sample in samples]
+    def _split(self, runs: list[Any], clips: Sequence[Video]) -> list[Source]:
+        assert sum(map(len, runs)) == len(clips)
+        return [_tensor(sample) for samples in runs for sample in samples]
+
+
+class SharedVideoDecoder:
+    """Several pipelines that share each batch: one keeps one of a GPU's seven NVDEC engines busy."""
+
+    def __init__(self, device: torch.device, threads: int, pipelines: int) -> None:
+        share = max(1, threads // pipelines)
+        self._decoders = [VideoDecoder(device, share) for _ in range(pipelines)]
+        self._sizes: deque[int] = deque()  # of the batches that are on their way
+
+    def put(self, clips: Sequence[Video]) -> None:
+        """Begin to decode a batch, dealt out in turn."""
+        self._sizes.append(len(clips))
+        for decoder, part in zip(self._decoders, self._dealt(clips), strict=True):
+            if part:
+                decoder.put(part)
+
+    def take(self) -> list[Source | Refused]:
+        """Return the frames of the batch that was put in first."""
+        places = self._dealt(range(self._sizes.popleft()))
+        taken: dict[int, Source | Refused] = {}
+        for decoder, part in zip(self._decoders, places, strict=True):
+            if part:
+                taken |= zip(part, decoder.take(), strict=True)
+        return [taken[place] for place in range(len(taken))]
+
+    def drain(self) -> None:
+        """Forget what was put in and not taken."""
+        self._sizes.clear()
+        for decoder in self._decoders:
+            decoder.drain()
+
+    def _dealt(self, clips: Sequence[Item]) -> list[Sequence[Item]]:
+        return [clips[first :: len(self._decoders)] for first in range(len(self._decoders))]
 
 
 def _bytes_input(fn: Any, types: Any) -> Any:

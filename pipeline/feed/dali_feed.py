@@ -1,13 +1,18 @@
-"""`--pipeline dali`: files read by threads, decoded by DALI or FFmpeg, kept in the cache, looked at as planned."""
+"""`--pipeline dali`: files read by threads, decoded by DALI or FFmpeg, kept in the cache, looked at as planned.
+
+On a GPU all that is not the kernel runs on the feed's own stream, beside the training.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,12 +22,13 @@ from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.buffers import keep_freed_memory
 from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.clip_files import ClipFiles, OnHost
-from sciu.pipeline.feed.dali import ImageDecoder, Refused, VideoDecoder
+from sciu.pipeline.feed.dali import ImageDecoder, Refused, SharedVideoDecoder, VideoDecoder
 from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, ahead, fault
+from sciu.pipeline.feed.gpu_render import GpuRenderer
 from sciu.pipeline.feed.host import HostDecoder
 from sciu.pipeline.feed.plan import Plan, Views
-from sciu.pipeline.feed.render import Renderer, Source
-from sciu.pipeline.feed.routes import cpu_refusal, gpu_refusal, reasons
+from sciu.pipeline.feed.render import HostRenderer, Source
+from sciu.pipeline.feed.routes import Routes, choose_routes
 from sciu.pipeline.feed.sampling import distinct
 from sciu.pipeline.feed.sights import Images, Video
 from sciu.pipeline.feed.threads import Spread, spread
@@ -31,6 +37,8 @@ _READ_AHEAD = 2  # batches
 _DECODE_AHEAD = 2
 _RENDER_AHEAD = 1
 _READERS_A_CORE = 2
+_VIDEO_PIPELINES = 4  # on a GPU
+_MOST_READERS = 32  # more take each other's turn at Python's lock
 
 Encoded = Images | Video | OnHost | Fault
 Decoded = Source | Refused | Fault
@@ -66,26 +74,29 @@ class DaliFeed(Feed):
 
     cache: Cache = field(default_factory=lambda: Cache(0))
     threads: int = 0  # 0: one a core
+    decode: str = "auto"  # on a GPU machine: auto, cpu or gpu
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.threads >= 0, "threads", "at least 0", self.threads)
         threads = self.threads or cores()
-        on_gpu = self.device.type == "cuda"
-        refusal = gpu_refusal(self.device) if on_gpu and self.dataset.kind != "frames" else cpu_refusal
-        self.reasons = reasons(self.dataset, refusal, f"on {self.device}" if on_gpu else f"{threads} threads, no GPU")
-        self._files = ClipFiles(self.dataset, refusal, only_420=on_gpu)
-        self._reader_count = _READERS_A_CORE * threads
+        routes = choose_routes(self.dataset, self.device, self.decode, threads)
+        self.reasons = routes.reasons
+        self._files = ClipFiles(self.dataset, routes.refusal, for_nvdec=routes.videos.type == "cuda")
+        self._reader_count = min(_READERS_A_CORE * threads, _MOST_READERS)
         self._readers = ThreadPoolExecutor(self._reader_count, "sciu-read")
-        if not on_gpu:
-            keep_freed_memory()
-        self._renderer = Renderer(self.device, threads)
         self._host = HostDecoder(self._files, threads)
         self._decoders: dict[type, Any] = {  # each takes clips of its kind
-            Images: ImageDecoder(self.device, threads),
-            Video: VideoDecoder(self.device, threads),
+            Images: ImageDecoder(routes.pictures, threads),
+            Video: _video_decoder(routes, threads),
             OnHost: self._host,
         }
+        self._gpu = GpuRenderer(self.device, threads) if self.device.type == "cuda" else None
+        if self._gpu is not None:
+            self.reasons.append(self._gpu.reason)
+        else:
+            keep_freed_memory()
+            self._renderer = HostRenderer(threads)
         self._trained_on: NDArray[np.int64] = np.array([], np.int64)
         self._reading: list[Spread[tuple[Encoded, int]]] = []
         if self.cache.device == "cuda":
@@ -96,7 +107,7 @@ class DaliFeed(Feed):
         super().close()
         self._readers.shutdown(wait=True, cancel_futures=True)
         self._host.close()
-        self._renderer.close()
+        (self._gpu or self._renderer).close()
         self._decoders.clear()
         self.cache.clear()
 
@@ -106,13 +117,19 @@ class DaliFeed(Feed):
         return self._files.on_host
 
     def _batches(self, plan: Plan, start: int) -> Iterator[ClipBatch]:
+        if self._gpu is not None:
+            self._gpu.catch_up()
         self._evict(plan)
         reading = ahead((self._read(plan.step(number)) for number in range(start, plan.steps)), _READ_AHEAD)
         decoding = ahead((self._decode(*batch) for batch in reading), _DECODE_AHEAD)
-        rendering = ahead((self._render(batch, plan) for batch in decoding), _RENDER_AHEAD)
-        for views, frames_BTHWC, work in rendering:
+        taking = (self._take(batch, plan) for batch in decoding)
+        if self._gpu is not None:
+            yield from (self._gpu.render(*batch, plan.size, self._into) for batch in taking)
+            return
+        rendering = ahead((self._renderer.start(*batch, plan.size) for batch in taking), _RENDER_AHEAD)
+        for batch, work in rendering:
             work.results()
-            yield self._batch(views, frames_BTHWC)
+            yield batch
 
     def _stop(self) -> None:
         for reading in self._reading:
@@ -154,8 +171,23 @@ class DaliFeed(Feed):
                 decoder.put(clips)
         return _Batch(views, jobs, encoded)
 
-    def _render(self, batch: _Batch, plan: Plan) -> tuple[Views, Tensor, Spread[None]]:
-        """Take the frames, and begin to make of them what was planned."""
+    def _take(self, batch: _Batch, plan: Plan) -> tuple[list[Source], list[NDArray[np.int64]], Views]:
+        """Take the frames, keep what has room in the cache; return them with what is to be made of them."""
+        with self._own_stream():
+            rows, sources = self._found(batch, plan)
+            jobs = [batch.jobs[row] for row in rows]
+            picks = [job.picks for job in jobs]
+            if not self.cache.on_gpu:
+                self._keep(jobs, sources)
+            if self._gpu is not None:
+                whole = [job.for_cache and self.cache.on_gpu for job in jobs]
+                sources, picks = self._gpu.bring(sources, picks, whole)
+            if self.cache.on_gpu:
+                self._keep(jobs, sources)
+        return sources, picks, batch.views[np.array(rows, np.int64)]
+
+    def _found(self, batch: _Batch, plan: Plan) -> tuple[list[int], list[Source]]:
+        """Return the frames of the batch's good clips, and which rows those are."""
         decoded: dict[type, Iterator[Decoded]] = {
             kind: iter(self._decoders[kind].take()) for kind in self._decoders if batch.has(kind)
         }
@@ -168,9 +200,11 @@ class DaliFeed(Feed):
             assert found is not None
             rows.append(row)
             sources.append(found)
-            self._count_and_keep(job, found)
-        views = batch.views[np.array(rows, np.int64)]
-        return views, *self._renderer.start(sources, [batch.jobs[row].picks for row in rows], views, plan.size)
+            self._count(job)
+        return rows, sources
+
+    def _own_stream(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self._gpu is None else torch.cuda.stream(self._gpu.stream)
 
     # ---- one clip
 
@@ -214,11 +248,20 @@ class DaliFeed(Feed):
             return None
         return "DALI decodes {} frames of {}x{}".format(*found) + ", not {} of {}x{}".format(*promised)
 
-    def _count_and_keep(self, job: _Job, source: Source) -> None:
+    def _count(self, job: _Job) -> None:
         if job.cached is not None:
             self.tally.cached += 1
             return
         self.tally.decoded += 1
         self.tally.frames += len(job.numbers)
-        if job.for_cache and isinstance(source, Tensor):
-            self.cache.keep(job.clip, source)
+
+    def _keep(self, jobs: list[_Job], sources: list[Source]) -> None:
+        for job, source in zip(jobs, sources, strict=True):
+            if job.for_cache and isinstance(source, Tensor):
+                self.cache.keep(job.clip, source)
+
+
+def _video_decoder(routes: Routes, threads: int) -> VideoDecoder | SharedVideoDecoder:
+    if routes.videos.type == "cpu":
+        return VideoDecoder(routes.videos, threads)
+    return SharedVideoDecoder(routes.videos, threads, _VIDEO_PIPELINES)

@@ -66,6 +66,7 @@ class Feed(ABC):
     reasons: list[str] = field(default_factory=list, init=False)  # what was chosen automatically, and why
     _epoch: int = field(default=0, init=False)  # the one that is being read, counted from the feed's beginning
     _closed: bool = field(default=False, init=False)
+    _into: ClipBatch | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         require(0 <= self.max_faulty <= 1, "max faulty", "0 to 1", self.max_faulty)
@@ -73,10 +74,11 @@ class Feed(ABC):
             self.device = torch.device("cuda", torch.cuda.current_device())
         self.dataset.require_media()
 
-    def batches(self, plan: Plan, start: int = 0) -> Generator[ClipBatch, None, None]:
+    def batches(self, plan: Plan, start: int = 0, into: ClipBatch | None = None) -> Generator[ClipBatch, None, None]:
         """Yield the plan's batches from a step on; a batch without its bad clips, which may leave nothing of it.
 
-        A feed reads one epoch at a time: to begin another one ends the one before.
+        A feed reads one epoch at a time: to begin another one ends the one before. A feed that renders on a GPU writes
+        batches of as many clips as `into` has there, each over the one before, in the order of the caller's stream.
         """
         require(0 <= start <= plan.steps, "start", f"0 to {plan.steps}", start)
         if plan.dataset != self.dataset.fingerprint:
@@ -85,6 +87,7 @@ class Feed(ABC):
             raise FeedError("this feed is closed. Make a new one.")
         self._stop()
         self._epoch = self._epoch + 1
+        self._into = into
         return self._counted(plan, start, self._epoch)
 
     def _counted(self, plan: Plan, start: int, epoch: int) -> Generator[ClipBatch, None, None]:

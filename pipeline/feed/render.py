@@ -6,9 +6,6 @@ All decoders share this, so that they differ in decoding only. Work that changes
 from __future__ import annotations
 
 import math
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -16,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.buffers import Buffers, to_device
 from sciu.pipeline.feed.plan import Views
-from sciu.pipeline.feed.threads import Spread, spread
+from sciu.pipeline.feed.threads import Spread, single_threaded_pool, spread
 
 _MIDDLE_GREY = 127.5
 
@@ -29,22 +27,12 @@ Source = Tensor | list[Tensor]
 _ONE_FRAME = np.zeros(1, np.int64)
 
 
-class Renderer:
-    """Renders the clips of a batch in threads."""
+class HostRenderer:
+    """Renders the clips of a batch on the CPU, in threads."""
 
-    def __init__(self, device: torch.device, threads: int) -> None:
-        """Start them.
-
-        Each works alone: the threads that torch itself would start spin while they wait, and took 30 % of the decoder's
-        time on two cores. That is a setting of each thread, but new threads inherit it, so it is put back.
-        """
-        self._device = device
-        usual = torch.get_num_threads()
+    def __init__(self, threads: int) -> None:
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, "sciu-render", initializer=torch.set_num_threads, initargs=(1,))
-        all_here = threading.Barrier(threads)
-        spread(self._pool, threads, lambda _: all_here.wait(), threads).results()
-        torch.set_num_threads(usual)
+        self._pool = single_threaded_pool(threads, "sciu-render")
         self._buffers = Buffers()
 
     def close(self) -> None:
@@ -53,21 +41,15 @@ class Renderer:
 
     def start(
         self, sources: list[Source], picks: list[NDArray[np.int64]], views: Views, size: int
-    ) -> tuple[Tensor, Spread[None]]:
+    ) -> tuple[ClipBatch, Spread[None]]:
         """Begin to render a batch; `picks` are those of a source's frames to show."""
-        shape = len(sources), views.numbers.shape[1], size, size, 3
-        on_cpu = self._device.type == "cpu"
-        clips_BTHWC = (
-            self._buffers.take(shape) if on_cpu else torch.empty(shape, dtype=torch.uint8, device=self._device)
-        )
-
-        stream = None if on_cpu else torch.cuda.current_stream(self._device)  # each thread has a current one of its own
+        clips_BTHWC = self._buffers.take((len(sources), views.numbers.shape[1], size, size, 3))
 
         def render_row(row: int) -> None:
-            with torch.cuda.stream(stream) if stream else nullcontext():
-                render_clip(sources[row], picks[row], views, row, clips_BTHWC[row])
+            render_clip(sources[row], picks[row], views, row, clips_BTHWC[row])
 
-        return clips_BTHWC, spread(self._pool, self._threads, render_row, len(sources))
+        batch = ClipBatch(torch.from_numpy(views.ids), clips_BTHWC)
+        return batch, spread(self._pool, self._threads, render_row, len(sources))
 
 
 def render_clip(source: Source, picks: NDArray[np.int64], views: Views, row: int, out_THWC: Tensor) -> None:
@@ -84,20 +66,23 @@ def stacked(frames: list[Tensor]) -> Source:
     return torch.stack(frames) if len({frame.shape for frame in frames}) == 1 else frames
 
 
-def _crop(frames_nHWC: Tensor, views: Views, row: int) -> Tensor:
+def box_in(size: tuple[int, int], views: Views, row: int) -> tuple[int, int, int, int]:
+    """Return top, left, height, width of a clip's box in a frame of this height and width."""
     top, left, height, width = views.boxes[row].tolist()
-    planned, actual = views.sizes[row].tolist(), frames_nHWC.shape[1:3]
-    if tuple(planned) != tuple(actual):  # a clip whose frames differ in size: the table knows the first one's
-        down, across = actual[0] / planned[0], actual[1] / planned[1]
+    planned = views.sizes[row].tolist()
+    if tuple(planned) != size:  # a clip whose frames differ in size: the table knows the first one's
+        down, across = size[0] / planned[0], size[1] / planned[1]
         height, width = max(1, round(height * down)), max(1, round(width * across))
-        top, left = min(round(top * down), actual[0] - height), min(round(left * across), actual[1] - width)
+        top, left = min(round(top * down), size[0] - height), min(round(left * across), size[1] - width)
+    return top, left, height, width
+
+
+def _crop(frames_nHWC: Tensor, views: Views, row: int) -> Tensor:
+    top, left, height, width = box_in((frames_nHWC.shape[1], frames_nHWC.shape[2]), views, row)
     return frames_nHWC[:, top : top + height, left : left + width]
 
 
 def _render(frames_nHWC: Tensor, picks: NDArray[np.int64], views: Views, row: int, out_THWC: Tensor) -> None:
-    if frames_nHWC.device != out_THWC.device:  # picked and cropped on the host: what is kept is more than is looked at
-        frames_nHWC = to_device(_picked(frames_nHWC, picks).contiguous(), out_THWC.device)
-        picks = np.arange(len(picks))
     size = out_THWC.shape[1]
     if frames_nHWC.shape[1:3] == (size, size):
         _pick(frames_nHWC, picks, out_THWC)
@@ -122,23 +107,27 @@ def _picked(frames_nHWC: Tensor, picks: NDArray[np.int64]) -> Tensor:
 
 def _pick(frames_nHWC: Tensor, picks: NDArray[np.int64], out_THWC: Tensor) -> None:
     """Copy some frames; indexing with a tensor would take seven times as long."""
-    torch.index_select(frames_nHWC, 0, torch.from_numpy(picks).to(frames_nHWC.device), out=out_THWC)
+    torch.index_select(frames_nHWC, 0, to_device(torch.from_numpy(picks), frames_nHWC.device), out=out_THWC)
 
 
 def _resize(frames_THWC: Tensor, size: int) -> Tensor:
     """Resize, smoothing what is made smaller. On a CPU in uint8: a tenth of DALI's time, a fifth of Pillow's."""
     frames_TCHW = frames_THWC.permute(0, 3, 1, 2)
     resized = functional.interpolate(
-        frames_TCHW if frames_TCHW.device.type == "cpu" else frames_TCHW.float(),  # CUDA has no uint8 kernel
+        frames_TCHW.float() if _in_float(frames_TCHW) else frames_TCHW,
         (size, size), mode="bilinear", antialias=True,
     )  # fmt: skip
     return _to_uint8(resized).permute(0, 2, 3, 1)
 
 
+def _in_float(frames: Tensor) -> bool:
+    return frames.device.type != "cpu"  # CUDA has no kernel for uint8
+
+
 def _turn(frames_THWC: Tensor, degrees: float) -> Tensor:
     """Turn about the middle, anticlockwise; the picture is mirrored into the corners."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    turn_23 = torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]], device=frames_THWC.device)
+    turn_23 = to_device(torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]]), frames_THWC.device)
     frames_TCHW = frames_THWC.permute(0, 3, 1, 2).float()
     grid = functional.affine_grid(turn_23.expand(len(frames_TCHW), 2, 3), list(frames_TCHW.shape), align_corners=False)
     turned = functional.grid_sample(frames_TCHW, grid, padding_mode="reflection", align_corners=False)

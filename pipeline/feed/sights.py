@@ -24,6 +24,9 @@ from sciu.pipeline.dataset.packed import frame_spans
 from sciu.pipeline.dataset.read import video_stream
 from sciu.pipeline.feed.packets import spans_of
 
+_TIMES_OF_DECODING = ("avi",)  # containers that have no others
+_VP8_SHOWN = 0x10  # in the first byte of a frame
+
 Bytes = NDArray[np.uint8]
 
 
@@ -113,7 +116,7 @@ def look_at_frames(path: Path, frames: int) -> Names | Spans:
     return Names("/".join(file.name for file in files))
 
 
-def look_at_video(path: Path, codec: str, frames: int, *, only_420: bool = False) -> Spans | Whole | str:
+def look_at_video(path: Path, codec: str, frames: int, *, for_nvdec: bool = False) -> Spans | Whole | str:
     """Find what DALI must know of a video that should have so many frames, or why it is not for DALI."""
     content = read_file(str(path))
     if declared_size(io.BytesIO(content.data)) > len(content):
@@ -124,8 +127,12 @@ def look_at_video(path: Path, codec: str, frames: int, *, only_420: bool = False
             raise DatasetError("has no video stream")
         several = sum(not each.disposition & Disposition.attached_pic for each in container.streams.video) > 1
         packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
+        guessed = container.format.name in _TIMES_OF_DECODING and bool(stream.codec_context.has_b_frames)
     _require_all(len(packets), frames)
-    why = _why_not_dali(content, several=several, only_420=only_420 and codec != "mjpeg")
+    for_nvdec = for_nvdec and codec != "mjpeg"
+    why = _why_not_dali(content, several=several, only_420=for_nvdec)
+    if why is None and for_nvdec:
+        why = _why_not_nvdec(codec, packets, guessed=guessed)
     if why is not None:
         return why
     if codec != "mjpeg":
@@ -146,6 +153,16 @@ def _why_not_dali(content: Bytes, *, several: bool, only_420: bool) -> str | Non
         eight_bits = frame.format.components[0].bits == 8
         good = eight_bits and (not only_420 or frame.format.name in ("yuv420p", "yuvj420p", "nv12"))
         return None if good else f"its pixels are {frame.format.name}"
+
+
+def _why_not_nvdec(codec: str, packets: list[Any], *, guessed: bool) -> str | None:
+    """Tell where DALI would number frames wrongly on a GPU: it counts the packets, in the order of their times."""
+    times = [packet.pts for packet in packets]
+    if guessed or None in times or len({*times}) < len(times):
+        return "the file does not say in which order its frames are shown"
+    if codec == "vp8" and any(not bytes(packet)[0] & _VP8_SHOWN for packet in packets):
+        return "some of its frames are never shown"
+    return None
 
 
 def _jpeg_spans(content: Bytes, packets: list[Any]) -> NDArray[np.int64] | None:

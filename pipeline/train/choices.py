@@ -11,13 +11,17 @@ import torch
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.feed.arena import BLOCK
 from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.memory import available_bytes
-from sciu.pipeline.train.ranks import local_rank
+from sciu.pipeline.train.ranks import Ranks, local_rank
 from sciu.pipeline.train.settings import Settings
 
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _BF16_FROM = 8, 0  # compute capability
+_GIB = 1 << 30
+_MARGIN = 4 * _GIB  # on a GPU: what nvJPEG, NVDEC and batches on their way take
+_MORE = 1.03  # a rank's clips are not the mean ones, and the last of a block does not fill it
 
 
 @dataclass(frozen=True)
@@ -76,23 +80,49 @@ def choose_compile(wanted: str) -> Choice:
     )
 
 
-def choose_cache(settings: Settings, dataset: Dataset, clips: int, here: int) -> tuple[Cache, Choice]:
-    """Keep all clips decoded where they take less than half of the memory that is free; `here` ranks share it."""
+def choose_cache(settings: Settings, dataset: Dataset, ranks: Ranks, device: torch.device) -> tuple[Cache, Choice]:
+    """Keep all clips decoded where they fit: on the GPU, else in half of the memory that is free."""
     wanted = settings.cache
     if settings.pipeline != "dali" or wanted == "off":
         return Cache(0), Choice(
             "off", "as asked" if wanted == "off" else f"--pipeline {settings.pipeline} keeps nothing"
         )
     if wanted != "auto":
-        place, _, amount = wanted.rpartition(":")
-        require(place in ("", "cpu", "gpu"), "cache", "auto, off, 8G or gpu:8G", repr(wanted))
-        return Cache(_bytes(amount, wanted), "cuda" if place == "gpu" else "cpu"), Choice(wanted, "as asked")
-    needed = clips * _mean_bytes(dataset)
-    half = available_bytes() // 2 // here
-    told = f"all frames of {clips:,} clips need {needed / 2**30:.1f} GiB, half of the free memory is {half / 2**30:.1f}"
+        return _cache_as_asked(wanted, device), Choice(wanted, "as asked")
+    clips = len(dataset.ids("train", settings.fold)) + len(dataset.ids("test", settings.fold))
+    needed = int(clips // ranks.world * _mean_bytes(dataset) * _MORE)
+    half = available_bytes() // 2 // ranks.here
+    told = f"all frames of {clips // ranks.world:,} clips need {_gib(needed)}"
+    if device.type == "cuda":
+        room = _room_on(device)
+        told += f", {device} has {_gib(room)} beside the step and {_gib(_MARGIN)} left free"
+        if needed <= room:
+            return Cache(needed + BLOCK, "cuda"), Choice(f"gpu:{-(-needed // _GIB)}G", told)
+    told += f", half of the free memory is {_gib(half)}"
     if needed > half:
         return Cache(0), Choice("off", f"{told}: --cache {max(1, half >> 30)}G keeps what fits")
     return Cache(half), Choice(f"{half >> 30}G", told)
+
+
+def _cache_as_asked(wanted: str, device: torch.device) -> Cache:
+    place, _, amount = wanted.rpartition(":")
+    require(place in ("", "cpu", "gpu"), "cache", "auto, off, 8G or gpu:8G", repr(wanted))
+    size = _bytes(amount, wanted)
+    if place != "gpu":
+        return Cache(size)
+    require(device.type == "cuda", "cache", "on the CPU, as in 8G, without a GPU", repr(wanted))
+    room = _room_on(device)
+    require(size <= room, "cache", f"at most {_gib(room)} on {device}, which has no more beside the step", repr(wanted))
+    return Cache(size, "cuda")
+
+
+def _room_on(device: torch.device) -> int:
+    """Return what a GPU has free now, with the step in place; some of it is left to decoders."""
+    return max(0, torch.cuda.mem_get_info(device)[0] - _MARGIN)
+
+
+def _gib(size: int) -> str:
+    return f"{size / _GIB:.1f} GiB"
 
 
 def _mean_bytes(dataset: Dataset) -> int:

@@ -54,7 +54,7 @@ def learn(run: Run, state: State, index: EpochIndex, pace: Pace) -> None:
     parts.step.begin(index.labels, seed=None if state.under_way else _seed(run, state))
     progress = run.watched(f"epoch {state.epoch}/{run.settings.epochs}")
     try:
-        for batch in pace.watch(parts.feed.batches(plan, state.step)):
+        for batch in pace.watch(parts.feed.batches(plan, state.step, parts.step.input)):
             parts.step(batch, schedule.rate(state.epoch - 1 + state.share(len(index.ids), plan.steps)))
             state.step += 1
             if state.step % _STEPS_BETWEEN_CHECKS == 0:

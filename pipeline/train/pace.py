@@ -29,13 +29,18 @@ class Pace:
         while True:
             asked = time.perf_counter()
             batch = next(source, None)
-            self.waiting += time.perf_counter() - asked
+            if self._device_is_idle():
+                self.waiting += time.perf_counter() - asked
             if batch is None:
                 return
             yield batch
             self.clips += len(batch)
             if batch.ids.is_cuda:
                 self._hold_back()
+
+    def _device_is_idle(self) -> bool:
+        """Tell whether a GPU has nothing left to do; what the host takes meanwhile costs nothing."""
+        return not self._steps or self._steps[-1].query()
 
     def _hold_back(self) -> None:
         """Wait for the step before the last one: the only place where the host waits for the GPU."""

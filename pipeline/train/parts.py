@@ -51,6 +51,7 @@ def build(
 ) -> Parts:
     """Build the parts, and tell what was chosen. The step is tried out before the feed's threads begin."""
     step = build_step(settings, len(dataset), len(dataset.classes), device, ranks, say)
+    stack.callback(step.close)
     planner = Planner(
         dataset=dataset, sampling=settings.sampling_of_frames(), augmentation=settings.augmentation(),
         size=size_of(settings), batch_size=settings.batch_size, seed=settings.seed, rank=ranks.rank, world=ranks.world,
@@ -122,14 +123,13 @@ def _own_backbone_told(name: str) -> Iterator[None]:
 
 def build_feed(settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say) -> Feed:
     """Build what decodes."""
-    clips = len(dataset.ids("train", settings.fold)) + len(dataset.ids("test", settings.fold))
-    cache, choice = choose_cache(settings, dataset, clips // ranks.world, ranks.here)
+    cache, choice = choose_cache(settings, dataset, ranks, device)
     say(f"cache: {choice.value} ({choice.reason})")
     threads = settings.threads or max(1, cores() // ranks.here)
     shared: dict[str, object] = {"dataset": dataset, "device": device, "max_faulty": settings.max_faulty}
     feed: Feed
     if settings.pipeline == "dali":
-        feed = DaliFeed(**shared, cache=cache, threads=threads)  # type: ignore[arg-type]
+        feed = DaliFeed(**shared, cache=cache, threads=threads, decode=settings.decode)  # type: ignore[arg-type]
     elif settings.pipeline == "torch":
         feed = TorchFeed(**shared, size=size_of(settings), threads=threads)  # type: ignore[arg-type]
     else:

@@ -20,7 +20,7 @@ def save(run: Run, state: State, index: EpochIndex) -> None:
     step, ranks = run.parts.step, run.ranks
     listed = set(index.ids.tolist())
     faults = ranks.gather({clip: why for clip, why in run.parts.feed.faults.items() if clip in listed})
-    own = ranks.gather({"random": random_state(step.device), "statistics": statistics(step.network)})
+    own = ranks.gather({"random": random_state(step.device), "statistics": _on_host(statistics(step.network))})
     board = step.board.of_all(ranks)
     if ranks.first:
         state.faults = {clip: why for each in faults or () for clip, why in each.items()}
@@ -78,6 +78,11 @@ def _read(run: Run) -> dict[str, Any] | None:
 def statistics(network: nn.Module) -> dict[str, Tensor]:
     """Return BatchNorm's running statistics, which differ between ranks until an epoch ends."""
     return {name: buffer for name, buffer in network.named_buffers() if buffer.is_floating_point()}
+
+
+def _on_host(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Bring tensors to the host before another rank unpickles them: on a GPU it would open a context there."""
+    return {name: tensor.cpu() for name, tensor in tensors.items()}
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:

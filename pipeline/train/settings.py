@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from sciu.pipeline.dataset.errors import SettingError, require
 from sciu.pipeline.feed.augmentation import CROPS, Augmentation
+from sciu.pipeline.feed.routes import DECODES
 from sciu.pipeline.feed.sampling import HOWS, Sampling
 from sciu.pipeline.train.schedule import SHAPES, Schedule
 
@@ -57,6 +58,9 @@ class Settings:
     brightness: float = setting(0.0, "Times 1 - this to 1 + this.")
     contrast: float = setting(0.0, "Times 1 - this to 1 + this.")
     cache: str = setting("auto", "Decoded clips kept in memory: auto, off, 8G, or gpu:8G.", flag=True, may_change=True)
+    decode: str = setting(
+        "auto", "Where DALI decodes when the GPU trains: auto, cpu or gpu.", choices=DECODES, flag=True, may_change=True
+    )
     threads: int = setting(0, "Threads that decode; 0: one a core.", flag=True, may_change=True)
     max_faulty: float = setting(0.02, "Share of undecodable clips above which a run stops.", flag=True, may_change=True)
 
@@ -139,6 +143,8 @@ class Settings:
         require(self.views == 1 or self.sampling != "uniform", "views", "1 with uniform sampling", self.views)
         only_dali = self.pipeline == "dali" or self.cache in ("auto", "off")
         require(only_dali, "cache", f"off with --pipeline {self.pipeline}", self.cache)
+        only_dali = self.pipeline == "dali" or self.decode == "auto"
+        require(only_dali, "decode", f"auto with --pipeline {self.pipeline}", self.decode)
 
     def sampling_of_frames(self) -> Sampling:
         """Return which frames are taken."""

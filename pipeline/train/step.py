@@ -57,6 +57,7 @@ class Step:
         self.pixels = Pixels(self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp == "fp16")
         self._weights = [weight for weight in self.network.parameters() if weight.requires_grad]
+        self._learning = self._weights  # those that the loss depends on, once that was seen
         self._rate = rate_of(self.optimiser)
         self._nobody = torch.tensor([self.board.nobody], device=self.device)
         self._replay: Replay | None = None
@@ -64,12 +65,24 @@ class Step:
     def prepare(self, batch_size: int, shape_THW: tuple[int, int, int], *, graph: bool) -> None:
         """Compile, capture, and meet what is wrong before anything is learnt; nothing is changed by it."""
         self.usual_size = batch_size
-        ids_B = self._nobody.expand(batch_size).clone()
         frames_BTHWC = torch.zeros((batch_size, *shape_THW, 3), dtype=torch.uint8, device=self.device)
+        batch = ClipBatch(self._nobody.expand(batch_size).clone(), frames_BTHWC)
         with undisturbed(self):
             if graph:
-                self._replay = Replay(self.learn, ids_B, frames_BTHWC)
-            self.learn(ids_B, frames_BTHWC)
+                self._replay = Replay(self.learn, batch)
+            self.learn(batch.ids, batch.frames_BTHWC)
+        self._learning = [weight for weight in self._weights if weight.grad is not None]
+
+    @property
+    def input(self) -> ClipBatch | None:
+        """Where a captured step reads its batch; None where there is none."""
+        return self._replay.input if self._replay else None
+
+    def close(self) -> None:
+        """Let go of the graph, and wait for it: ranks that leave their group with a graph alive would hang."""
+        self._replay = None
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def begin(self, labels: NDArray[np.int16], *, seed: int | None) -> None:
         """Begin an epoch with its labels, or go on with one: then without a seed."""
@@ -82,8 +95,10 @@ class Step:
         """Learn from a batch at a learning rate."""
         self._rate.fill_(rate)
         if len(batch):
-            run = self._replay if self._replay and len(batch) == self.usual_size else self.learn
-            run(batch.ids, batch.frames_BTHWC)
+            if self._replay is not None and len(batch) == self.usual_size:
+                self._replay(batch)
+            else:
+                self.learn(batch.ids, batch.frames_BTHWC)
         elif self.ranks.world > 1:
             self._join(batch.frames_BTHWC.shape[1:])
 
@@ -110,7 +125,7 @@ class Step:
         if any(isinstance(module, nn.SyncBatchNorm) for module in self.network.modules()):
             self.learn(self._nobody, torch.zeros((1, *shape), dtype=torch.uint8, device=self.device))
             return
-        for weight in self._weights:
+        for weight in self._learning:
             weight.grad = torch.zeros_like(weight)
         self.ranks.sum(torch.zeros((), dtype=torch.int64, device=self.device))
         self._move()

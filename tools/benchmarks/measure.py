@@ -6,9 +6,10 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,59 @@ def median_and_spread(values: list[float]) -> tuple[float, float]:
     return median, (max(values) - min(values)) / median
 
 
+_PACKAGES = (
+    "sciu", "numpy", "pyarrow", "av", "torch", "torchvision", "triton", "nvidia-dali-cuda120", "nvidia-dali-cuda130",
+)  # fmt: skip
+
+
 def environment() -> dict[str, Any]:
     """Name the machine and the versions that numbers depend on."""
     cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ": unknown")
     return {
         "cpu": cpu.split(":")[1].strip(),
         "cores": len(os.sched_getaffinity(0)),
+        "gpu": _gpu(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in ("sciu", "numpy", "pyarrow", "torch")},
+        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "commit": _said_by("git", "-C", str(Path(__file__).resolve().parent), "describe", "--always", "--dirty"),
     }
+
+
+def _version(name: str) -> str | None:
+    """Return a distribution's version; code that runs from a checkout is none."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _gpu() -> dict[str, Any] | None:
+    """Name the first GPU, its driver and the libraries that work on it."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    card = torch.cuda.get_device_properties(0)
+    return {
+        "name": card.name,
+        "GB": round(card.total_memory / 1e9, 1),
+        "multiprocessors": card.multi_processor_count,
+        "compute": f"{card.major}.{card.minor}",
+        "driver": _said_by("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0") or _driver(),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+    }
+
+
+def _driver() -> str | None:
+    """Return what the kernel says of the driver, where nvidia-smi says nothing."""
+    told = Path("/proc/driver/nvidia/version")
+    return told.read_text().splitlines()[0] if told.exists() else None
+
+
+def _said_by(*command: str) -> str | None:
+    """Return what a program of the machine says, nothing where it is not there."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - our own
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -18,12 +18,14 @@ from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.train.parts import build_step
 from sciu.pipeline.train.ranks import Ranks
 from sciu.pipeline.train.settings import Settings
+from sciu.pipeline.train.step import Step
 from sciu.tools.backbone import backbone_option
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
+from sciu.tools.benchmarks.product import reachable, wait
 from sciu.tools.command import print_table
 
 _CLASSES = 7
-_BACKWARD = 2  # a backward pass takes about two forward passes' operations
+BACKWARD = 2  # a backward pass takes about two forward passes' operations
 _PRODUCT = {"cpu": 2048, "cuda": 8192}  # the side of the matrices that tell what the device can reach
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -53,14 +55,14 @@ def step(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     size = size or frame_size(backbone)
     settings = Settings(backbone=backbone, batch_size=batch_size, frames=frames, size=size, cuda_graph="off")
-    ways = {name: way for name, way in WAYS.items() if _possible(way, device)}
+    ways = {name: way for name, way in WAYS.items() if possible(way, device)}
     runs = {name: _contestant(replace(settings, **way), device, steps) for name, way in ways.items()}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
             seconds[name].append(run() / steps)
-    flops = describe(backbone, frames)["flops"] * (size / frame_size(backbone)) ** 2 * (1 + _BACKWARD)
-    peaks = {kind: _reachable(device, kind) for kind in (torch.float32, torch.bfloat16)}
+    flops = describe(backbone, frames)["flops"] * (size / frame_size(backbone)) ** 2 * (1 + BACKWARD)
+    peaks = {kind: reachable(device, kind, _PRODUCT[device.type]) for kind in (torch.float32, torch.bfloat16)}
     rows = []
     for name, times in seconds.items():
         median, spread = median_and_spread(times)
@@ -76,49 +78,36 @@ def step(
     write_measured(out, told, rows=rows, ratios=ratios)
 
 
-def _possible(way: dict[str, Any], device: torch.device) -> bool:
+def possible(way: dict[str, Any], device: torch.device) -> bool:
+    """Tell whether there is a compiler to compile with, and a GPU to capture on."""
     if way.get("compile") == "on" and shutil.which("g++") is None:
         return False
     return device.type == "cuda" or way.get("cuda_graph") != "on"
 
 
-def _contestant(settings: Settings, device: torch.device, steps: int) -> Callable[[], float]:
-    """Build a step; the first ones, which compile and choose algorithms, are not timed."""
+def prepared(settings: Settings, device: torch.device) -> tuple[Step, ClipBatch]:
+    """Build a step, and a batch of noise for it."""
     made = build_step(settings, settings.batch_size, _CLASSES, device, Ranks(), lambda _line: None)
     made.begin(np.arange(settings.batch_size, dtype=np.int16) % _CLASSES, seed=0)
     shape = settings.batch_size, settings.frames, settings.size, settings.size, 3
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
-    batch = ClipBatch(torch.arange(settings.batch_size, device=device), pixels)
+    return made, ClipBatch(torch.arange(settings.batch_size, device=device), pixels)
+
+
+def _contestant(settings: Settings, device: torch.device, steps: int) -> Callable[[], float]:
+    """Build a step; the first ones, which compile and choose algorithms, are not timed."""
+    made, batch = prepared(settings, device)
 
     def run() -> float:
-        _wait(device)
+        wait(device)
         began = time.perf_counter()
         for _ in range(steps):
             made(batch, 1e-3)
-        _wait(device)
+        wait(device)
         return time.perf_counter() - began
 
     run()
     return run
-
-
-def _reachable(device: torch.device, kind: torch.dtype) -> float:
-    """Measure what a large product of matrices reaches: no data sheet is needed, and none flatters."""
-    side = _PRODUCT[device.type]
-    left = torch.randn(side, side, device=device, dtype=kind)
-    best = 0.0
-    for _ in range(5):
-        _wait(device)
-        began = time.perf_counter()
-        left @ left
-        _wait(device)
-        best = max(best, 2 * side**3 / (time.perf_counter() - began))
-    return best
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _name(device: torch.device) -> str:

@@ -15,6 +15,7 @@ import click
 import torch
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.train.evaluation import Progress
 from sciu.pipeline.train.loop import learn
 from sciu.pipeline.train.pace import Pace
 from sciu.pipeline.train.purify import index_of
@@ -23,6 +24,7 @@ from sciu.pipeline.train.resolve import resolve
 from sciu.pipeline.train.run import Run, Wishes, opened
 from sciu.pipeline.train.state import State
 from sciu.pipeline.train.stopping import Stop
+from sciu.purification import EpochIndex
 from sciu.tools.backbone import backbone_option
 from sciu.tools.benchmarks.feed_peers import missing, readers
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
@@ -51,12 +53,12 @@ def train(backbone: str, data: Path, batch_size: int, size: int | None, rounds: 
     dataset = Dataset.load(data)
     common = {"backbone": backbone, "batch_size": batch_size, "size": size or 0, "crop": "shifted"}
     with ExitStack() as stack:
-        files = _open({**common, "cache": "off"}, data, device, stack)
+        files = open_run({**common, "cache": "off"}, data, device, stack)
         contestants: dict[tuple[str, str], Epoch] = {
-            ("sciu, DALI", "ours"): _training(files),
-            ("sciu, host cache", "cached"): _training(_open({**common, "cache": "64G"}, data, device, stack)),
-            ("sciu, no decoding", "ceiling"): _training(
-                _open({**common, "pipeline": "synthetic"}, data, device, stack)
+            ("sciu, DALI", "ours"): training(files),
+            ("sciu, host cache", "cached"): training(open_run({**common, "cache": "64G"}, data, device, stack)),
+            ("sciu, no decoding", "ceiling"): training(
+                open_run({**common, "pipeline": "synthetic"}, data, device, stack)
             ),
             ("feed alone, DALI", "feed"): _feeding(files),
         }
@@ -76,19 +78,25 @@ def train(backbone: str, data: Path, batch_size: int, size: int | None, rounds: 
     write_measured(out, settings, rows=rows, ratios=ratios, missing=absent)
 
 
-def _open(settings: dict[str, Any], data: Path, device: torch.device, stack: ExitStack) -> Run:
+def open_run(
+    settings: dict[str, Any],
+    data: Path,
+    device: torch.device,
+    stack: ExitStack,
+    progress: Callable[[str], Progress] = lambda _label: lambda _done, _total, _note: None,
+) -> Run:
     """Begin a run in a folder that is thrown away."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     wishes = Wishes(
         data=data, out=folder / "run", resolved=resolve([("bench", settings)]), say=lambda _line: None,
-        progress=lambda _label: lambda _done, _total, _note: None,
+        progress=progress,
     )  # fmt: skip
     return stack.enter_context(opened(wishes, device, Ranks(), Stop()))
 
 
-def _training(run: Run) -> Epoch:
-    """Train with the trainer's own loop."""
-    index = index_of(run.purifier, 1, run.folder)
+def training(run: Run, index: EpochIndex | None = None) -> Epoch:
+    """Train with the trainer's own loop, on all clips or on those of an index."""
+    index = index or index_of(run.purifier, 1, run.folder)
 
     def epoch(number: int) -> tuple[float, float]:
         pace = Pace()

@@ -12,7 +12,7 @@ from feeding import png_bomb
 from helpers import H264, moving_picture
 
 from sciu.pipeline.dataset.encode import encode_jpeg, encode_video
-from sciu.pipeline.feed.dali import Decoder, ImageDecoder, Refused, VideoDecoder
+from sciu.pipeline.feed.dali import Decoder, ImageDecoder, Refused, SharedVideoDecoder, VideoDecoder
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.sights import Images, Video
 
@@ -137,13 +137,52 @@ def test_one_picture_that_asks_for_all_memory_is_a_bad_picture() -> None:
     assert isinstance(bomb, Refused)
 
 
-def test_a_batch_that_cannot_be_handed_over_gets_its_own_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sciu.pipeline.feed.dali._MOST_SAMPLES", 3)
+def test_a_batch_of_more_samples_than_a_run_takes_is_several_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sciu.pipeline.feed.dali._MOST_SAMPLES", {"cpu": 3})
     decoder = ImageDecoder(CPU, 1)
-    for batch in ([images(1, 2), images(3, 4)], [images(5)], [images(6, 7), images(8, 9)]):
+    batches = [[images(1, 2), images(3, 4, 5, 6), images(7)], [images(5)], [images(6, 7), images(8, 9)]]
+    for batch in batches:
         decoder.put(batch)
-    taken = [[numbers_in(source) for source in decoder.take()] for _ in range(3)]
-    assert taken == [[[1, 2], [3, 4]], [[5]], [[6, 7], [8, 9]]]
+    taken = [[numbers_in(source) for source in decoder.take()] for _ in batches]
+    assert taken == [[[1, 2], [3, 4, 5, 6], [7]], [[5]], [[6, 7], [8, 9]]]
+    assert decoder.rebuilt == 0
+    decoder.put([images(1, 2), images(3, width=64), images(4)])
+    assert [tuple(source[0].shape) for source in decoder.take() if not isinstance(source, Refused)] == [
+        (48, 48, 3), (48, 64, 3), (48, 48, 3),
+    ]  # fmt: skip
+
+
+def test_a_batch_that_cannot_be_handed_over_gets_its_own_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = ImageDecoder(CPU, 1)
+    feed_input, calls = decoder._pipeline.feed_input, []
+
+    def refuses_the_second(name: str, values: Any) -> None:
+        calls.append(name)
+        if len(calls) == 2:
+            raise RuntimeError("no")
+        feed_input(name, values)
+
+    monkeypatch.setattr(decoder._pipeline, "feed_input", refuses_the_second)
+    for batch in ([images(1, 2)], [images(3), images(4)], [images(5)]):
+        decoder.put(batch)
+    assert [[numbers_in(source) for source in decoder.take()] for _ in range(3)] == [[[1, 2]], [[3], [4]], [[5]]]
+    assert decoder.rebuilt == 1
+
+
+def test_several_pipelines_share_a_batch_and_keep_its_order() -> None:
+    alone, shared = VideoDecoder(CPU, 1), SharedVideoDecoder(CPU, 2, 2)
+    clips = [video(number) for number in (1, 3, 5, 7, 9)]
+    for batch in (clips, clips[:1], clips[2:]):
+        alone.put(batch)
+        shared.put(batch)
+    for _ in range(3):
+        assert [numbers_in(source) for source in shared.take()] == [numbers_in(source) for source in alone.take()]
+    shared.put(clips)
+    shared.drain()
+    shared.put([Video(JUNK, np.array([0], np.int32)), video(9)])
+    junk, good = shared.take()
+    assert isinstance(junk, Refused)
+    assert numbers_in(good) == [9]
 
 
 @pytest.mark.parametrize("where", ["before", "after"])

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from feeding import AUGMENTATIONS, CPU, SIZE, delivered, index_of, plan_of, resident_bytes, same
-from helpers import make_dataset, silent, write_clip
+from feeding import AUGMENTATIONS, CPU, SIZE, VIDEOS, delivered, index_of, plan_of, resident_bytes, same
+from helpers import H264, make_dataset, moving_picture, silent, write_clip, write_frames
+from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset, list_paths
+from sciu.pipeline.dataset.encode import encode_video
 from sciu.pipeline.dataset.importers import folder
 from sciu.pipeline.dataset.synth import Synth, generate
+from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.errors import FeedError
@@ -211,13 +214,97 @@ def test_memory_stays_flat_over_fifty_epochs(tmp_path: Path, codec: str, cached:
     assert max(sizes[3:]) < 1.05 * sizes[2], [size >> 20 for size in sizes]
 
 
+# ---- on a GPU
+
+GPU = torch.device("cuda")
+CACHES = {"none": lambda: Cache(0), "gpu": lambda: Cache(1 << 30, "cuda"), "host": lambda: Cache(1 << 30)}
+
+
+def difference(ours: dict[int, NDArray[np.uint8]], theirs: dict[int, NDArray[np.uint8]]) -> dict[int, float]:
+    """The mean of each clip's pixels' distances."""
+    assert [*ours] == [*theirs]
+    return {clip: float(np.abs(frames.astype(int) - theirs[clip]).mean()) for clip, frames in ours.items()}
+
+
+@pytest.fixture(scope="module")
+def large_zoo(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Clips of a size that NVDEC takes, of every codec, every frame of them another."""
+    source = tmp_path_factory.mktemp("large") / "src" / "train" / "happy"
+    source.mkdir(parents=True)
+    for name, (encoder, pixels) in VIDEOS.items():
+        (source / name).write_bytes(encode_video(moving_picture(40, 160, 160), *encoder, pixels=pixels))
+    hevc = ("libx265", "mp4", {"x265-params": "log-level=none"})
+    (source / "hevc.mp4").write_bytes(encode_video(moving_picture(40, 160, 160), *hevc))
+    (source / "short.mp4").write_bytes(encode_video(moving_picture(3, 176, 144), *H264))
+    write_frames(source / "frames", moving_picture(21, 160, 128))
+    return make_dataset(folder.read(source.parents[1]), source.parents[2] / "data")
+
+
 @pytest.mark.needs_cuda
-def test_on_a_gpu_the_same_plan_gives_the_same_pixels(zoo: Dataset, dali: DaliFeed) -> None:
-    with DaliFeed(dataset=zoo, device=torch.device("cuda"), cache=Cache(1 << 30, "cuda")) as feed:
-        for epoch in (1, 2):
-            plan = plan_of(zoo, epoch, augmentation=AUGMENTATIONS["everything"])
-            ours, theirs = delivered(feed, plan), delivered(dali, plan)
-            assert [*ours] == [*theirs]
-            for clip, frames in ours.items():
-                assert np.abs(frames.astype(int) - theirs[clip]).mean() < 8, zoo.clips.path[clip]
+@pytest.mark.parametrize("cache", CACHES)
+@pytest.mark.parametrize("decode", ["cpu", "gpu"])
+@pytest.mark.parametrize("which", ["zoo", "large_zoo"])
+def test_on_a_gpu_the_same_plan_gives_the_same_pixels(
+    which: str, cache: str, decode: str, request: pytest.FixtureRequest
+) -> None:
+    clips: Dataset = request.getfixturevalue(which)
+    kept = CACHES[cache]()
+    with (
+        DaliFeed(dataset=clips, device=CPU, threads=2) as reference,
+        DaliFeed(dataset=clips, device=GPU, cache=kept, decode=decode, threads=4) as feed,
+    ):
+        for epoch in (1, 2, 1):
+            plan = plan_of(clips, epoch, augmentation=AUGMENTATIONS["everything"])
+            for clip, far in difference(delivered(feed, plan), delivered(reference, plan)).items():
+                assert far < 8, clips.clips.path[clip]
+        assert (feed.tally.cached > 0) == (cache != "none")
+        assert not feed.faults
         assert next(feed.batches(plan)).frames_BTHWC.is_cuda
+
+
+@pytest.mark.needs_cuda
+def test_a_warm_device_cache_gives_the_same_bits_as_a_cold_one(large_zoo: Dataset) -> None:
+    with DaliFeed(dataset=large_zoo, device=GPU, cache=Cache(1 << 30, "cuda"), threads=4) as feed:
+        plan = plan_of(large_zoo, augmentation=AUGMENTATIONS["everything"])
+        assert same(delivered(feed, plan), delivered(feed, plan))
+
+
+@pytest.mark.needs_cuda
+@pytest.mark.parametrize("decode", ["cpu", "gpu"])
+@pytest.mark.parametrize("cache", CACHES)
+def test_a_busy_gpu_does_not_mix_clips_up(large_zoo: Dataset, cache: str, decode: str) -> None:
+    """Work is queued in front of every batch, so that decoders run far ahead of what reads their memory."""
+    plans = [plan_of(large_zoo, epoch, batch_size=2, augmentation=AUGMENTATIONS["resized"]) for epoch in range(1, 7)]
+    with DaliFeed(dataset=large_zoo, device=GPU, decode=decode, threads=4) as feed:
+        quiet = [delivered(feed, plan) for plan in plans]
+    with DaliFeed(dataset=large_zoo, device=GPU, cache=CACHES[cache](), decode=decode, threads=4) as feed:
+        into = ClipBatch(
+            torch.zeros(2, dtype=torch.int64, device=GPU),
+            torch.zeros((2, 8, SIZE, SIZE, 3), dtype=torch.uint8, device=GPU),
+        )
+        for plan, expected in zip(plans, quiet, strict=True):
+            seen = []
+            torch.cuda._sleep(50_000_000)
+            for batch in feed.batches(plan, into=into):
+                seen.append((batch.ids.clone(), batch.frames_BTHWC.clone()))
+                torch.cuda._sleep(20_000_000)
+            found = {
+                clip: pixels
+                for ids, frames in seen
+                for clip, pixels in zip(ids.tolist(), frames.cpu().numpy(), strict=True)
+            }
+            assert same(found, expected)
+
+
+@pytest.mark.needs_cuda
+def test_a_warm_epoch_does_not_wait_for_the_gpu(large_zoo: Dataset) -> None:
+    """Two epochs of steps are queued while the GPU is still at the work before them."""
+    with DaliFeed(dataset=large_zoo, device=GPU, cache=Cache(1 << 30, "cuda"), threads=4) as feed:
+        for epoch in (1, 2):
+            delivered(feed, plan_of(large_zoo, epoch))
+        torch.cuda.synchronize()
+        torch.cuda._sleep(2_000_000_000)
+        busy = torch.cuda.current_stream().record_event()
+        for epoch in (3, 4):
+            assert sum(len(batch) for batch in feed.batches(plan_of(large_zoo, epoch))) == len(large_zoo)
+        assert not busy.query()

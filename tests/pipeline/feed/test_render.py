@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sciu.pipeline.feed.plan import Views
-from sciu.pipeline.feed.render import Renderer, Source, render_clip, stacked
+from sciu.pipeline.feed.render import HostRenderer, Source, render_clip, stacked
 
 FRAMES = np.stack(moving_picture(6, width=48, height=40))
 WHOLE = [0, 0, 40, 40]
@@ -96,23 +96,23 @@ def test_a_batch_in_threads_is_its_clips_one_by_one(threads: int) -> None:
     views = [a_view(flips=k % 2 == 0, angles=3.0 * k, boxes=[k, k, 30, 30 + k]) for k in range(5)]
     batch = Views(**{name: np.concatenate([getattr(view, name) for view in views]) for name in vars(views[0])})
     usual = torch.get_num_threads()
-    renderer = Renderer(torch.device("cpu"), threads)
+    renderer = HostRenderer(threads)
     try:
-        clips, work = renderer.start([torch.from_numpy(FRAMES)] * 5, [np.arange(6)] * 5, batch, 20)
+        made, work = renderer.start([torch.from_numpy(FRAMES)] * 5, [np.arange(6)] * 5, batch, 20)
         work.results()
         assert torch.get_num_threads() == usual, "torch's own threads stay as they were"
     finally:
         renderer.close()
     for row, view in enumerate(views):
-        assert np.array_equal(clips[row].numpy(), rendered(view, 20))
+        assert np.array_equal(made.frames_BTHWC[row].numpy(), rendered(view, 20))
 
 
 def test_no_clips_make_an_empty_batch() -> None:
-    renderer = Renderer(torch.device("cpu"), 2)
-    clips, work = renderer.start([], [], a_view()[:0], 20)
+    renderer = HostRenderer(2)
+    made, work = renderer.start([], [], a_view()[:0], 20)
     work.results()
     renderer.close()
-    assert clips.shape == (0, 6, 20, 20, 3)
+    assert made.frames_BTHWC.shape == (0, 6, 20, 20, 3)
 
 
 @pytest.mark.needs_cuda

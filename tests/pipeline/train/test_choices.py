@@ -7,7 +7,9 @@ import torch
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.train import choices
 from sciu.pipeline.train.choices import choose_amp, choose_cache, choose_compile, choose_cuda_graph, choose_device
+from sciu.pipeline.train.ranks import Ranks
 from sciu.pipeline.train.settings import Settings
 
 CPU = torch.device("cpu")
@@ -30,25 +32,62 @@ def test_devices_that_are_not_there_are_refused() -> None:
             choose_device(wrong)
 
 
-def test_a_cache_that_fits_is_used_and_one_that_does_not_says_why(faces: Dataset) -> None:
-    cache, choice = choose_cache(Settings(), faces, 28, 1)
-    assert cache.budget > 0
+GPU = torch.device("cuda", 0)
+GIB = 1 << 30
+
+
+def free(monkeypatch: pytest.MonkeyPatch, *, on_host: int, on_gpu: int = 0) -> None:
+    """Make a machine with this much memory left."""
+    monkeypatch.setattr(choices, "available_bytes", lambda: on_host)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (on_gpu, 80 * GIB))
+
+
+def test_a_cache_that_fits_is_used_and_one_that_does_not_says_why(
+    faces: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free(monkeypatch, on_host=8 * GIB)
+    cache, choice = choose_cache(Settings(), faces, Ranks(), CPU)
+    assert (cache.budget, cache.device) == (4 * GIB, "cpu")
     assert "28 clips need" in choice.reason
-    cache, choice = choose_cache(Settings(), faces, 10**12, 1)
+    free(monkeypatch, on_host=1 << 16)
+    cache, choice = choose_cache(Settings(), faces, Ranks(), CPU)
     assert cache.budget == 0
     assert "--cache" in choice.reason
 
 
-SIZES = [("8G", 8 << 30, "cpu"), ("gpu:1.5GiB", 3 << 29, "cuda"), ("64M", 64 << 20, "cpu")]
+def test_a_gpu_keeps_the_clips_if_they_fit_beside_the_step_else_the_host_does(
+    faces: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free(monkeypatch, on_host=8 * GIB, on_gpu=5 * GIB)
+    cache, choice = choose_cache(Settings(), faces, Ranks(), GPU)
+    assert cache.device == "cuda"
+    assert 28 * 12 * 32 * 32 * 3 <= cache.budget < GIB, "no more is taken than is needed"
+    assert "cuda:0 has 1.0 GiB beside the step and 4.0 GiB left free" in choice.reason
+    free(monkeypatch, on_host=8 * GIB, on_gpu=4 * GIB)
+    cache, choice = choose_cache(Settings(), faces, Ranks(), GPU)
+    assert (cache.budget, cache.device) == (4 * GIB, "cpu")
+    assert "half of the free memory is 4.0 GiB" in choice.reason
 
 
-@pytest.mark.parametrize(("text", "budget", "device"), SIZES)
-def test_sizes(faces: Dataset, text: str, budget: int, device: str) -> None:
-    cache, _ = choose_cache(Settings(cache=text), faces, 1, 1)
-    assert (cache.budget, cache.device) == (budget, device)
+@pytest.mark.parametrize(("text", "budget"), [("8G", 8 * GIB), ("64M", 64 << 20), ("1.5GiB", 3 << 29)])
+def test_sizes(faces: Dataset, text: str, budget: int) -> None:
+    cache, _ = choose_cache(Settings(cache=text), faces, Ranks(), CPU)
+    assert (cache.budget, cache.device) == (budget, "cpu")
+
+
+def test_a_size_on_the_gpu_is_held_against_the_card(faces: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    free(monkeypatch, on_host=8 * GIB, on_gpu=12 * GIB)
+    cache, _ = choose_cache(Settings(cache="gpu:8G"), faces, Ranks(), GPU)
+    assert (cache.budget, cache.device) == (8 * GIB, "cuda")
+    with pytest.raises(
+        SettingError, match="cache must be at most 8.0 GiB on cuda:0, which has no more beside the step"
+    ):
+        choose_cache(Settings(cache="gpu:9G"), faces, Ranks(), GPU)
+    with pytest.raises(SettingError, match="cache must be on the CPU, as in 8G, without a GPU, but is 'gpu:1G'"):
+        choose_cache(Settings(cache="gpu:1G"), faces, Ranks(), CPU)
 
 
 @pytest.mark.parametrize("text", ["8", "much", "disk:8G", "-1G"])
 def test_sizes_that_are_none(faces: Dataset, text: str) -> None:
     with pytest.raises(SettingError, match="cache must be auto, off, 8G or gpu:8G"):
-        choose_cache(Settings(cache=text), faces, 1, 1)
+        choose_cache(Settings(cache=text), faces, Ranks(), CPU)

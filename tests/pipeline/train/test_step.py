@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -156,7 +157,9 @@ def test_nothing_waits_for_the_device(gpu: torch.device) -> None:
     step = make_step(gpu, amp="bf16", average=0.9, clip_gradients=1.0)
     batches = [make_batch(ids, gpu) for ids in BATCHES]
     step(batches[0], 0.05)
-    torch.cuda.set_sync_debug_mode("error")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
+        torch.cuda.set_sync_debug_mode("error")
     try:
         for batch in batches:
             step(batch, 0.05)

@@ -1,0 +1,67 @@
+"""A device's memory for clips: taken in large blocks as it fills, dealt out in pieces, and given room back.
+
+One allocation a clip would cost a call to the driver each, and leave holes that nothing else fits into.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+_ALIGNED = 256  # bytes; what the driver's own pieces are aligned to
+BLOCK = 256 << 20  # bytes
+
+
+def rounded(size: int) -> int:
+    """Return what a piece of this many bytes takes."""
+    return -(-size // _ALIGNED) * _ALIGNED
+
+
+@dataclass(eq=False)
+class Arena:
+    """Blocks of one size, and the free spans of each, ascending."""
+
+    device: torch.device
+    budget: int  # bytes
+    block: int = BLOCK
+    _blocks: list[Tensor] = field(default_factory=list)
+    _free: list[list[tuple[int, int]]] = field(default_factory=list)
+    _taken: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # by address: block, begin, end
+
+    def take(self, size: int) -> Tensor | None:
+        """Return a piece of this many bytes, if there is one: the first that fits."""
+        needed = rounded(size)
+        for number, spans in enumerate(self._free):
+            for place, (begin, end) in enumerate(spans):
+                if end - begin >= needed:
+                    spans[place : place + 1] = [(begin + needed, end)] if end - begin > needed else []
+                    return self._piece(number, begin, begin + needed)[:size]
+        if needed > self.block or (len(self._blocks) + 1) * self.block > self.budget:
+            return None
+        self._blocks.append(torch.empty(self.block, dtype=torch.uint8, device=self.device))
+        self._free.append([(0, self.block)])
+        return self.take(size)
+
+    def give_back(self, piece: Tensor) -> None:
+        """Let the piece be taken again; its neighbours that are free become one with it."""
+        number, begin, end = self._taken.pop(piece.data_ptr())
+        joined: list[tuple[int, int]] = []
+        for span in sorted([*self._free[number], (begin, end)]):
+            if joined and joined[-1][1] == span[0]:
+                joined[-1] = joined[-1][0], span[1]
+            else:
+                joined.append(span)
+        self._free[number] = joined
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._blocks.clear()
+        self._free.clear()
+        self._taken.clear()
+
+    def _piece(self, number: int, begin: int, end: int) -> Tensor:
+        piece = self._blocks[number][begin:end]
+        self._taken[piece.data_ptr()] = number, begin, end
+        return piece

@@ -1,0 +1,45 @@
+"""Memory that queued work still reads: kept from its owner until that work is done.
+
+A decoder takes its memory back when the last reference dies, and decodes the next clips into it at once. Work that is
+queued on a GPU has no reference: without this, clips were made of other clips' pixels.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Event(Protocol):
+    """A point in a queue of work; `torch.cuda.Event` is one."""
+
+    def query(self) -> bool:
+        """Tell whether the work before it is done."""
+
+    def synchronize(self) -> None:
+        """Wait for it."""
+
+
+@dataclass
+class Lent:
+    """What is read, and when no more; the oldest first."""
+
+    _held: deque[tuple[Event, object]] = field(default_factory=deque)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def hold(self, memory: object, until: Event) -> None:
+        """Keep memory until the work before an event is done; what is done by now is given back."""
+        self._held.append((until, memory))
+        while self._held[0][0].query():
+            self._held.popleft()
+            if not self._held:
+                return
+
+    def give_back(self) -> None:
+        """Wait for all of the work, and give everything back."""
+        while self._held:
+            self._held[0][0].synchronize()
+            self._held.popleft()

@@ -1,0 +1,93 @@
+"""`decoders`: DALI's decoders alone, clips put in and taken out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.workers import cores
+from sciu.pipeline.feed.clip_files import ClipFiles
+from sciu.pipeline.feed.dali import ImageDecoder, Refused, VideoDecoder
+from sciu.pipeline.feed.routes import cpu_refusal, gpu_refusal
+from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
+from sciu.tools.benchmarks.gpu.clock import clocked
+from sciu.tools.benchmarks.gpu.media import VIDEOS
+
+_AHEAD = 2  # batches in each decoder
+_BATCHES = 12
+_PIPELINES = {"h264": (1, 2, 4)}
+
+
+def decoders(bench: Bench) -> None:
+    """Decode JPEG on the CPU and on the GPU, then videos."""
+    bench.measure("jpeg on the CPU", partial(_images, bench, on_gpu=False))
+    bench.measure("jpeg on the GPU", partial(_images, bench, on_gpu=True))
+    for codec in VIDEOS:
+        for pipelines in _PIPELINES.get(codec, (1,)):
+            bench.measure(f"{codec}, {pipelines} pipelines", partial(_videos, bench, codec, pipelines))
+
+
+def _images(bench: Bench, *, on_gpu: bool) -> Row:
+    if on_gpu:
+        bench.require_gpu("nvJPEG")
+    device = bench.device if on_gpu else torch.device("cpu")
+    return _rate(bench, [ImageDecoder(device, cores())], bench.dataset("jpeg"))
+
+
+def _videos(bench: Bench, codec: str, pipelines: int) -> Row:
+    dataset = bench.dataset(codec)
+    refusal = gpu_refusal(bench.device) if bench.on_gpu else cpu_refusal
+    if why := refusal(codec, int(dataset.clips.width[0]), int(dataset.clips.height[0])):
+        raise NotHereError(why)
+    threads = max(1, cores() // pipelines)
+    return _rate(bench, [VideoDecoder(bench.device, threads) for _ in range(pipelines)], dataset)
+
+
+def _rate(bench: Bench, decoders: Sequence[Any], dataset: Dataset) -> Row:
+    """Decode all batches, then again until the time is over."""
+    batches = _encoded(bench, dataset)
+    first = clocked(partial(_decode, decoders, batches), bench.device)
+    seconds: list[float] = []
+    while sum(seconds) < bench.sizes.seconds or not seconds:
+        seconds.append(clocked(partial(_decode, decoders, batches), bench.device))
+    clips = sum(map(len, batches)) / min(seconds)
+    return {
+        "clips_per_second": clips, "frames_per_second": clips * bench.sizes.frames, "first_seconds": first,
+        "rebuilt": sum(decoder.rebuilt for decoder in decoders),
+    }  # fmt: skip
+
+
+def _encoded(bench: Bench, dataset: Dataset) -> list[list[Any]]:
+    """Read some batches of clips, the wanted frames spread over each; few clips come several times."""
+    files = ClipFiles(dataset, lambda _codec, _width, _height: None)
+    numbers = np.linspace(0, bench.sizes.stored - 1, bench.sizes.frames).astype(np.int32)
+    size = bench.sizes.batches[0]
+    clips = range(min(len(dataset), _BATCHES * size) // size * size)
+    read = [files.read(clip, numbers)[0] for clip in clips]
+    batches = [read[begin : begin + size] for begin in range(0, len(read), size)]
+    return (batches * _BATCHES)[:_BATCHES]
+
+
+def _decode(decoders: Sequence[Any], batches: list[list[Any]]) -> None:
+    """Put batches into the decoders in turn, a few ahead of what is taken."""
+    busy: deque[Any] = deque()
+    for number, batch in enumerate(batches):
+        decoder = decoders[number % len(decoders)]
+        decoder.put(batch)
+        busy.append(decoder)
+        if len(busy) > _AHEAD * len(decoders):
+            _take(busy.popleft())
+    while busy:
+        _take(busy.popleft())
+
+
+def _take(decoder: Any) -> None:
+    refused = [source.why for source in decoder.take() if isinstance(source, Refused)]
+    if refused:
+        raise RuntimeError(f"DALI refuses {len(refused)} clips: {refused[0]}")

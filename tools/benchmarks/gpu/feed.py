@@ -1,0 +1,112 @@
+"""`feed`: clips a second from files, host cache and device arena, the device waited for, with nothing else to do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.workers import cores
+from sciu.pipeline.feed.augmentation import Augmentation
+from sciu.pipeline.feed.cache import Cache
+from sciu.pipeline.feed.dali_feed import DaliFeed
+from sciu.pipeline.feed.plan import Plan, Planner
+from sciu.pipeline.feed.sampling import Sampling
+from sciu.pipeline.train.pace import Pace
+from sciu.purification import EpochIndex
+from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
+from sciu.tools.benchmarks.gpu.clock import clocked
+
+_CROPS = ("resized", "shifted")
+_DECODERS = ("auto", "cpu", "gpu")
+_SHARE_OF_A_CLIP = 1 / 64  # of a cache, at most
+
+
+def feed(bench: Bench) -> None:
+    """Read epochs in every way."""
+    for crop in _CROPS:
+        for where in ("device", "host"):
+            bench.measure(f"{where} cache, {crop}", partial(_cached, bench, where, crop))
+        for decode in _DECODERS:
+            bench.measure(f"files, decode {decode}, {crop}", partial(_from_files, bench, decode, crop))
+
+
+def feed_of(bench: Bench, dataset: Dataset, device: torch.device, decode: str, cache: Cache | None = None) -> DaliFeed:
+    """Make a feed with all cores."""
+    if decode == "gpu":
+        bench.require_gpu("decoding on the GPU")
+    chosen: dict[str, Any] = {"decode": decode} if "decode" in {field.name for field in fields(DaliFeed)} else {}
+    if not chosen and decode != "auto" and device.type == "cuda":
+        raise NotHereError("this feed does not let its decoder be chosen")
+    kept = Cache(0) if cache is None else cache
+    return DaliFeed(dataset=dataset, device=device, cache=kept, threads=cores(), **chosen)
+
+
+def planner_of(bench: Bench, dataset: Dataset, crop: str) -> Planner:
+    """Plan as training does."""
+    sizes = bench.sizes
+    return Planner(
+        dataset=dataset, size=sizes.size, batch_size=sizes.batches[0], augmentation=Augmentation(crop=crop),
+        sampling=Sampling(frames=sizes.frames),
+    )  # fmt: skip
+
+
+def index_of_ids(dataset: Dataset, ids: NDArray[np.int64], epoch: int) -> EpochIndex:
+    """List some clips with the labels that they were given."""
+    labels = np.full(len(dataset), -1, np.int16)
+    labels[ids] = dataset.labels[ids]
+    return EpochIndex(epoch=epoch, ids=ids, labels=labels, header={})
+
+
+def room_for(dataset: Dataset) -> int:
+    """Return the bytes of a cache that keeps every clip."""
+    table = dataset.clips
+    sizes = table.frames.astype(np.int64) * table.width * table.height * 3
+    return int(max(1.25 * sizes.sum(), 1.25 * sizes.max() / _SHARE_OF_A_CLIP))
+
+
+def _cached(bench: Bench, where: str, crop: str) -> Row:
+    if where == "device":
+        bench.require_gpu("a device cache")
+    dataset = bench.dataset()
+    cache = Cache(room_for(dataset), "cuda" if where == "device" else "cpu")
+    return _read(bench, feed_of(bench, dataset, bench.device, "auto", cache), crop)
+
+
+def _from_files(bench: Bench, decode: str, crop: str) -> Row:
+    return _read(bench, feed_of(bench, bench.dataset(), bench.device, decode), crop)
+
+
+def _read(bench: Bench, feed: DaliFeed, crop: str) -> Row:
+    """Read an epoch that is the first, then others until the time is over."""
+    planner = planner_of(bench, feed.dataset, crop)
+    index = index_of_ids(feed.dataset, feed.dataset.ids("train"), 1)
+    with feed:
+        cold = clocked(partial(_drain, feed, planner.training(index)), bench.device)
+        seconds: list[float] = []
+        while sum(seconds) < bench.sizes.seconds or len(seconds) < 2:
+            plan = planner.training(replace(index, epoch=len(seconds) + 2))
+            seconds.append(clocked(partial(_drain, feed, plan), bench.device))
+        tally, reasons, faults = feed.tally, feed.reasons, len(feed.faults)
+    clips = len(index.ids)
+    return {
+        "clips_per_second": clips / min(seconds), "cold": clips / cold, "clips": clips, "epochs": len(seconds),
+        "from_cache": tally.cached / clips, "faults": faults, "reasons": reasons,
+    }  # fmt: skip
+
+
+def _drain(feed: DaliFeed, plan: Plan) -> None:
+    """Read as the trainer does, which lets the host be two batches ahead of the device."""
+    for _ in Pace().watch(feed.batches(plan)):
+        pass
+
+
+def gibibytes(dataset: Dataset) -> int:
+    """Return the same in whole GiB, as `--cache` takes it."""
+    return math.ceil(room_for(dataset) / 2**30)

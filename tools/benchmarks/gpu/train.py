@@ -1,0 +1,181 @@
+"""`train`: the whole trainer, from every source of clips, beside the same without decoding and one by the book."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.train.evaluation import Progress
+from sciu.pipeline.train.loop import train as train_to_the_end
+from sciu.pipeline.train.run import Run
+from sciu.pipeline.train.state import State
+from sciu.tools.benchmarks.feed_peers import readers
+from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
+from sciu.tools.benchmarks.gpu.clock import clocked
+from sciu.tools.benchmarks.gpu.feed import gibibytes, index_of_ids, planner_of
+from sciu.tools.benchmarks.gpu.media import SHORT, WHOLE
+from sciu.tools.benchmarks.measure import median_and_spread
+from sciu.tools.benchmarks.product import wait
+from sciu.tools.benchmarks.reference_trainer import ReferenceTrainer
+from sciu.tools.benchmarks.train import Epoch, open_run, training
+
+PRUNED = 0.44
+_SETTLED = 5  # epochs after which memory must not grow
+
+
+def train(bench: Bench) -> None:
+    """Train a few epochs in every way."""
+    ways: dict[str, dict[str, Any]] = {
+        "synthetic": {"pipeline": "synthetic"},
+        "device cache": {"cache": "gpu"},
+        "host cache": {"cache": "cpu"},
+        "files": {"cache": "off"},
+    }
+    for name, way in ways.items():
+        bench.measure(name, partial(_trained, bench, way))
+    bench.measure("by the book", partial(_by_the_book, bench))
+    bench.measure("44 % pruned", partial(_pruned, bench))
+    _measure_epochs(bench)
+
+
+def _measure_epochs(bench: Bench) -> None:
+    """Train to the end: what lies between epochs, all of it, and without pictures; and many epochs of few clips."""
+    sizes, name = bench.sizes, "from epoch to epoch"
+    for told, previews in ((name, sizes.previews), (f"{name}, no previews", 0)):
+        run = partial(_epochs, bench, fold=WHOLE, epochs=sizes.whole_epochs, previews=previews)
+        bench.measure(told, run)
+    bench.measure("short epochs", partial(_epochs, bench, fold=SHORT, epochs=sizes.short_epochs, previews=0))
+
+
+def _open(bench: Bench, stack: ExitStack, **settings: Any) -> Run:
+    """Begin a run; `gpu` and `cpu` stand for a cache that keeps every clip there."""
+    sizes, dataset = bench.sizes, bench.dataset()
+    if settings.get("cache") == "gpu":
+        bench.require_gpu("a device cache")
+    room = {"gpu": f"gpu:{gibibytes(dataset)}G", "cpu": f"{gibibytes(dataset)}G"}
+    chosen = {
+        "backbone": sizes.backbones[0], "batch_size": sizes.batches[0], "size": sizes.size, "frames": sizes.frames,
+        "amp": bench.amp, **settings,
+    }  # fmt: skip
+    chosen["cache"] = room.get(chosen.get("cache", "off"), "off")
+    progress: Callable[[str], Progress] = chosen.pop("progress", lambda _label: lambda _done, _total, _note: None)
+    return open_run(chosen, dataset.folder, bench.device, stack, progress)
+
+
+def _trained(bench: Bench, way: dict[str, Any]) -> Row:
+    """Train an epoch that is the first, then others until the time is over."""
+    with ExitStack() as stack:
+        began = time.perf_counter()
+        run = _open(bench, stack, **way)
+        opened = time.perf_counter() - began
+        epoch = training(run)
+        first, first_waiting = epoch(1)
+        rates, waits = _repeated(bench, epoch)
+        reasons = run.parts.feed.reasons
+    rate, spread = median_and_spread(rates)
+    return {
+        "clips_per_second": rate, "spread": spread, "waiting": statistics.median(waits), "first_epoch": first,
+        "first_waiting": first_waiting, "seconds_to_open": opened, "reasons": reasons, **_used(bench),
+    }  # fmt: skip
+
+
+def _repeated(bench: Bench, epoch: Epoch) -> tuple[list[float], list[float]]:
+    """Return rates and shares of waiting of some epochs."""
+    began, rates, waits = time.perf_counter(), list[float](), list[float]()
+    while len(rates) < bench.sizes.rounds or time.perf_counter() - began < bench.sizes.seconds:
+        rate, waiting = epoch(len(rates) + 2)
+        rates.append(rate)
+        waits.append(waiting or 0.0)
+    return rates, waits
+
+
+def _used(bench: Bench) -> Row:
+    """Return what is in use of the GPU's memory: torch's peak, and all of it, DALI's too."""
+    if not bench.on_gpu:
+        return {}
+    return {"peak_GB": torch.cuda.max_memory_reserved(bench.device) / 1e9, "card_GB": _taken(bench.device) / 1e9}
+
+
+def _taken(device: torch.device) -> int:
+    free, total = torch.cuda.mem_get_info(device) if device.type == "cuda" else (0, 0)
+    return total - free
+
+
+def _by_the_book(bench: Bench) -> Row:
+    """Train one epoch as the field's codes do, after a few steps that are not counted."""
+    dataset = bench.dataset()
+    name, read = next(iter(readers(dataset).items()))
+    trainer = ReferenceTrainer(dataset, bench.sizes.backbones[0], read, bench.sizes.batches[0], bench.device)
+    planner, ids = planner_of(bench, dataset, "resized"), dataset.ids("train")
+    trainer.train_epoch(planner.training(index_of_ids(dataset, ids[: 4 * bench.sizes.batches[0]], 1)))
+    plan = planner.training(index_of_ids(dataset, ids, 2))
+    seconds = clocked(lambda: trainer.train_epoch(plan), bench.device)
+    return {"clips_per_second": len(ids) / seconds, "reader": name}
+
+
+def _pruned(bench: Bench) -> Row:
+    """Train whole epochs, then pruned ones, all clips cached; in turn would be unfair: what is pruned leaves it."""
+    with ExitStack() as stack:
+        run = _open(bench, stack, cache=bench.best_cache)
+        kept = _spread_out(run.dataset)
+        epochs = {"full": training(run), "pruned": training(run, index_of_ids(run.dataset, kept, 1))}
+        seconds = {}
+        for name, epoch in epochs.items():
+            epoch(1)
+            times = [clocked(partial(epoch, number + 2), bench.device) for number in range(bench.sizes.rounds)]
+            seconds[name] = statistics.median(times)
+    share = seconds["pruned"] / seconds["full"]
+    return {"full_seconds": seconds["full"], "pruned_seconds": seconds["pruned"], "share": share, "kept": len(kept)}
+
+
+def _spread_out(dataset: Dataset) -> Any:
+    """Keep clips from all over the dataset: none of its classes is lost."""
+    ids = dataset.ids("train")
+    return ids[np.linspace(0, len(ids) - 1, round(len(ids) * (1 - PRUNED))).astype(int)]
+
+
+@dataclass
+class Watch:
+    """Looks on while a training runs: when epochs end and begin, and what they leave in memory."""
+
+    device: torch.device
+    gaps: list[float] = field(default_factory=list)  # seconds from an epoch's last step to the next one's first
+    taken: list[int] = field(default_factory=list)  # bytes of the card, after each epoch
+    ended: float = 0.0
+
+    def progress(self, label: str) -> Progress:
+        """Look at training only."""
+        return self._tell if label.startswith("epoch") else lambda _done, _total, _note: None
+
+    def _tell(self, done: int, total: int, _note: str) -> None:
+        if done == 1 and self.ended:
+            self.gaps.append(time.perf_counter() - self.ended)
+        if done == total:
+            wait(self.device)
+            self.ended = time.perf_counter()
+            self.taken.append(_taken(self.device))
+
+
+def _epochs(bench: Bench, *, fold: int, epochs: int, previews: int) -> Row:
+    """Train to the end as the command does, all between the epochs included but the looks at the test clips."""
+    if fold != WHOLE and bench.data:
+        raise NotHereError("only the made clips have a fold of few")
+    watch = Watch(bench.device)
+    chosen = {"fold": fold, "epochs": epochs, "evaluate_every": epochs, "previews": previews, "warmup": 1, "window": 1}
+    with ExitStack() as stack:
+        run = _open(bench, stack, cache=bench.best_cache, progress=watch.progress, **chosen)
+        train_to_the_end(run, State())
+    settled = watch.taken[min(_SETTLED, epochs) - 1]
+    return {
+        "gap_seconds": statistics.median(watch.gaps), "largest_gap": max(watch.gaps), "epochs": epochs,
+        "growth_MB": (watch.taken[-1] - settled) / 1e6, **_used(bench),
+    }  # fmt: skip

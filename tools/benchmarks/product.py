@@ -1,0 +1,28 @@
+"""What a large product of matrices reaches on a device: no data sheet is needed, and none flatters."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+_TRIES = 5
+
+
+def reachable(device: torch.device, kind: torch.dtype, side: int) -> float:
+    """Return the operations a second of the best of a few tries."""
+    left = torch.randn(side, side, device=device, dtype=kind)
+    best = 0.0
+    for _ in range(_TRIES):
+        wait(device)
+        began = time.perf_counter()
+        left @ left
+        wait(device)
+        best = max(best, 2 * side**3 / (time.perf_counter() - began))
+    return best
+
+
+def wait(device: torch.device) -> None:
+    """Wait until the device has done what was queued."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
