@@ -12,6 +12,7 @@ from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.rehearsal import put_back
 from sciu.pipeline.train.run import Run
 from sciu.pipeline.train.state import State
+from sciu.pipeline.train.step import Step
 from sciu.purification import EpochIndex
 
 
@@ -20,7 +21,7 @@ def save(run: Run, state: State, index: EpochIndex) -> None:
     step, ranks = run.parts.step, run.ranks
     listed = set(index.ids.tolist())
     faults = ranks.gather({clip: why for clip, why in run.parts.feed.faults.items() if clip in listed})
-    own = ranks.gather({"random": random_state(step.device), "statistics": _on_host(statistics(step.network))})
+    own = ranks.gather(own_state(step))
     board = step.board.of_all(ranks)
     if ranks.first:
         state.faults = {clip: why for each in faults or () for clip, why in each.items()}
@@ -80,9 +81,10 @@ def statistics(network: nn.Module) -> dict[str, Tensor]:
     return {name: buffer for name, buffer in network.named_buffers() if buffer.is_floating_point()}
 
 
-def _on_host(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Bring tensors to the host before another rank unpickles them: on a GPU it would open a context there."""
-    return {name: tensor.cpu() for name, tensor in tensors.items()}
+def own_state(step: Step) -> dict[str, Any]:
+    """Return what a rank has to itself, on the host: another rank unpickles it, which would open a context on our GPU."""
+    on_host = {name: tensor.cpu() for name, tensor in statistics(step.network).items()}
+    return {"random": random_state(step.device), "statistics": on_host}
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:

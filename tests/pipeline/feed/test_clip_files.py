@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
-from feeding import make_zoo
+from feeding import WITH_B_FRAMES, make_zoo
 from helpers import make_dataset, moving_picture, write_clip, write_frames
 
 from sciu.pipeline.dataset import Dataset, DatasetError
-from sciu.pipeline.dataset.encode import encode_jpeg
+from sciu.pipeline.dataset.encode import encode_jpeg, encode_video
 from sciu.pipeline.dataset.importers import folder
 from sciu.pipeline.dataset.media import frame_files
 from sciu.pipeline.dataset.packed import frames_of
@@ -78,6 +80,53 @@ def test_a_video_for_dali_is_its_whole_file(tmp_path: Path) -> None:
     assert isinstance(found, Video)
     assert found.file.tobytes() == dataset.path(0).read_bytes()
     assert found.numbers.tolist() == [1, 2, 9]
+
+
+def hiding_a_frame(video: bytes) -> bytes:
+    """Clear the bit of a VP8 video's last frame that says it is to be shown."""
+    with av.open(io.BytesIO(video)) as container:
+        packet = [bytes(packet) for packet in container.demux(video=0) if packet.size][-1]
+    assert video.count(packet) == 1
+    return video.replace(packet, bytes([packet[0] & ~0x10]) + packet[1:])
+
+
+def for_nvdec(place: Path, name: str, video: bytes) -> tuple[Images | Video | OnHost, dict[int, str]]:
+    """What a clip is on a machine whose GPU takes every codec."""
+    (place / "src/train/happy").mkdir(parents=True)
+    (place / "src/train/happy" / name).write_bytes(video)
+    dataset = make_dataset(folder.read(place / "src"), place / "data")
+    files = ClipFiles(dataset, lambda *_: None, for_nvdec=True)
+    return files.read(0, WANTED)[0], files.on_host
+
+
+ORDERED = {"a.mp4": WITH_B_FRAMES, "a.webm": ("libvpx", "webm", {}), "plain.avi": ("mpeg4", "avi", {})}
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_a_gpu_gets_videos_that_say_in_which_order_they_are_shown(tmp_path: Path, name: str) -> None:
+    found, on_host = for_nvdec(tmp_path, name, encode_video(moving_picture(12, 64, 64), *ORDERED[name]))
+    assert isinstance(found, Video)
+    assert not on_host
+
+
+def test_a_gpu_does_not_get_videos_whose_times_mislead(tmp_path: Path) -> None:
+    """AVI has the times of decoding only: DALI would number B-frames by them."""
+    video = encode_video(moving_picture(12, 64, 64), "libx264", "avi", {"x264-params": "bframes=3"})
+    found, on_host = for_nvdec(tmp_path, "a.avi", video)
+    assert isinstance(found, OnHost)
+    assert on_host == {0: "the file does not say in which order its frames are shown"}
+
+
+def test_a_gpu_does_not_get_videos_with_frames_that_are_never_shown(tmp_path: Path) -> None:
+    """Such a frame would be counted."""
+    video = encode_video(moving_picture(12, 64, 64), "libvpx", "webm", {})
+    found, _on_host = for_nvdec(tmp_path, "a.webm", video)
+    assert isinstance(found, Video)
+    place = tmp_path / "data/../src/train/happy/a.webm"
+    place.write_bytes(hiding_a_frame(video))
+    files = ClipFiles(Dataset.load(tmp_path / "data"), lambda *_: None, for_nvdec=True)
+    assert isinstance(files.read(0, WANTED)[0], OnHost)
+    assert files.on_host == {0: "some of its frames are never shown"}
 
 
 def test_what_dali_lacks_is_for_the_host(tmp_path: Path) -> None:

@@ -206,6 +206,33 @@ def test_an_interrupt_in_mid_take_does_not_shift_the_queue(monkeypatch: pytest.M
     assert [numbers_in(source) for source in decoder.take()] == [[9]]
 
 
+@pytest.mark.parametrize(("device", "most"), [("cpu", 65536), ("cuda", 512)])
+def test_nvjpeg_is_not_asked_for_the_memory_of_thousands_of_images(
+    monkeypatch: pytest.MonkeyPatch, device: str, most: int
+) -> None:
+    asked: dict[str, Any] = {}
+
+    class Recorder:
+        """In the place of DALI's pipeline."""
+
+        def __init__(self, **settings: Any) -> None:
+            asked.update(settings)
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def set_outputs(self, *_: object) -> None: ...
+
+        def build(self) -> None: ...
+
+    monkeypatch.setattr("nvidia.dali.Pipeline", Recorder)
+    monkeypatch.setattr(ImageDecoder, "_graph", lambda *_: None)
+    ImageDecoder(torch.device(device), 3)
+    assert (asked["batch_size"], asked["num_threads"]) == (most, 3)
+    assert asked["device_id"] == (0 if device == "cuda" else None)
+
+
 @pytest.mark.needs_cuda
 def test_on_a_gpu() -> None:
     device = torch.device("cuda")

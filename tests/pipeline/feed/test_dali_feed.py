@@ -21,7 +21,8 @@ from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.errors import FeedError
-from sciu.pipeline.feed.plan import Planner
+from sciu.pipeline.feed.feed import Feed
+from sciu.pipeline.feed.plan import Plan, Planner
 from sciu.pipeline.feed.sampling import Sampling
 from sciu.purification import Keep, Purifier
 
@@ -275,25 +276,33 @@ def test_a_warm_device_cache_gives_the_same_bits_as_a_cold_one(large_zoo: Datase
 def test_a_busy_gpu_does_not_mix_clips_up(large_zoo: Dataset, cache: str, decode: str) -> None:
     """Work is queued in front of every batch, so that decoders run far ahead of what reads their memory."""
     plans = [plan_of(large_zoo, epoch, batch_size=2, augmentation=AUGMENTATIONS["resized"]) for epoch in range(1, 7)]
-    with DaliFeed(dataset=large_zoo, device=GPU, decode=decode, threads=4) as feed:
-        quiet = [delivered(feed, plan) for plan in plans]
+    quiet = [read_in_place(large_zoo, plan, CACHES[cache](), decode, busy=0) for plan in plans]
     with DaliFeed(dataset=large_zoo, device=GPU, cache=CACHES[cache](), decode=decode, threads=4) as feed:
-        into = ClipBatch(
-            torch.zeros(2, dtype=torch.int64, device=GPU),
-            torch.zeros((2, 8, SIZE, SIZE, 3), dtype=torch.uint8, device=GPU),
-        )
         for plan, expected in zip(plans, quiet, strict=True):
-            seen = []
-            torch.cuda._sleep(50_000_000)
-            for batch in feed.batches(plan, into=into):
-                seen.append((batch.ids.clone(), batch.frames_BTHWC.clone()))
-                torch.cuda._sleep(20_000_000)
-            found = {
-                clip: pixels
-                for ids, frames in seen
-                for clip, pixels in zip(ids.tolist(), frames.cpu().numpy(), strict=True)
-            }
-            assert same(found, expected)
+            found = in_place(feed, plan, busy=20_000_000)
+            if decode == "cpu":
+                assert same(found, expected)
+            else:  # nvJPEG and NVDEC
+                apart = difference(found, expected)
+                assert max(apart.values()) < 3, {large_zoo.clips.path[clip]: far for clip, far in apart.items() if far}
+
+
+def read_in_place(dataset: Dataset, plan: Plan, cache: Cache, decode: str, busy: int) -> dict[int, NDArray[np.uint8]]:
+    with DaliFeed(dataset=dataset, device=GPU, cache=cache, decode=decode, threads=4) as feed:
+        return in_place(feed, plan, busy)
+
+
+def in_place(feed: Feed, plan: Plan, busy: int) -> dict[int, NDArray[np.uint8]]:
+    """Read batches of two, each over the one before, the GPU busy for some cycles before each."""
+    into = ClipBatch(
+        torch.zeros(2, dtype=torch.int64, device=GPU), torch.zeros((2, 8, SIZE, SIZE, 3), device=GPU).byte()
+    )
+    seen = []
+    for batch in feed.batches(plan, into=into):
+        seen.append((batch.ids.clone(), batch.frames_BTHWC.clone()))
+        if busy:
+            torch.cuda._sleep(busy)
+    return {clip: made.cpu().numpy() for ids, frames in seen for clip, made in zip(ids.tolist(), frames, strict=True)}
 
 
 @pytest.mark.needs_cuda

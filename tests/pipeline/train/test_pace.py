@@ -33,3 +33,23 @@ def test_a_loop_that_is_left_early_counts_what_it_had() -> None:
     for _ in pace.watch(slowly(3, 0.0)):
         break
     assert pace.clips == 0
+
+
+def test_a_gpu_that_still_works_does_not_wait() -> None:
+    """The host may take its time while steps are queued; once the last of them is done, the GPU waits."""
+    waited = {}
+    for done in (False, True):
+        pace = Pace()
+        pace._steps.append(Step(done))  # type: ignore[arg-type]
+        for _ in pace.watch(slowly(1, 0.05)):
+            pass
+        waited[done] = pace.waiting
+    assert waited[False] == 0
+    assert waited[True] >= 0.05
+
+
+class Step:
+    """The event behind a step."""
+
+    def __init__(self, done: bool) -> None:
+        self.query = lambda: done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,11 @@ LABELS = np.arange(CLIPS, dtype=np.int16) % CLASSES
 CPU = torch.device("cpu")
 
 
-def make_step(device: torch.device = CPU, **settings: Any) -> Step:
+def make_step(device: torch.device = CPU, network: SciuModel | None = None, **settings: Any) -> Step:
     """A step that begins an epoch, the same each time."""
     chosen = Settings(**settings)
     torch.manual_seed(0)
-    network = SciuModel(TinyLstm(), CLASSES).to(device)
+    network = (network or SciuModel(TinyLstm(), CLASSES)).to(device)
     step = Step(
         network=network,
         optimiser=make_optimiser(network.parameters(), chosen, device),
@@ -144,6 +145,40 @@ def test_rare_classes_pull_harder() -> None:
     assert not torch.equal(next(even.network.parameters()), next(balanced.network.parameters()))
 
 
+class WithIdleWeights(TinyLstm):
+    """A network of somebody's own, part of which has no influence on the loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = torch.nn.Linear(3, 3)
+
+
+def test_weights_without_influence_are_not_part_of_what_ranks_sum() -> None:
+    """A rank without clips sums as many numbers as the others, and decays no weight that they do not."""
+    torch.manual_seed(0)
+    step = make_step(network=SciuModel(WithIdleWeights(), CLASSES), weight_decay=0.5)
+    step.prepare(2, (4, 32, 32), graph=False)
+    idle = step.network.get_parameter("backbone.idle.weight")
+    before, used = idle.detach().clone(), len(step._learning)
+    step._rate.fill_(0.1)
+    step._join(torch.Size((4, 32, 32, 3)))
+    assert used == len(step._weights) - 2
+    assert sum(weight.grad is not None for weight in step._weights) == used
+    assert torch.equal(before, idle)
+
+
+def test_a_closed_step_holds_no_graph() -> None:
+    step = make_step()
+    step._replay = Marker()  # type: ignore[assignment]
+    graph = weakref.ref(step._replay)
+    step.close()
+    assert graph() is None
+
+
+class Marker:
+    """In the place of a captured graph."""
+
+
 # ---- on a GPU
 
 
@@ -192,3 +227,40 @@ def test_a_replayed_step_follows_rate_and_labels(gpu: torch.device) -> None:
     step(make_batch(BATCHES[0], gpu), 0.1)
     assert not torch.equal(before[0], next(step.network.parameters()))
     assert step.board.sums[1] == 8
+
+
+@pytest.mark.needs_cuda
+def test_a_batch_that_is_where_the_step_reads_it_is_not_copied(gpu: torch.device) -> None:
+    step, copying = make_step(gpu), make_step(gpu)
+    for each in (step, copying):
+        each.prepare(4, (4, 32, 32), graph=True)
+    assert step.input is not None
+    for ids in BATCHES[:2]:
+        batch = make_batch(ids, gpu)
+        step.input.ids.copy_(batch.ids)
+        step.input.frames_BTHWC.copy_(batch.frames_BTHWC)
+        step(step.input, 0.01)
+        copying(batch, 0.01)
+    assert same(flat(step), flat(copying))
+
+
+@pytest.mark.needs_cuda
+def test_a_batch_of_another_shape_is_not_replayed(gpu: torch.device) -> None:
+    step = make_step(gpu)
+    step.prepare(4, (4, 32, 32), graph=True)
+    wrong = ClipBatch(torch.zeros(4, dtype=torch.int64, device=gpu), torch.zeros((4, 5, 32, 32, 3), device=gpu).byte())
+    with pytest.raises(ValueError, match=r"`frames_BTHWC` must be torch.uint8 \(4, 4, 32, 32, 3\)"):
+        step(wrong, 0.01)
+
+
+@pytest.mark.needs_cuda
+def test_memory_does_not_grow_with_short_batches(gpu: torch.device) -> None:
+    step = make_step(gpu)
+    step.prepare(4, (4, 32, 32), graph=True)
+    taken = []
+    for _ in range(4):
+        for ids in BATCHES:
+            step(make_batch(ids, gpu), 0.01)
+        torch.cuda.synchronize()
+        taken.append(torch.cuda.memory_reserved(gpu))
+    assert taken[1:] == taken[:1] * 3

@@ -1,0 +1,28 @@
+"""What a rank hands to another one to be saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from sciu.models.backbones.tiny_lstm import TinyLstm
+from sciu.pipeline.train.resume import own_state
+
+
+@dataclass
+class AStep:
+    """As much of a step as is asked for."""
+
+    network: torch.nn.Module
+    device: torch.device
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.needs_cuda)])
+def test_it_is_on_the_host(device: str) -> None:
+    """Unpickled elsewhere, a tensor of a GPU would open a context there."""
+    place = torch.device(device)
+    own = own_state(AStep(TinyLstm().to(place), place))  # type: ignore[arg-type]
+    assert own["statistics"].keys() >= {"cnn.0.1.running_mean", "cnn.0.1.running_var"}
+    assert {tensor.device.type for group in own.values() for tensor in group.values()} == {"cpu"}
