@@ -81,9 +81,17 @@ def _print(findings: list[Finding], decoders: dict[str, dict[str, bool]]) -> Non
 def _installation() -> list[Finding]:
     here = Path(__file__).resolve().parent.parent
     return [
-        Finding(what="sciu", state=OK, found=f"{importlib.metadata.version('sciu')}, loaded from {here}"),
+        Finding(what="sciu", state=OK, found=f"{_own_version()}, loaded from {here}"),
         Finding(what="python", state=OK, found=f"{platform.python_version()}, {sys.executable}"),
     ]
+
+
+def _own_version() -> str:
+    """Return ours; code that is run from a checkout has none."""
+    try:
+        return importlib.metadata.version("sciu")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 _PACKAGES = {

@@ -28,6 +28,7 @@ from sciu.pipeline.feed.sights import Images, Video
 
 _MOST_SAMPLES = {"cpu": 1 << 16, "cuda": 1 << 9}
 """In one run of a pipeline. On a CPU it costs nothing until they come; nvJPEG takes memory for as many images."""
+_ON_ENGINES = 1.0  # all that nvJPEG's engines take: who decodes an image must not depend on its place in the batch
 _BROKEN = (RuntimeError, ValueError, IndexError, StopIteration)  # what a broken pipeline raises
 _MACHINE_FAULT = re.compile("cuda|out of memory|bad_alloc|failed to allocate", re.IGNORECASE)
 
@@ -155,7 +156,8 @@ class ImageDecoder(Decoder[Images]):
     def _graph(self, device: str) -> Any:
         from nvidia.dali import fn, types
 
-        return fn.decoders.image(_bytes_input(fn, types), device=device)
+        engines: dict[str, Any] = {"hw_decoder_load": _ON_ENGINES} if device == "mixed" else {}
+        return fn.decoders.image(_bytes_input(fn, types), device=device, **engines)
 
     def _samples(self, clips: Sequence[Images]) -> dict[str, list[Any]]:
         return {"files": [file for clip in clips for file in clip.files]}

@@ -18,7 +18,7 @@ from sciu.pipeline.feed.lent import Lent
 from sciu.pipeline.feed.plan import Views
 from sciu.pipeline.feed.render import Source, render_clip
 from sciu.pipeline.feed.threads import single_threaded_pool, spread
-from sciu.pipeline.feed.upload import Part, Picks, Upload
+from sciu.pipeline.feed.upload import Part, Picks, Staging, Upload
 
 Draw = Callable[[Sequence[Source], Sequence[Picks], Views, ClipBatch], None]
 """Queues what makes a batch's pixels and ids of its frames."""
@@ -31,6 +31,7 @@ class GpuRenderer:
         self._device = device
         self._threads = threads
         self._pool = single_threaded_pool(threads, "sciu-gather")
+        self._staging = Staging()
         self._lent = Lent()
         self._draw, self.reason = choose_draw(device)
         self.stream = torch.cuda.Stream(device)
@@ -52,11 +53,13 @@ class GpuRenderer:
         rows = [row for row, source in enumerate(sources) if not source[0].is_cuda]
         if not rows:
             return found, places
-        upload = Upload([Part(sources[row], None if whole[row] else picks[row]) for row in rows])
+        parts = [Part(sources[row], None if whole[row] else picks[row]) for row in rows]
+        upload = Upload(parts, self._staging)
         spread(self._pool, self._threads, upload.gather, len(rows)).results()
         for row, source in zip(rows, upload.send(self._device), strict=True):
             found[row] = source
             places[row] = picks[row] if whole[row] else np.arange(len(picks[row]))
+        self._staging.give_back(upload.memory, torch.cuda.current_stream(self._device).record_event())
         return found, places
 
     def render(

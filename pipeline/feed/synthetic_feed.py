@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -16,11 +16,14 @@ from sciu.pipeline.feed.plan import Plan
 class SyntheticFeed(Feed):
     """Touches no file; every batch shows the same noise."""
 
+    _noise_BTHWC: torch.Tensor = field(default_factory=lambda: torch.empty(0), init=False)
+
     def _batches(self, plan: Plan, start: int) -> Iterator[ClipBatch]:
         largest = max((len(plan.step(number)) for number in range(plan.steps)), default=0)
         shape = largest, plan.views.numbers.shape[1], plan.size, plan.size, 3
-        noise_BTHWC = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-        noise_BTHWC = noise_BTHWC.to(self.device)
+        if self._noise_BTHWC.shape != shape:
+            noise_BTHWC = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+            self._noise_BTHWC = noise_BTHWC.to(self.device)
         for number in range(start, plan.steps):
             views = plan.step(number)
-            yield self._batch(views, noise_BTHWC[: len(views)])
+            yield self._batch(views, self._noise_BTHWC[: len(views)])

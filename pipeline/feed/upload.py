@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sciu.pipeline.feed.lent import Event
 from sciu.pipeline.feed.render import Source
+
+_SPARE = 4  # a quarter more is pinned than is needed, for the next batch may be larger
 
 Picks = NDArray[np.int64]
 
@@ -50,13 +54,34 @@ class Part:
         return self.source if self.picks is None else [self.source[place] for place in self.picks.tolist()]
 
 
+class Staging:
+    """Memory to copy to a device from, used again once the copy is done: to pin it anew takes milliseconds."""
+
+    def __init__(self, *, pinned: bool = True) -> None:
+        self._pinned = pinned
+        self._used: deque[tuple[Tensor, Event]] = deque()  # the oldest first
+
+    def take(self, size: int) -> Tensor:
+        """Return at least so many bytes, whatever is in them."""
+        if self._used and self._used[0][1].query():
+            memory, _ = self._used.popleft()
+            if len(memory) >= size:
+                return memory
+        return torch.empty(size + size // _SPARE, dtype=torch.uint8, pin_memory=self._pinned)
+
+    def give_back(self, memory: Tensor, until: Event) -> None:
+        """Let it be taken again once the work before an event is done."""
+        self._used.append((memory, until))
+
+
 class Upload:
     """Some clips on their way."""
 
-    def __init__(self, parts: Sequence[Part], *, pinned: bool = True) -> None:
+    def __init__(self, parts: Sequence[Part], staging: Staging) -> None:
         self._parts = parts
         self._sizes = [sum(_sizes(part.shapes())) for part in parts]
-        self._staged = torch.empty(sum(self._sizes), dtype=torch.uint8, pin_memory=pinned)
+        self.memory = staging.take(sum(self._sizes))  # to be given back once the copy is done
+        self._staged = self.memory[: sum(self._sizes)]
         self._places = self._staged.split(self._sizes)
 
     def gather(self, number: int) -> None:
@@ -64,8 +89,8 @@ class Upload:
         self._parts[number].write(self._places[number])
 
     def send(self, device: torch.device) -> list[Source]:
-        """Queue the copy, and return the clips as they will be on the device."""
-        block = torch.empty_like(self._staged, device=device)
+        """Queue the copy on the current stream, and return the clips as they will be on the device."""
+        block = torch.empty(len(self._staged), dtype=torch.uint8, device=device)
         block.copy_(self._staged, non_blocking=True)
         places = block.split(self._sizes)
         return [part.read(place) for part, place in zip(self._parts, places, strict=True)]

@@ -82,7 +82,7 @@ def statistics(network: nn.Module) -> dict[str, Tensor]:
 
 
 def own_state(step: Step) -> dict[str, Any]:
-    """Return what a rank has to itself, on the host: another rank unpickles it, which would open a context on our GPU."""
+    """Return what a rank has to itself, on the host: the rank that unpickles it would else use our GPU."""
     on_host = {name: tensor.cpu() for name, tensor in statistics(step.network).items()}
     return {"random": random_state(step.device), "statistics": on_host}
 

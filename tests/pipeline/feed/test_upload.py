@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sciu.pipeline.feed.upload import Part, Upload
+from sciu.pipeline.feed.upload import Part, Staging, Upload
 
 DEVICES = [torch.device("cpu"), pytest.param(torch.device("cuda", 0), marks=pytest.mark.needs_cuda)]
 
@@ -19,7 +21,7 @@ def frames(seed: int, count: int, height: int, width: int) -> torch.Tensor:
 
 
 def sent(parts: list[Part], device: torch.device) -> list[torch.Tensor | list[torch.Tensor]]:
-    upload = Upload(parts, pinned=device.type == "cuda")
+    upload = Upload(parts, Staging(pinned=device.type == "cuda"))
     for number in range(len(parts)):
         upload.gather(number)
     return upload.send(device)
@@ -49,3 +51,30 @@ def test_any_number_of_clips(shapes: list[tuple[int, int, int]]) -> None:
     for clip, found in zip(clips, arrived, strict=True):
         assert isinstance(found, torch.Tensor)
         assert torch.equal(found, clip)
+
+
+@dataclass
+class Copy:
+    """The event behind a copy."""
+
+    done: bool = False
+
+    def query(self) -> bool:
+        return self.done
+
+    def synchronize(self) -> None:
+        self.done = True
+
+
+def test_memory_is_used_again_once_the_copy_from_it_is_done() -> None:
+    staging, first, second = Staging(pinned=False), Copy(), Copy()
+    memory = staging.take(100)
+    place = memory.data_ptr()
+    staging.give_back(memory, first)
+    other = staging.take(100)
+    assert other.data_ptr() != place, "it is still being copied"
+    staging.give_back(other, second)
+    first.done = second.done = True
+    assert staging.take(110).data_ptr() == place, "a little more fits"
+    assert len(staging.take(10_000)) >= 10_000
+    assert not staging._used, "what has become too small is let go"

@@ -241,7 +241,8 @@ def test_a_batch_that_is_where_the_step_reads_it_is_not_copied(gpu: torch.device
         step.input.frames_BTHWC.copy_(batch.frames_BTHWC)
         step(step.input, 0.01)
         copying(batch, 0.01)
-    assert same(flat(step), flat(copying))
+    one, other = flat(step), flat(copying)
+    assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one), "cuDNN adds up in any order"
 
 
 @pytest.mark.needs_cuda

@@ -97,7 +97,7 @@ def run_all(asked: list[Stage], bench: dict[str, Any], until: float) -> None:
 
 def stage_command(benches: list[Bench]) -> list[str]:
     """Return what runs stages."""
-    return [sys.executable, "-m", stages.__name__, *(bench.text() for bench in benches)]
+    return [sys.executable, "-m", stages.__name__, str(os.getpid()), *(bench.text() for bench in benches)]
 
 
 def _run_stages(benches: list[Bench], limit: float) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,13 +11,13 @@ import torch
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.workers import cores
 from sciu.pipeline.feed.clip_files import ClipFiles
-from sciu.pipeline.feed.dali import ImageDecoder, Refused, VideoDecoder
+from sciu.pipeline.feed.dali import ImageDecoder, Refused, SharedVideoDecoder
 from sciu.pipeline.feed.routes import cpu_refusal, gpu_refusal
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
 from sciu.tools.benchmarks.gpu.clock import clocked
 from sciu.tools.benchmarks.gpu.media import VIDEOS
 
-_AHEAD = 2  # batches in each decoder
+_AHEAD = 2  # batches
 _BATCHES = 12
 _PIPELINES = {"h264": (1, 2, 4)}
 
@@ -37,7 +35,7 @@ def _images(bench: Bench, *, on_gpu: bool) -> Row:
     if on_gpu:
         bench.require_gpu("nvJPEG")
     device = bench.device if on_gpu else torch.device("cpu")
-    return _rate(bench, [ImageDecoder(device, cores())], bench.dataset("jpeg"))
+    return _rate(bench, ImageDecoder(device, cores()), bench.dataset("jpeg"))
 
 
 def _videos(bench: Bench, codec: str, pipelines: int) -> Row:
@@ -45,22 +43,18 @@ def _videos(bench: Bench, codec: str, pipelines: int) -> Row:
     refusal = gpu_refusal(bench.device) if bench.on_gpu else cpu_refusal
     if why := refusal(codec, int(dataset.clips.width[0]), int(dataset.clips.height[0])):
         raise NotHereError(why)
-    threads = max(1, cores() // pipelines)
-    return _rate(bench, [VideoDecoder(bench.device, threads) for _ in range(pipelines)], dataset)
+    return _rate(bench, SharedVideoDecoder(bench.device, cores(), pipelines), dataset)
 
 
-def _rate(bench: Bench, decoders: Sequence[Any], dataset: Dataset) -> Row:
+def _rate(bench: Bench, decoder: Any, dataset: Dataset) -> Row:
     """Decode all batches, then again until the time is over."""
     batches = _encoded(bench, dataset)
-    first = clocked(partial(_decode, decoders, batches), bench.device)
+    first = clocked(partial(_decode, decoder, batches), bench.device)
     seconds: list[float] = []
     while sum(seconds) < bench.sizes.seconds or not seconds:
-        seconds.append(clocked(partial(_decode, decoders, batches), bench.device))
+        seconds.append(clocked(partial(_decode, decoder, batches), bench.device))
     clips = sum(map(len, batches)) / min(seconds)
-    return {
-        "clips_per_second": clips, "frames_per_second": clips * bench.sizes.frames, "first_seconds": first,
-        "rebuilt": sum(decoder.rebuilt for decoder in decoders),
-    }  # fmt: skip
+    return {"clips_per_second": clips, "frames_per_second": clips * bench.sizes.frames, "first_seconds": first}
 
 
 def _encoded(bench: Bench, dataset: Dataset) -> list[list[Any]]:
@@ -74,17 +68,17 @@ def _encoded(bench: Bench, dataset: Dataset) -> list[list[Any]]:
     return (batches * _BATCHES)[:_BATCHES]
 
 
-def _decode(decoders: Sequence[Any], batches: list[list[Any]]) -> None:
-    """Put batches into the decoders in turn, a few ahead of what is taken."""
-    busy: deque[Any] = deque()
-    for number, batch in enumerate(batches):
-        decoder = decoders[number % len(decoders)]
+def _decode(decoder: Any, batches: list[list[Any]]) -> None:
+    """Put batches in, a few ahead of what is taken."""
+    waiting = 0
+    for batch in batches:
         decoder.put(batch)
-        busy.append(decoder)
-        if len(busy) > _AHEAD * len(decoders):
-            _take(busy.popleft())
-    while busy:
-        _take(busy.popleft())
+        waiting += 1
+        if waiting > _AHEAD:
+            _take(decoder)
+            waiting -= 1
+    for _ in range(waiting):
+        _take(decoder)
 
 
 def _take(decoder: Any) -> None:

@@ -34,7 +34,8 @@ def race(bench: Bench) -> None:
 def _race(bench: Bench, codec: str, decode: str) -> Row:
     plan = _plan(bench, codec)
     dataset, busy = bench.dataset(codec), _load(bench.device)
-    with feed_of(bench, dataset, bench.device, decode) as feed:
+    feed = feed_of(bench, dataset, bench.device, decode)
+    with feed:
         calm = _pixels(feed, plan, partial(wait, bench.device))
         loaded = _pixels(feed, plan, busy)
         told = {"lost": len(feed.faults), "on_host": len(feed.on_host)}

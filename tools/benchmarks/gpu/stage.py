@@ -1,9 +1,12 @@
-"""The stages, and some of them run: `python -m sciu.tools.benchmarks.gpu.stage BENCH ...`."""
+"""The stages, and some of them run: `python -m sciu.tools.benchmarks.gpu.stage COMMAND BENCH ...`."""
 
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
+import threading
 import time
 import traceback
 from dataclasses import dataclass
@@ -50,6 +53,14 @@ def run(bench: Bench) -> None:
     tell_stage(bench.out, bench.stage, {"state": state, "seconds": round(time.perf_counter() - began, 1)}, {})
 
 
+def _follow(command: int) -> None:
+    """End with the command, known by its id, and with all that was started by us: kill -9 leaves nothing behind."""
+    while os.getppid() == command:
+        time.sleep(1)
+    os.killpg(0, signal.SIGKILL)
+
+
 if __name__ == "__main__":
-    for text in sys.argv[1:]:
+    threading.Thread(target=_follow, args=[int(sys.argv[1])], daemon=True).start()
+    for text in sys.argv[2:]:
         run(Bench.of(text))
