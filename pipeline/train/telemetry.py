@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,10 @@ class Telemetry:
     say: Say
     truth: Truth | None = None
     _events: EventFiles | None = None
+    _drawing: Future[None] | None = None  # of an epoch's previews
+
+    def __post_init__(self) -> None:
+        self._artist = ThreadPoolExecutor(1, "sciu-previews")
 
     def tell(self, state: State, following: EpochIndex) -> None:
         """Tell an epoch: what was measured, and what its scores led to."""
@@ -96,9 +101,17 @@ class Telemetry:
     # ---- TensorBoard
 
     def close(self) -> None:
-        """Let go of the event files."""
+        """Wait for the last previews, and let go of the event files."""
+        self._artist.shutdown()
         if self._events:
             self._events.close()
+        self._await_previews()
+
+    def _await_previews(self) -> None:
+        """Wait for the previews of the epoch before, and raise what went wrong with them."""
+        if self._drawing is not None:
+            drawing, self._drawing = self._drawing, None
+            drawing.result()
 
     def _show(self, events: EventFiles, epoch: int, record: dict[str, Any], following: EpochIndex) -> None:
         events.numbers(epoch, _numbers(record))
@@ -110,6 +123,12 @@ class Telemetry:
         if record.get("test"):
             counts = np.array(record["test"]["confusion"])
             events.picture(epoch, "test/confusion", confusion_picture(counts, self.dataset.classes))
+        events.flush()
+        self._await_previews()
+        self._drawing = self._artist.submit(self._show_previews, events, epoch, following)
+
+    def _show_previews(self, events: EventFiles, epoch: int, following: EpochIndex) -> None:
+        """Show clips of this epoch's decision, beside the next epoch's training: eight of each take a second."""
         for what, clips in (("pruned", following.pruned), ("corrected", following.corrected)):
             self._preview(events, epoch, what, clips[: self.settings.previews], following.labels)
         events.flush()
