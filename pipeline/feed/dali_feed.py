@@ -91,11 +91,11 @@ class DaliFeed(Feed):
             Video: _video_decoder(routes, threads),
             OnHost: self._host,
         }
+        keep_freed_memory()
         self._gpu = GpuRenderer(self.device, threads) if self.device.type == "cuda" else None
         if self._gpu is not None:
             self.reasons.append(self._gpu.reason)
         else:
-            keep_freed_memory()
             self._renderer = HostRenderer(threads)
         self._trained_on: NDArray[np.int64] = np.array([], np.int64)
         self._reading: list[Spread[tuple[Encoded, int]]] = []

@@ -22,9 +22,11 @@ from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.plan import Plan, Planner
 from sciu.pipeline.feed.torch_feed import TorchFeed
+from sciu.pipeline.train.pace import Pace
 from sciu.purification.index import EpochIndex
 from sciu.tools.benchmarks.feed_peers import RawDecoding, Reader, missing, readers, usual_loader
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
+from sciu.tools.benchmarks.product import wait
 from sciu.tools.command import print_table
 
 _PRUNED = 0.44
@@ -90,6 +92,10 @@ def _contestants(
         ("sciu, host cache", "cached"): lambda plan: _deliver(cached, plan),
         ("memory copy", "copy"): lambda plan: _copy(cached, plan),
     }
+    if device.type == "cuda":
+        arena = DaliFeed(dataset=dataset, device=device, cache=Cache(64 << 30, "cuda"))
+        stack.callback(arena.close)
+        found["sciu, device cache", "device"] = lambda plan: _deliver(arena, plan)
     for name, read in readers(dataset).items():
         found[f"DataLoader, {name}, float32", "usual"] = partial(_load_as_usual, dataset, read)
     return found
@@ -100,7 +106,10 @@ def _load_as_usual(dataset: Dataset, read: Reader, plan: Plan) -> int:
 
 
 def _deliver(feed: Feed, plan: Plan) -> int:
-    return sum(len(batch) for batch in feed.batches(plan))
+    """Read an epoch, the host two batches ahead of the device as in training, and wait for the last one."""
+    clips = sum(len(batch) for batch in Pace().watch(feed.batches(plan)))
+    wait(feed.device)
+    return clips
 
 
 def _copy(feed: DaliFeed, plan: Plan) -> int:

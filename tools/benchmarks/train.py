@@ -62,6 +62,9 @@ def train(backbone: str, data: Path, batch_size: int, size: int | None, rounds: 
             ),
             ("feed alone, DALI", "feed"): _feeding(files),
         }
+        if device.type == "cuda":
+            on_device = open_run({**common, "cache": "auto"}, data, device, stack)
+            contestants["sciu, device cache", "device"] = training(on_device)
         for name, read in readers(dataset).items():
             trainer = ReferenceTrainer(dataset, backbone, read, batch_size, device)
             contestants[f"trainer by the book, {name}", "reference"] = _by_the_book(trainer, files)
