@@ -41,7 +41,8 @@ class Cache:
 
     def promise(self, clip: int, size: int) -> bool:
         """Keep room for a clip that is about to be decoded, if there is any."""
-        if not 0 < size <= self.budget * _LARGEST_SHARE or self.bytes + size > self.budget:
+        largest = min(self.budget * _LARGEST_SHARE, BLOCK) if self.on_gpu else self.budget * _LARGEST_SHARE
+        if not 0 < size <= largest or self.bytes + size > self.budget:
             return False
         self._promised[clip] = size
         self.bytes += size
@@ -50,10 +51,14 @@ class Cache:
     def keep(self, clip: int, frames: Tensor) -> None:
         """Keep a clip that was promised room; one that needs more than that is let go."""
         self.bytes -= (promised := self._promised.pop(clip))
-        if frames.nbytes <= promised and (room := self._room(frames.nbytes)) is not None:
-            # A copy: decoders hand out parts of a batch, and a part would keep the whole in memory.
-            self._clips[clip] = room.view(frames.shape).copy_(frames)
-            self.bytes += frames.nbytes
+        if frames.nbytes > promised:
+            return
+        if (room := self._room(frames.nbytes)) is None:
+            self.budget = self.bytes  # what is left of the blocks is too small: promise no more until clips are evicted
+            return
+        # A copy: decoders hand out parts of a batch, and a part would keep the whole in memory.
+        self._clips[clip] = room.view(frames.shape).copy_(frames)
+        self.bytes += frames.nbytes
 
     def _room(self, size: int) -> Tensor | None:
         if not self.on_gpu:

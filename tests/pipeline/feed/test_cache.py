@@ -67,3 +67,39 @@ def test_a_clip_that_turns_out_larger_is_not_kept() -> None:
 def test_a_negative_budget_is_refused() -> None:
     with pytest.raises(SettingError, match="cache bytes must be at least 0, but is -1"):
         Cache(-1)
+
+
+def on_a_device(budget: int) -> Cache:
+    """A cache that deals out blocks as on a GPU, of memory that is here."""
+    return Cache(budget, "cpu:0")
+
+
+def test_on_a_device_room_is_given_back_and_taken_again() -> None:
+    cache = on_a_device(64 * 256)
+    for clip in range(64):
+        assert cache.promise(clip, CLIP.nbytes)
+        cache.keep(clip, CLIP + clip)
+    places = {clip: cache.get(clip).data_ptr() for clip in range(64)}  # type: ignore[union-attr]
+    assert len({*places.values()}) == 64
+    cache.evict(7)
+    assert cache.promise(100, CLIP.nbytes)
+    cache.keep(100, CLIP)
+    again = cache.get(100)
+    assert again is not None
+    assert again.data_ptr() == places[7]
+    assert torch.equal(again, CLIP)
+    assert all(torch.equal(cache.get(clip), CLIP + clip) for clip in range(64) if clip != 7)  # type: ignore[arg-type]
+
+
+def test_on_a_device_whose_blocks_are_full_nothing_more_is_promised() -> None:
+    """Else such a clip would be decoded whole in every epoch and never kept."""
+    cache = on_a_device(64 * 256)
+    for clip in range(65):
+        assert cache.promise(clip, CLIP.nbytes), "by the bytes of the clips alone there is room: a block rounds them up"
+        cache.keep(clip, CLIP)
+    assert cache.get(64) is None
+    assert not cache.promise(65, CLIP.nbytes)
+    cache.evict(3)
+    assert cache.promise(65, CLIP.nbytes)
+    cache.keep(65, CLIP)
+    assert cache.get(65) is not None
