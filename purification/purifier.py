@@ -183,10 +183,14 @@ class Purifier:
     def index_at(self, epoch: int) -> EpochIndex:
         """Return the index of any epoch that was ever opened, derived anew from the history."""
         with self.store.reading() as transaction:
-            last = transaction.get_json("head")["epoch"]
-            if not 1 <= operator.index(epoch) <= last:
-                raise PurifierError(f"`epoch` must be from 1 to {last}, the open one, but is {epoch}.")
+            self._require_opened(transaction, epoch)
             return self._derive(transaction, epoch)
+
+    def states_at(self, epoch: int) -> ClipStates:
+        """Return what was believed of each clip when an epoch was opened."""
+        with self.store.reading() as transaction:
+            self._require_opened(transaction, epoch)
+            return self._states_at(transaction, transaction.get_json(f"opened/{epoch:05d}"))
 
     def indexes(self) -> Iterator[EpochIndex]:
         """Yield the index of every epoch from the first on, in one pass through the history."""
@@ -203,10 +207,18 @@ class Purifier:
 
     def _derive(self, transaction: Transaction, epoch: int) -> EpochIndex:
         number = transaction.get_json(f"opened/{epoch:05d}")
-        now = layout.load_states(transaction, self.clips)
-        states = layout.replay(transaction, now, number + 1)
+        states = self._states_at(transaction, number)
         event, rows = layout.load_event(transaction, number), layout.load_rows(transaction, number)
         return self._make_index(epoch, number, event, rows, states)
+
+    def _states_at(self, transaction: Transaction, number: int) -> ClipStates:
+        return layout.replay(transaction, layout.load_states(transaction, self.clips), number + 1)
+
+    @staticmethod
+    def _require_opened(transaction: Transaction, epoch: int) -> None:
+        last = transaction.get_json("head")["epoch"]
+        if not 1 <= operator.index(epoch) <= last:
+            raise PurifierError(f"`epoch` must be from 1 to {last}, the open one, but is {epoch}.")
 
     def _make_index(self, epoch: int, number: int, event: dict[str, Any], rows: Rows, states: ClipStates) -> EpochIndex:
         training = states.training

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +126,26 @@ def health(report: Report, purifier: Purifier, worst: int = 20) -> dict[str, Any
     """Put the dataset's health in numbers."""
     states, names = report.states, purifier.class_names
     moved = states.training & (states.label != states.given)
-    classes = [
+    pairs, counts = np.unique(np.stack([states.given[moved], states.label[moved]]), axis=1, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    open_questions = states.training & (states.label == states.given) & ~states.has(PINS)
+    scores = np.where(open_questions, report.label_score, np.nan)
+    ranked = np.argsort(scores, kind="stable")[: min(worst, int(np.isfinite(scores).sum()))]
+    noise = noise_matrix(report)
+    return {
+        "classes": classes_of(states, names),
+        "pairs": [
+            {"given": names[pairs[0, k]], "label": names[pairs[1, k]], "clips": int(counts[k])} for k in order.tolist()
+        ],
+        "noise": None if noise is None else [[round(float(value), 4) for value in row] for row in noise],
+        "worst": rows_of(report, purifier, ranked),
+    }
+
+
+def classes_of(states: ClipStates, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Count what became of each class's clips, a row a class."""
+    moved = states.training & (states.label != states.given)
+    return [
         {
             "class": name,
             "given": int((states.given == k).sum()),
@@ -137,20 +157,6 @@ def health(report: Report, purifier: Purifier, worst: int = 20) -> dict[str, Any
         }
         for k, name in enumerate(names)
     ]
-    pairs, counts = np.unique(np.stack([states.given[moved], states.label[moved]]), axis=1, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    open_questions = states.training & (states.label == states.given) & ~states.has(PINS)
-    scores = np.where(open_questions, report.label_score, np.nan)
-    ranked = np.argsort(scores, kind="stable")[: min(worst, int(np.isfinite(scores).sum()))]
-    noise = noise_matrix(report)
-    return {
-        "classes": classes,
-        "pairs": [
-            {"given": names[pairs[0, k]], "label": names[pairs[1, k]], "clips": int(counts[k])} for k in order.tolist()
-        ],
-        "noise": None if noise is None else [[round(float(value), 4) for value in row] for row in noise],
-        "worst": rows_of(report, purifier, ranked),
-    }
 
 
 def noise_matrix(report: Report) -> NDArray[np.float64] | None:

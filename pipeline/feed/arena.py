@@ -38,11 +38,19 @@ class Arena:
                 if end - begin >= needed:
                     spans[place : place + 1] = [(begin + needed, end)] if end - begin > needed else []
                     return self._piece(number, begin, begin + needed)[:size]
-        if needed > self.block or (len(self._blocks) + 1) * self.block > self.budget:
-            return None
-        self._blocks.append(torch.empty(self.block, dtype=torch.uint8, device=self.device))
+        return self.take(size) if needed <= self.block and self._grow() else None
+
+    def _grow(self) -> bool:
+        """Take another block, if the budget and the device have one."""
+        if (len(self._blocks) + 1) * self.block > self.budget:
+            return False
+        try:
+            self._blocks.append(torch.empty(self.block, dtype=torch.uint8, device=self.device))
+        except torch.OutOfMemoryError:  # somebody else has taken it; what is there stays
+            self.budget = len(self._blocks) * self.block
+            return False
         self._free.append([(0, self.block)])
-        return self.take(size)
+        return True
 
     def give_back(self, piece: Tensor) -> None:
         """Let the piece be taken again; its neighbours that are free become one with it."""

@@ -21,7 +21,8 @@ class Cache:
     device: str = "cpu"
     bytes: int = 0
     _clips: dict[int, Tensor] = field(default_factory=dict)
-    _promised: dict[int, int] = field(default_factory=dict)  # bytes of clips that are being decoded
+    _pieces: dict[int, Tensor] = field(default_factory=dict)  # the memory that each of them lies in
+    _promised: dict[int, Tensor] = field(default_factory=dict)  # memory for clips that are being decoded
     _arena: Arena | None = field(default=None, init=False)  # of a device; the host's memory needs none
 
     def __post_init__(self) -> None:
@@ -41,24 +42,41 @@ class Cache:
 
     def promise(self, clip: int, size: int) -> bool:
         """Keep room for a clip that is about to be decoded, if there is any."""
-        largest = min(self.budget * _LARGEST_SHARE, BLOCK) if self.on_gpu else self.budget * _LARGEST_SHARE
-        if not 0 < size <= largest or self.bytes + size > self.budget:
+        if not 0 < size <= self.budget * _LARGEST_SHARE or self.bytes + size > self.budget:
             return False
-        self._promised[clip] = size
-        self.bytes += size
+        if (piece := self._room(size)) is None:
+            return False
+        self._promised[clip] = piece
+        self.bytes += piece.nbytes
         return True
 
     def keep(self, clip: int, frames: Tensor) -> None:
         """Keep a clip that was promised room; one that needs more than that is let go."""
-        self.bytes -= (promised := self._promised.pop(clip))
-        if frames.nbytes > promised:
-            return
-        if (room := self._room(frames.nbytes)) is None:
-            self.budget = self.bytes  # what is left of the blocks is too small: promise no more until clips are evicted
+        piece = self._promised.pop(clip)
+        if frames.nbytes > piece.nbytes:
+            self._give_back(piece)
             return
         # A copy: decoders hand out parts of a batch, and a part would keep the whole in memory.
-        self._clips[clip] = room.view(frames.shape).copy_(frames)
-        self.bytes += frames.nbytes
+        self._clips[clip] = piece[: frames.nbytes].view(frames.shape).copy_(frames)
+        self._pieces[clip] = piece
+
+    def break_promises(self) -> None:
+        """Give back the room of clips that were never decoded."""
+        while self._promised:
+            self._give_back(self._promised.popitem()[1])
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._clips.clear()
+        self._pieces.clear()
+        self._promised.clear()
+        self._arena = None
+        self.bytes = 0
+
+    def evict(self, clip: int) -> None:
+        """Let go of a clip."""
+        if self._clips.pop(clip, None) is not None:
+            self._give_back(self._pieces.pop(clip))
 
     def _room(self, size: int) -> Tensor | None:
         if not self.on_gpu:
@@ -67,21 +85,7 @@ class Cache:
             self._arena = Arena(torch.device(self.device), self.budget, min(BLOCK, self.budget))
         return self._arena.take(size)
 
-    def break_promises(self) -> None:
-        """Give back the room of clips that were never decoded."""
-        self.bytes -= sum(self._promised.values())
-        self._promised.clear()
-
-    def clear(self) -> None:
-        """Let go of everything."""
-        self._clips.clear()
-        self._promised.clear()
-        self._arena = None
-        self.bytes = 0
-
-    def evict(self, clip: int) -> None:
-        """Let go of a clip."""
-        if (frames := self._clips.pop(clip, None)) is not None:
-            self.bytes -= frames.nbytes
-            if self._arena is not None:
-                self._arena.give_back(frames)
+    def _give_back(self, piece: Tensor) -> None:
+        self.bytes -= piece.nbytes
+        if self._arena is not None:
+            self._arena.give_back(piece)

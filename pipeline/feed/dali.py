@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from sciu.pipeline.feed.errors import FeedError
+from sciu.pipeline.feed.lent import Lent
 from sciu.pipeline.feed.render import Source, stacked
 from sciu.pipeline.feed.sights import Images, Video
 
@@ -61,6 +62,7 @@ class Decoder(ABC, Generic[Clip]):
         self._waiting: deque[_Entry[Clip]] = deque()
         self._pipeline = self._build()
         self._busy = False  # in the middle of a put or a take
+        self._lent = Lent()
         self.rebuilt = 0
 
     def put(self, clips: Sequence[Clip]) -> None:
@@ -73,6 +75,12 @@ class Decoder(ABC, Generic[Clip]):
 
     def take(self) -> list[Source | Refused]:
         """Return the frames of the batch that was put in first."""
+        taken = self.take_as_it_is()
+        _require_a_sound_machine(taken)
+        return taken
+
+    def take_as_it_is(self) -> list[Source | Refused]:
+        """Return the same, a part of a batch perhaps: then all of it may be refused without a fault of the machine."""
         self._busy = True
         entry = self._waiting.popleft()
         try:
@@ -84,7 +92,6 @@ class Decoder(ABC, Generic[Clip]):
                 with suppress(*_BROKEN):
                     self._start(later)
         self._busy = False
-        _require_a_sound_machine(taken)
         return taken
 
     def drain(self) -> None:
@@ -135,7 +142,10 @@ class Decoder(ABC, Generic[Clip]):
             raise RuntimeError("the batch could not be handed to DALI")
         stream = torch.cuda.current_stream(self._device) if self._device.type == "cuda" else None
         runs = [self._pipeline.outputs(cuda_stream=stream)[0] for _ in range(entry.runs)]
-        return self._split(runs, entry.clips)
+        sources = self._split(runs, entry.clips)
+        if stream is not None:  # some are copies, which are queued only
+            self._lent.hold(runs, stream.record_event())
+        return sources
 
     @abstractmethod
     def _graph(self, device: str) -> Any:
@@ -213,8 +223,10 @@ class SharedVideoDecoder:
         taken: dict[int, Source | Refused] = {}
         for decoder, part in zip(self._decoders, places, strict=True):
             if part:
-                taken |= zip(part, decoder.take(), strict=True)
-        return [taken[place] for place in range(len(taken))]
+                taken |= zip(part, decoder.take_as_it_is(), strict=True)
+        in_order = [taken[place] for place in range(len(taken))]
+        _require_a_sound_machine(in_order)
+        return in_order
 
     def drain(self) -> None:
         """Forget what was put in and not taken."""

@@ -38,7 +38,7 @@ _DECODE_AHEAD = 2
 _RENDER_AHEAD = 1
 _READERS_A_CORE = 2
 _VIDEO_PIPELINES = 4  # on a GPU
-_MOST_READERS = 16  # more wait for Python's lock: 4 to 32 of them made no difference on 16 cores
+_MOST_READERS_BESIDE_A_GPU = 16  # 4 to 32 made no difference on 16 cores
 
 Encoded = Images | Video | OnHost | Fault
 Decoded = Source | Refused | Fault
@@ -83,7 +83,8 @@ class DaliFeed(Feed):
         routes = choose_routes(self.dataset, self.device, self.decode, threads)
         self.reasons = routes.reasons
         self._files = ClipFiles(self.dataset, routes.refusal, for_nvdec=routes.videos.type == "cuda")
-        self._reader_count = min(_READERS_A_CORE * threads, _MOST_READERS)
+        readers = _READERS_A_CORE * threads
+        self._reader_count = min(readers, _MOST_READERS_BESIDE_A_GPU) if self.device.type == "cuda" else readers
         self._readers = ThreadPoolExecutor(self._reader_count, "sciu-read")
         self._host = HostDecoder(self._files, threads)
         self._decoders: dict[type, Any] = {  # each takes clips of its kind

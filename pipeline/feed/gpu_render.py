@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.feed.buffers import to_device
 from sciu.pipeline.feed.lent import Lent
 from sciu.pipeline.feed.plan import Views
 from sciu.pipeline.feed.render import Source, render_clip
@@ -68,15 +69,18 @@ class GpuRenderer:
         """Queue the pixels on the caller's stream; `into` is where a batch of as many clips goes."""
         stream = torch.cuda.current_stream(self._device)
         stream.wait_stream(self.stream)
-        batch = into if into is not None and len(into) == len(sources) else self._new(views, size)
+        shape = *views.numbers.shape, size, size, 3
+        batch = into if into is not None and len(into) == len(sources) else self._new(shape)
+        if batch.frames_BTHWC.shape != shape:
+            raise ValueError(f"`into` must be of shape {shape}, but is of {tuple(batch.frames_BTHWC.shape)}.")
         if sources:
-            self._draw(sources, picks, views, batch)
+            with torch.cuda.device(self._device):  # Triton launches on the current one
+                self._draw(sources, picks, views, batch)
             self._lent.hold(sources, stream.record_event())
         return batch
 
-    def _new(self, views: Views, size: int) -> ClipBatch:
-        shape = *views.numbers.shape, size, size, 3
-        ids_B = torch.empty(len(views), dtype=torch.int64, device=self._device)
+    def _new(self, shape: tuple[int, ...]) -> ClipBatch:
+        ids_B = torch.empty(shape[0], dtype=torch.int64, device=self._device)
         return ClipBatch(ids_B, torch.empty(shape, dtype=torch.uint8, device=self._device))
 
 
@@ -85,8 +89,9 @@ def choose_draw(device: torch.device) -> tuple[Draw, str]:
     try:
         from sciu.pipeline.feed.launch import launch
 
-        launch(*_sample(device))
-        torch.cuda.synchronize(device)
+        with torch.cuda.device(device):
+            launch(*_sample(device))
+            torch.cuda.synchronize(device)
     except Exception as error:  # noqa: BLE001 - Triton, its compiler and the driver raise whatever they like
         told = f"{type(error).__name__}: {error}".splitlines()[0]
         return draw_clip_by_clip, f"pixels: torch, clip by clip, because the Triton kernel does not work here: {told}"
@@ -95,13 +100,13 @@ def choose_draw(device: torch.device) -> tuple[Draw, str]:
 
 def draw_clip_by_clip(sources: Sequence[Source], picks: Sequence[Picks], views: Views, batch: ClipBatch) -> None:
     """Queue a dozen of torch's operations a clip."""
-    batch.ids.copy_(torch.from_numpy(views.ids).pin_memory(), non_blocking=True)
+    batch.ids.copy_(to_device(torch.from_numpy(views.ids), batch.ids.device))
     for row, (source, picked) in enumerate(zip(sources, picks, strict=True)):
         render_clip(source, picked, views, row, batch.frames_BTHWC[row])
 
 
 def _sample(device: torch.device) -> tuple[list[Source], list[Picks], Views, ClipBatch]:
-    """Return a small batch, turned, so that all of the kernel is compiled before it is needed."""
+    """Return a small batch, to meet what is missing before the training; sizes are compiled as they come."""
     one = np.ones(1, np.float32)
     views = Views(
         ids=np.zeros(1, np.int64), numbers=np.zeros((1, 1), np.int32), sizes=np.full((1, 2), 8, np.int32),

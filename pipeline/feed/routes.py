@@ -32,8 +32,9 @@ def cpu_refusal(codec: str, _width: int, _height: int) -> str | None:
 
 def gpu_refusal(device: torch.device) -> Refusal:
     """Ask the GPU's video decoder, once."""
-    torch.zeros(1, device=device)  # makes the context that the question needs
-    known = {capability.codec: capability for capability in nvdec.capabilities()}
+    with torch.cuda.device(device):
+        torch.zeros(1, device=device)  # makes the context that the question needs
+        known = {capability.codec: capability for capability in nvdec.capabilities()}
     return lambda codec, width, height: _nvdec_refusal(known, codec, width, height)
 
 

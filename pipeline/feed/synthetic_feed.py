@@ -21,7 +21,7 @@ class SyntheticFeed(Feed):
     def _batches(self, plan: Plan, start: int) -> Iterator[ClipBatch]:
         largest = max((len(plan.step(number)) for number in range(plan.steps)), default=0)
         shape = largest, plan.views.numbers.shape[1], plan.size, plan.size, 3
-        if self._noise_BTHWC.shape != shape:
+        if len(self._noise_BTHWC) < largest or self._noise_BTHWC.shape[1:] != shape[1:]:
             noise_BTHWC = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
             self._noise_BTHWC = noise_BTHWC.to(self.device)
         for number in range(start, plan.steps):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,15 +43,28 @@ def make_table(
     boxes[..., 5:] = _taps(boxes[..., 3:5], size)
     radians = np.radians(views.angles)
     looks = np.stack([views.flips, np.cos(radians), np.sin(radians), views.brightness, views.contrast], axis=1)
-    columns = addresses.ravel(), views.ids.astype(np.int64), boxes.ravel(), looks.astype(np.float32).ravel()
-    block = to_device(torch.from_numpy(np.concatenate([column.view(np.uint8) for column in columns])), device)
-    ends = np.cumsum([column.nbytes for column in columns]).tolist()
-    parts = [block[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+    columns: list[NDArray[Any]] = [
+        addresses.ravel(),
+        views.ids.astype(np.int64),
+        boxes.ravel(),
+        looks.astype(np.float32).ravel(),
+    ]
+    begins = np.cumsum([0, *(_aligned(column.nbytes) for column in columns)]).tolist()
+    bytes_ = np.zeros(begins[-1], np.uint8)
+    for begin, column in zip(begins, columns, strict=False):
+        bytes_[begin : begin + column.nbytes] = column.view(np.uint8)
+    block = to_device(torch.from_numpy(bytes_), device)
+    parts = [block[begin : begin + column.nbytes] for begin, column in zip(begins, columns, strict=False)]
     return Table(
         addresses=parts[0].view(torch.int64), ids=parts[1].view(torch.int64),
         boxes=parts[2].view(torch.int32).view(-1, BOX_FIELDS), looks=parts[3].view(torch.float32).view(-1, LOOK_FIELDS),
         frames=frames, turned=bool(views.angles.any()),
     )  # fmt: skip
+
+
+def _aligned(size: int) -> int:
+    """Round up to 16 bytes: Triton compiles anew for arrays that begin elsewhere."""
+    return -(-size // 16) * 16
 
 
 def _of_clip(

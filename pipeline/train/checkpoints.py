@@ -32,8 +32,7 @@ class Checkpoints:
         """Write where the run stands."""
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, **content}, buffer)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _require_room(self.folder, buffer.tell())
+        require_room(self.folder, buffer.tell())
         write_atomically(self.folder / LAST, buffer.getvalue())
 
     def name(self, epoch: int, *, best: bool) -> None:
@@ -105,7 +104,9 @@ def _way_on(path: Path) -> str:
     return f"Remove {' and '.join(same)}, and --resume goes on {where}"
 
 
-def _require_room(folder: Path, size: int) -> None:
+def require_room(folder: Path, size: int) -> None:
+    """Refuse to begin what the disk has no room for."""
+    folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < size:
         raise RunError(

@@ -11,7 +11,6 @@ import torch
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.errors import require
-from sciu.pipeline.feed.arena import BLOCK
 from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.memory import available_bytes
 from sciu.pipeline.train.ranks import Ranks, local_rank
@@ -97,7 +96,7 @@ def choose_cache(settings: Settings, dataset: Dataset, ranks: Ranks, device: tor
         room = _room_on(device)
         told += f", {device} has {_gib(room)} beside the step and {_gib(_MARGIN)} left free"
         if needed <= room:
-            return Cache(needed + BLOCK, "cuda"), Choice(f"gpu:{-(-needed // _GIB)}G", told)
+            return Cache(room, "cuda"), Choice(f"gpu:{room >> 30}G", f"{told}; taken as it fills")
     told += f", half of the free memory is {_gib(half)}"
     if needed > half:
         return Cache(0), Choice("off", f"{told}: --cache {max(1, half >> 30)}G keeps what fits")

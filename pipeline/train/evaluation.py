@@ -14,6 +14,7 @@ from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.plan import Planner
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.metrics import Confusion
+from sciu.pipeline.train.pace import Pace
 from sciu.pipeline.train.ranks import Ranks
 from sciu.pipeline.train.step import Step
 
@@ -41,7 +42,7 @@ def evaluate(
     with step.average.in_place(), torch.no_grad(), step.autocast():
         for view in range(views):
             plan = planner.testing(ids, view, views)
-            for number, batch in enumerate(feed.batches(plan), start=1):
+            for number, batch in enumerate(Pace().watch(feed.batches(plan)), start=1):
                 if len(batch):
                     probs_NK[batch.ids] += _probabilities(step, batch.frames_BTHWC)
                     looks_N[batch.ids] += 1

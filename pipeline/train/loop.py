@@ -37,6 +37,7 @@ def train(run: Run, state: State) -> None:
             except StopAsked:
                 _require_finite(run, state, index)
                 save(run, state, index)
+                run.saver.wait()
                 raise
             save(run, state, index)
         name_checkpoint(run, state)
@@ -44,6 +45,7 @@ def train(run: Run, state: State) -> None:
         if run.telemetry:
             run.telemetry.tell(state, index)
         state.begin_next()
+    run.saver.wait()
 
 
 def learn(run: Run, state: State, index: EpochIndex, pace: Pace) -> None:

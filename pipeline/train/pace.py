@@ -43,7 +43,7 @@ class Pace:
         return not self._steps or self._steps[-1].query()
 
     def _hold_back(self) -> None:
-        """Wait for the step before the last one: the only place where the host waits for the GPU."""
+        """Wait for the step before the last one, so that the host is never further ahead."""
         event = torch.cuda.Event()
         event.record()
         self._steps.append(event)

@@ -17,7 +17,7 @@ from sciu.purification import EpochIndex
 
 
 def save(run: Run, state: State, index: EpochIndex) -> None:
-    """Write where the run stands. Collective; rank 0 writes."""
+    """Begin to write where the run stands. Collective; rank 0 writes."""
     step, ranks = run.parts.step, run.ranks
     listed = set(index.ids.tolist())
     faults = ranks.gather({clip: why for clip, why in run.parts.feed.faults.items() if clip in listed})
@@ -25,7 +25,7 @@ def save(run: Run, state: State, index: EpochIndex) -> None:
     board = step.board.of_all(ranks)
     if ranks.first:
         state.faults = {clip: why for each in faults or () for clip, why in each.items()}
-        run.checkpoints.save({
+        run.saver.save({
             "run": run.card["run"], "settings": run.card["settings"], "dataset": run.dataset.fingerprint,
             "state": state.content(), **step.tensors(), "board": board, "of_each_rank": own, "amp": step.amp,
             "scaler": step.scaler.state_dict(),
@@ -36,7 +36,7 @@ def name_checkpoint(run: Run, state: State) -> None:
     """Give an ended epoch's checkpoint its names; a run that was killed before comes here again."""
     if run.ranks.first:
         best = state.best is not None and state.best["epoch"] == state.epoch
-        run.checkpoints.name(state.epoch, best=best)
+        run.saver.name(state.epoch, best=best)
 
 
 def restore(run: Run) -> State:

@@ -23,6 +23,7 @@ from sciu.pipeline.train.parts import Parts, build
 from sciu.pipeline.train.ranks import Ranks
 from sciu.pipeline.train.resolve import Resolved, lasting, require_same
 from sciu.pipeline.train.run_folder import RunFolder
+from sciu.pipeline.train.saver import Saver
 from sciu.pipeline.train.settings import Settings
 from sciu.pipeline.train.stopping import Stop
 from sciu.pipeline.train.telemetry import Say, Telemetry
@@ -53,6 +54,7 @@ class Run:
     ranks: Ranks
     parts: Parts
     purifier: SharedPurifier
+    saver: Saver
     telemetry: Telemetry | None  # rank 0 tells
     say: Say
     progress: Callable[[str], Progress]
@@ -60,7 +62,7 @@ class Run:
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """Where the run stands."""
+        """Where the run stood; `saver` writes them."""
         return Checkpoints(self.folder.checkpoints, self.settings.keep)
 
     def evaluated(self) -> dict[str, NDArray[np.int64]]:
@@ -102,16 +104,18 @@ def opened(wishes: Wishes, device: torch.device, ranks: Ranks, stop: Stop) -> It
         purifier = stack.enter_context(_open_store(folder, card, settings)) if ranks.first else None
         telemetry = None
         if purifier is not None:
-            telemetry = Telemetry(
+            telemetry = stack.enter_context(Telemetry(
                 folder=folder, settings=settings, dataset=dataset, purifier=purifier, device=str(device), say=say,
                 truth=read_truth(dataset),
                 begin=lambda epoch: EventFiles(folder.tensorboard, wishes.resolved.toml(), epoch),
-            )  # fmt: skip
-            stack.callback(telemetry.close)
+            ))  # fmt: skip
+        saver = Saver(Checkpoints(folder.checkpoints, settings.keep))
+        stack.callback(saver.close)
         yield Run(
             settings=settings, dataset=dataset, folder=folder, card=card, ranks=ranks, parts=parts,
             purifier=SharedPurifier(purifier, gather=ranks.gather, broadcast=ranks.broadcast),
-            telemetry=telemetry, say=say, progress=wishes.progress if ranks.first else _no_progress, stop=stop,
+            saver=saver, telemetry=telemetry, say=say,
+            progress=wishes.progress if ranks.first else _no_progress, stop=stop,
         )  # fmt: skip
 
 

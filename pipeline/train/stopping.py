@@ -32,6 +32,9 @@ class Stop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._listen_as_before()
+        if kind is not None and not issubclass(kind, StopAsked):
+            # What went wrong is on its way to be told, as one of several ranks perhaps, which torchrun then stops.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def check(self, ranks: Ranks) -> None:
         """Stop here if any rank was asked to. Collective: all ranks stop after the same step."""

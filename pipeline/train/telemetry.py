@@ -22,7 +22,7 @@ from sciu.pipeline.train.settings import Settings
 from sciu.pipeline.train.state import State
 from sciu.pipeline.train.tensorboard import EventFiles
 from sciu.purification import EpochIndex, Purifier
-from sciu.purification.report import Report, health
+from sciu.purification.report import classes_of
 from sciu.purification.state import Status
 
 _MOVING_FRAMES = 12
@@ -61,10 +61,9 @@ class Telemetry:
         """Return the counts that the next index was published with, and by class."""
         header = following.header
         told = {**header["counts"], "thresholds": header["thresholds"], "spared": header["spared"]}
-        now = health(Report.of(self.purifier), self.purifier, worst=0)
-        told["classes"] = {row.pop("class"): row for row in now["classes"]}
+        states = self.purifier.states_at(following.epoch)  # the store may be further, in a run that goes on
+        told["classes"] = {row.pop("class"): row for row in classes_of(states, self.purifier.class_names)}
         if self.truth is not None:
-            states = self.purifier.states()
             train = np.flatnonzero(states.given >= 0)
             told["detection"] = detection(self.truth, train, states.given, following.labels, states.has(Status.PRUNED))
         return told
@@ -100,12 +99,16 @@ class Telemetry:
 
     # ---- TensorBoard
 
-    def close(self) -> None:
-        """Wait for the last previews, and let go of the event files."""
-        self._artist.shutdown()
+    def __enter__(self) -> Telemetry:  # noqa: PYI034 - Self needs Python 3.11
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Let go of the event files, after the last previews; what went wrong elsewhere does not wait for them."""
+        self._artist.shutdown(wait=kind is None, cancel_futures=kind is not None)
         if self._events:
             self._events.close()
-        self._await_previews()
+        if kind is None:
+            self._await_previews()
 
     def _await_previews(self) -> None:
         """Wait for the previews of the epoch before, and raise what went wrong with them."""

@@ -18,6 +18,7 @@ from training import QUICK, SMALL, indexes, log, same_tensors, start, tensors, w
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.checkpoints import Checkpoints
+from sciu.pipeline.train.saver import Saver
 from sciu.pipeline.train.telemetry import Telemetry
 from sciu.pipeline.train.tensorboard import EventFiles
 from sciu.purification import EpochIndex, Purifier
@@ -175,7 +176,8 @@ def dying(function: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
 
 
 DEATHS = [
-    (Checkpoints, "save"),
+    (Saver, "save"),
+    (Checkpoints, "save"),  # in a thread, while the next epoch trains
     (Checkpoints, "name"),
     (Checkpoints, "_link"),
     (Purifier, "quarantine"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,3 +46,19 @@ def test_a_full_arena_says_so_and_has_room_again_once_something_is_given_back() 
     assert again is not None
     assert again.data_ptr() == pieces[1].data_ptr()
     assert arena.take(2000) is None, "larger than a block"
+
+
+def test_a_device_that_has_no_more_ends_the_growth_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    arena = Arena(CPU, budget=4 * 1024, block=1024)
+    first = arena.take(1024)
+
+    def no_memory(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(torch, "empty", no_memory)
+    assert arena.take(1024) is None
+    monkeypatch.undo()
+    assert arena.take(1024) is None, "it does not ask again"
+    assert first is not None
+    arena.give_back(first)
+    assert arena.take(1000) is not None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -204,6 +207,66 @@ def test_an_interrupt_in_mid_take_does_not_shift_the_queue(monkeypatch: pytest.M
     decoder.drain()
     decoder.put([images(9)])
     assert [numbers_in(source) for source in decoder.take()] == [[9]]
+
+
+class Run:
+    """What a pipeline's run gives: decoded images side by side, in memory that it takes back when this is gone."""
+
+    def __init__(self, number: int) -> None:
+        self._frames = torch.full((2, 4, 4, 3), number, dtype=torch.uint8)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def is_dense_tensor(self) -> bool:
+        return True
+
+    def as_tensor(self) -> torch.Tensor:
+        return self._frames.clone()
+
+
+@dataclass
+class Work:
+    """An event behind queued work, and the stream that it is on."""
+
+    done: bool = False
+
+    def query(self) -> bool:
+        return self.done
+
+    def record_event(self) -> Work:
+        return self
+
+
+def test_on_a_gpu_frames_are_held_until_their_copies_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of several runs is put together by copies, which are queued only, behind whatever the stream is at."""
+    decoder, stream = ImageDecoder(CPU, 1), Work()
+    runs: list[weakref.ref[Run]] = []
+
+    def outputs(**_: object) -> list[Run]:
+        run = Run(len(runs))
+        runs.append(weakref.ref(run))
+        return [run]
+
+    decoder._device = torch.device("cuda", 0)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _device: stream)
+    monkeypatch.setattr(decoder, "_pipeline", SimpleNamespace(outputs=outputs))
+    entry: Any = SimpleNamespace(runs=2, clips=[images(1, 2, 3), images(4)])
+    assert [len(source) for source in decoder._outputs(entry)] == [3, 1]
+    assert all(run() is not None for run in runs)
+    stream.done = True
+    decoder._outputs(entry)
+    assert runs[0]() is None
+
+
+def test_a_machine_that_refuses_a_shared_batch_is_no_fault_of_the_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pipeline's part is one clip here: only all of them together tell."""
+    shared = SharedVideoDecoder(CPU, 2, 2)
+    for decoder in shared._decoders:
+        monkeypatch.setattr(decoder, "take_as_it_is", lambda: [Refused("CUDA allocation failed")])
+    shared.put([video(1), video(2)])
+    with pytest.raises(FeedError, match="DALI ran into: CUDA allocation failed"):
+        shared.take()
 
 
 @pytest.mark.parametrize(("device", "most"), [("cpu", 65536), ("cuda", 512)])

@@ -29,3 +29,14 @@ def test_handlers_are_put_back() -> None:
     with Stop():
         assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] != before
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_an_error_on_its_way_is_not_lost_to_a_signal() -> None:
+    """A launcher stops the other ranks when one has died; what they say of that must come out."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(RuntimeError, match="a rank is gone"), Stop():
+            raise RuntimeError("a rank is gone")
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
