@@ -8,6 +8,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,24 @@ VIDEOS: dict[str, tuple[tuple[str, str, dict[str, str]], str]] = {
     "mjpeg.avi": (("mjpeg", "avi", {"q:v": "3"}), "yuvj420p"),
     "mjpeg.mkv": (("mjpeg", "matroska", {"q:v": "3"}), "yuvj420p"),
 }
+
+
+@dataclass
+class Work:
+    """An event of a queue of work whose end a test decides, and the stream that records it."""
+
+    done: bool = False
+    waited: int = 0
+
+    def query(self) -> bool:
+        return self.done
+
+    def synchronize(self) -> None:
+        self.waited += 1
+        self.done = True
+
+    def record_event(self) -> Work:
+        return self
 
 
 def make_zoo(place: Path) -> Dataset:

@@ -1,6 +1,7 @@
 """A device's memory for clips: taken in large blocks as it fills, dealt out in pieces, and given room back.
 
-One allocation a clip would cost a call to the driver each, and leave holes that nothing else fits into.
+One allocation a clip would cost a call to the driver each, and leave holes that nothing else fits into. A block belongs
+to the stream that is current when it is taken: torch may hand out memory that earlier work of that stream still uses.
 """
 
 from __future__ import annotations
@@ -62,12 +63,6 @@ class Arena:
             else:
                 joined.append(span)
         self._free[number] = joined
-
-    def clear(self) -> None:
-        """Let go of everything."""
-        self._blocks.clear()
-        self._free.clear()
-        self._taken.clear()
 
     def _piece(self, number: int, begin: int, end: int) -> Tensor:
         piece = self._blocks[number][begin:end]

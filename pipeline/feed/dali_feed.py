@@ -152,7 +152,8 @@ class DaliFeed(Feed):
     def _read(self, views: Views) -> tuple[Views, list[_Job], Spread[tuple[Encoded, int]]]:
         """Begin to read what is not in the cache."""
         views = self._good(views)
-        jobs = [self._job(clip, views.numbers[row]) for row, clip in enumerate(views.ids.tolist())]
+        with self._own_stream():  # room in the cache is memory that this stream writes first
+            jobs = [self._job(clip, views.numbers[row]) for row, clip in enumerate(views.ids.tolist())]
         missing = [job for job in jobs if job.cached is None]
         reading = spread(self._readers, self._reader_count, lambda place: self._read_clip(missing[place]), len(missing))
         self._reading.append(reading)

@@ -33,10 +33,8 @@ class Lent:
     def hold(self, memory: object, until: Event) -> None:
         """Keep memory until the work before an event is done; what is done by now is given back."""
         self._held.append((until, memory))
-        while self._held[0][0].query():
+        while self._held and self._held[0][0].query():
             self._held.popleft()
-            if not self._held:
-                return
 
     def give_back(self) -> None:
         """Wait for all of the work, and give everything back."""

@@ -43,23 +43,23 @@ def make_table(
     boxes[..., 5:] = _taps(boxes[..., 3:5], size)
     radians = np.radians(views.angles)
     looks = np.stack([views.flips, np.cos(radians), np.sin(radians), views.brightness, views.contrast], axis=1)
-    columns: list[NDArray[Any]] = [
-        addresses.ravel(),
-        views.ids.astype(np.int64),
-        boxes.ravel(),
-        looks.astype(np.float32).ravel(),
-    ]
-    begins = np.cumsum([0, *(_aligned(column.nbytes) for column in columns)]).tolist()
-    bytes_ = np.zeros(begins[-1], np.uint8)
-    for begin, column in zip(begins, columns, strict=False):
-        bytes_[begin : begin + column.nbytes] = column.view(np.uint8)
-    block = to_device(torch.from_numpy(bytes_), device)
-    parts = [block[begin : begin + column.nbytes] for begin, column in zip(begins, columns, strict=False)]
+    columns = addresses.ravel(), views.ids.astype(np.int64), boxes.ravel(), looks.astype(np.float32).ravel()
+    sent = _sent(columns, device)
     return Table(
-        addresses=parts[0].view(torch.int64), ids=parts[1].view(torch.int64),
-        boxes=parts[2].view(torch.int32).view(-1, BOX_FIELDS), looks=parts[3].view(torch.float32).view(-1, LOOK_FIELDS),
+        addresses=sent[0].view(torch.int64), ids=sent[1].view(torch.int64),
+        boxes=sent[2].view(torch.int32).view(-1, BOX_FIELDS), looks=sent[3].view(torch.float32).view(-1, LOOK_FIELDS),
         frames=frames, turned=bool(views.angles.any()),
     )  # fmt: skip
+
+
+def _sent(columns: Sequence[NDArray[Any]], device: torch.device) -> list[Tensor]:
+    """Return arrays' bytes on the device, side by side in one block and one copy."""
+    begins = np.cumsum([0, *(_aligned(column.nbytes) for column in columns)]).tolist()
+    together = np.zeros(begins[-1], np.uint8)
+    for begin, column in zip(begins, columns, strict=False):
+        together[begin : begin + column.nbytes] = column.view(np.uint8)
+    block = to_device(torch.from_numpy(together), device)
+    return [block[begin : begin + column.nbytes] for begin, column in zip(begins, columns, strict=False)]
 
 
 def _aligned(size: int) -> int:

@@ -59,7 +59,7 @@ class Settings:
     contrast: float = setting(0.0, "Times 1 - this to 1 + this.")
     cache: str = setting("auto", "Decoded clips kept in memory: auto, off, 8G, or gpu:8G.", flag=True, may_change=True)
     decode: str = setting(
-        "auto", "Where DALI decodes when the GPU trains: auto, cpu or gpu.", choices=DECODES, flag=True, may_change=True
+        "auto", "Where DALI decodes when the GPU trains: auto, cpu or gpu.", choices=DECODES, flag=True
     )
     threads: int = setting(0, "Threads that decode; 0: one a core.", flag=True, may_change=True)
     max_faulty: float = setting(0.02, "Share of undecodable clips above which a run stops.", flag=True, may_change=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from feeding import png_bomb
+from feeding import Work, png_bomb
 from helpers import H264, moving_picture
 
 from sciu.pipeline.dataset.encode import encode_jpeg, encode_video
@@ -223,19 +222,6 @@ class Run:
 
     def as_tensor(self) -> torch.Tensor:
         return self._frames.clone()
-
-
-@dataclass
-class Work:
-    """An event behind queued work, and the stream that it is on."""
-
-    done: bool = False
-
-    def query(self) -> bool:
-        return self.done
-
-    def record_event(self) -> Work:
-        return self
 
 
 def test_on_a_gpu_frames_are_held_until_their_copies_are_made(monkeypatch: pytest.MonkeyPatch) -> None:

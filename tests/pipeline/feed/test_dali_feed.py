@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,30 @@ def test_stopping_in_mid_epoch_keeps_the_books_of_the_cache(faces: Dataset) -> N
         assert cache.bytes == len(cache) * 12 * 32 * 32 * 3
         delivered(feed, plan_of(faces, 2))
         assert len(cache) == len(faces)
+
+
+def test_room_is_promised_on_the_feeds_own_stream(faces: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that torch hands out on the training's stream may still be used by work that is queued there."""
+    on_it: list[bool] = []
+
+    @contextmanager
+    def own_stream() -> Iterator[None]:
+        on_it.append(True)
+        yield
+        on_it.pop()
+
+    cache = Cache(64 << 20)
+    promise = cache.promise
+
+    def promised(clip: int, size: int) -> bool:
+        assert on_it
+        return promise(clip, size)
+
+    monkeypatch.setattr(cache, "promise", promised)
+    with DaliFeed(dataset=faces, device=CPU, cache=cache) as feed:
+        monkeypatch.setattr(feed, "_own_stream", own_stream)
+        delivered(feed, plan_of(faces))
+    assert not on_it
 
 
 def four_clips(place: Path, codec: str) -> Dataset:

@@ -99,14 +99,16 @@ def test_it_is_at_most_one_level_from_the_definition(
     assert made.ids.tolist() == views.ids.tolist()
 
 
+PLAIN_VIEW = Views(
+    ids=np.array([5]), numbers=np.zeros((1, 2), np.int32), sizes=np.array([[20, 30]], np.int32),
+    boxes=np.array([[2, 7, 16, 16]], np.int32), flips=np.array([False]), angles=np.zeros(1, np.float32),
+    brightness=np.ones(1, np.float32), contrast=np.ones(1, np.float32),
+)  # fmt: skip
+
+
 def test_a_box_that_fits_is_copied_as_it_is() -> None:
     frames = smooth_noise(np.random.default_rng(0), 3, 20, 30)
-    views = Views(
-        ids=np.array([5]), numbers=np.zeros((1, 2), np.int32), sizes=np.array([[20, 30]], np.int32),
-        boxes=np.array([[2, 7, 16, 16]], np.int32), flips=np.array([False]), angles=np.zeros(1, np.float32),
-        brightness=np.ones(1, np.float32), contrast=np.ones(1, np.float32),
-    )  # fmt: skip
-    made = by_the_kernel([frames], [np.array([2, 0])], views, 16)
+    made = by_the_kernel([frames], [np.array([2, 0])], PLAIN_VIEW, 16)
     assert torch.equal(made.frames_BTHWC[0], frames[[2, 0], 2:18, 7:23])
 
 
@@ -143,14 +145,9 @@ def test_the_fallback_makes_the_same_batch() -> None:
 def test_a_place_of_another_shape_is_refused() -> None:
     renderer = GpuRenderer(DEVICE, 1)
     frames = smooth_noise(np.random.default_rng(0), 3, 20, 30)
-    views = Views(
-        ids=np.array([5]), numbers=np.zeros((1, 2), np.int32), sizes=np.array([[20, 30]], np.int32),
-        boxes=np.array([[2, 7, 16, 16]], np.int32), flips=np.array([False]), angles=np.zeros(1, np.float32),
-        brightness=np.ones(1, np.float32), contrast=np.ones(1, np.float32),
-    )  # fmt: skip
     wrong = ClipBatch(
         torch.zeros(1, dtype=torch.int64, device=DEVICE), torch.zeros((1, 1, 16, 16, 3), device=DEVICE).byte()
     )
     with pytest.raises(ValueError, match=r"`into` must be of shape \(1, 2, 16, 16, 3\)"):
-        renderer.render([frames], [np.array([0, 1])], views, 16, wrong)
+        renderer.render([frames], [np.array([0, 1])], PLAIN_VIEW, 16, wrong)
     renderer.close()

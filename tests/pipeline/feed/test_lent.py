@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 import torch
+from feeding import Work
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,21 +16,6 @@ from sciu.pipeline.feed.lent import Lent
 
 class Memory:
     """Something that tells when its last reference is gone."""
-
-
-@dataclass
-class Work:
-    """An event of a queue that ends its work when it is told to."""
-
-    done: bool = False
-    waited: list[int] = field(default_factory=list)
-
-    def query(self) -> bool:
-        return self.done
-
-    def synchronize(self) -> None:
-        self.waited.append(1)
-        self.done = True
 
 
 def test_memory_is_held_until_the_work_before_its_event_is_done() -> None:
@@ -47,7 +32,7 @@ def test_memory_is_held_until_the_work_before_its_event_is_done() -> None:
     assert len(lent) == 2
     lent.give_back()
     assert len(lent) == 0
-    assert (second.waited, third.waited) == ([1], [1])
+    assert (second.waited, third.waited) == (1, 1)
     assert not first.waited
 
 

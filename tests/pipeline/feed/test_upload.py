@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
+from feeding import Work
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,21 +52,8 @@ def test_any_number_of_clips(shapes: list[tuple[int, int, int]]) -> None:
         assert torch.equal(found, clip)
 
 
-@dataclass
-class Copy:
-    """The event behind a copy."""
-
-    done: bool = False
-
-    def query(self) -> bool:
-        return self.done
-
-    def synchronize(self) -> None:
-        self.done = True
-
-
 def test_memory_is_used_again_once_the_copy_from_it_is_done() -> None:
-    staging, first, second = Staging(pinned=False), Copy(), Copy()
+    staging, first, second = Staging(pinned=False), Work(), Work()
     memory = staging.take(100)
     place = memory.data_ptr()
     staging.give_back(memory, first)
