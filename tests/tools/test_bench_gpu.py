@@ -38,11 +38,16 @@ def run_stages(bench: Bench, stages: list[Stage], seconds: float) -> None:
 
 
 def ended(process: int) -> bool:
-    """Tell whether a process is gone, or a zombie that nobody has looked at."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
+    """Tell whether a process is gone, or a zombie that nobody has looked at; a killed one may take a moment to die."""
+    give_up = time.monotonic() + 20
+    while time.monotonic() < give_up:
+        try:
+            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def rows(bench: Bench) -> dict[str, dict[str, Any]]:
