@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.dataset.files import new_folder, write_atomically
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.methods import policy
-from sciu.pipeline.train.purify import Labels, cleaned_labels, hold_out, labels_to_train
+from sciu.pipeline.train.purify import Labels, cleaned_labels, hold_out, labels_of_file, labels_to_train
 from sciu.pipeline.train.resolve import Resolved
 from sciu.pipeline.train.run_folder import FORMAT, RunFolder
 from sciu.pipeline.train.settings import Settings
@@ -63,5 +64,12 @@ def _require_clips(labels: Labels, dataset: Dataset, settings: Settings) -> None
 def _labels(settings: Settings, dataset: Dataset) -> tuple[Labels, dict[str, Any] | None]:
     if not settings.labels_from:
         return labels_to_train(dataset, settings.fold), None
-    source = RunFolder(Path(settings.labels_from))
-    return cleaned_labels(source, dataset, settings.fold), {"run": source.require()["run"], "folder": str(source.path)}
+    source = Path(settings.labels_from)
+    if source.suffix == ".npy":
+        return labels_of_file(source, dataset, settings.fold), {"file": str(source), "sha256": _sha256(source)}
+    run = RunFolder(source)
+    return cleaned_labels(run, dataset, settings.fold), {"run": run.require()["run"], "folder": str(source)}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -13,23 +13,36 @@ from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.dataset import TRUTH
 
 
+_BAD = ("low_quality", "unusable")
+_UNJUDGED = "unjudged"
+_UNKNOWN = -1
+
+
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """By clip id."""
+    """By clip id. A clip that nobody could judge has no label and is not bad: it is left out of every figure."""
 
-    label: NDArray[np.int64]
+    label: NDArray[np.int64]  # -1: unknown, of unjudged clips and of some bad ones
     low_quality: NDArray[np.bool_]
+    classes: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Where somebody has judged."""
+        return (self.label >= 0) | self.low_quality
 
 
 def read_truth(dataset: Dataset) -> Truth | None:
-    """Read `truth.csv`, if the dataset has one."""
+    """Read `truth.csv`, if the dataset has one: its rows are by clip id, or by the clips' names if it has a `path`."""
     path = dataset.folder / TRUTH
     if not path.exists():
         return None
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        labels = [dataset.classes.index(row["true_label"]) for row in rows]
+        if rows and "path" in rows[0]:
+            rows = _by_name(rows, dataset)
+        labels = [_label(row, dataset) for row in rows]
         kinds = [row["kind"] for row in rows]
     except (KeyError, ValueError) as error:
         raise DatasetError(
@@ -37,25 +50,52 @@ def read_truth(dataset: Dataset) -> Truth | None:
         ) from error
     if len(rows) != len(dataset):
         raise DatasetError(f"'{path}' must have {len(dataset)} clips, but has {len(rows)}. It is of another dataset.")
-    return Truth(np.array(labels), np.array([kind == "low_quality" for kind in kinds]))
+    return Truth(np.array(labels), np.array([kind in _BAD for kind in kinds]), dataset.classes)
+
+
+def _by_name(rows: list[dict[str, str]], dataset: Dataset) -> list[dict[str, str]]:
+    """Put rows that name their clips in the order of the ids; a clip without a row is unjudged."""
+    named = {row["path"]: row for row in rows}
+    if missing := named.keys() - set(dataset.clips.name):
+        raise ValueError(f"the dataset has no clip {min(missing)!r}")
+    return [named.get(name, {"true_label": "", "kind": _UNJUDGED}) for name in dataset.clips.name]
+
+
+def _label(row: dict[str, str], dataset: Dataset) -> int:
+    """Return a clip's true label; nobody knows one of what could not be judged."""
+    if row["kind"] == _UNJUDGED or (row["kind"] in _BAD and not row["true_label"]):
+        return _UNKNOWN
+    return dataset.classes.index(row["true_label"])
 
 
 def detection(
     truth: Truth, train: NDArray[np.int64], given: NDArray[np.int16], now: NDArray[np.int16], pruned: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Compare the labels given with those of now, by clip id, -1 where a clip does not train."""
+    """Compare the labels given with those of now, by clip id, -1 where a clip does not train.
+
+    Figures of labels are of clips whose true label is known; `touched` is pruned or relabelled, whatever to.
+    """
+    train = train[truth.known[train]]
     true, bad = truth.label[train], truth.low_quality[train]
     before, after, gone = given[train], now[train], pruned[train]
-    kept = after >= 0
-    corrected = kept & (after != before)
-    wrong = kept & (before != true)
+    labelled, kept = true >= 0, after >= 0
+    corrected = kept & labelled & (after != before)
+    touched = labelled & ((after != before) | gone)
+    right, wrong = labelled & ~bad & (before == true), labelled & (before != true)
     return {
         "low_quality": _scores(gone, bad),
-        "wrong_label": _scores(corrected, wrong),
+        "wrong_label": _scores(corrected, kept & wrong),
+        "wrong_label_touched": _scores(touched & ~bad, wrong & ~bad),
         "correction_accuracy": _share(corrected & (after == true), corrected),
         "clean_labels_broken": int((corrected & (before == true)).sum()),
-        "label_accuracy_before": _share(before == true, np.ones_like(kept)),
-        "label_accuracy_after": _share(kept & (after == true), kept),
+        "right_labels_touched": _share(right & touched, right),
+        "label_accuracy_before": _share(labelled & (before == true), labelled),
+        "label_accuracy_after": _share(kept & labelled & (after == true), kept & labelled),
+        "class_members_kept": {
+            name: _share(members & (after == k), members)
+            for k, name in enumerate(truth.classes)
+            for members in [labelled & ~bad & (true == k)]
+        },
     }
 
 

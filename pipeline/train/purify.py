@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,35 @@ def cleaned_labels(run: RunFolder, dataset: Dataset, fold: int) -> Labels:
         labels: Labels = purifier.index().labels.copy()
     labels[held_out] = dataset.labels[held_out]
     labels[dataset.quarantined] = -1
+    return labels
+
+
+def labels_of_file(path: Path, dataset: Dataset, fold: int) -> Labels:
+    """Return the labels that a file gives, int16 by clip id, -1 where a clip does not train; an epoch's are such a one.
+
+    Clips that are in quarantine have none, whatever the file says.
+    """
+    try:
+        labels: Labels = np.load(path, allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError) as error:
+        raise RunError(f"--labels-from must be a run or a .npy file of labels, but '{path}': {error}.") from None
+    shape, classes = (len(dataset),), len(dataset.classes)
+    if labels.dtype != np.int16 or labels.shape != shape:
+        raise RunError(
+            f"'{path}' must hold a label for each of {len(dataset)} clips, int16, but holds {labels.dtype} of shape"
+            f" {labels.shape}. Is it of another dataset?"
+        )
+    if ((labels < -1) | (labels >= classes)).any():
+        raise RunError(
+            f"labels in '{path}' must be -1 to {classes - 1}, but are {labels.min()} to {labels.max()}. Mend the file."
+        )
+    labels[dataset.quarantined] = -1
+    others = np.setdiff1d(np.flatnonzero(labels >= 0), dataset.ids("train", fold))
+    if len(others):
+        raise RunError(
+            f"clips outside of the training split must be -1 in '{path}', but {len(others)} are not, clip {others[0]}"
+            f" among them. Is it of another fold than {fold}?"
+        )
     return labels
 
 
