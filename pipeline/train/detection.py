@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.dataset import TRUTH
 
-
 _BAD = ("low_quality", "unusable")
 _UNJUDGED = "unjudged"
 _UNKNOWN = -1
