@@ -1,5 +1,6 @@
 """What we believe about every clip: scores in, decisions and epoch indexes out. Needs numpy and lmdb only."""
 
+from sciu.purification.auto.policy import Auto, Elr
 from sciu.purification.errors import DamagedError, PolicyError, PurifierError, WriteFailedError
 from sciu.purification.index import EpochIndex
 from sciu.purification.policy import Keep, Sciu, Scn
@@ -8,7 +9,9 @@ from sciu.purification.ranks import SharedPurifier
 from sciu.purification.revision import Pin
 
 __all__ = [
+    "Auto",
     "DamagedError",
+    "Elr",
     "EpochIndex",
     "Keep",
     "Pin",

@@ -13,7 +13,7 @@ from sciu.purification import layout
 from sciu.purification.errors import DamagedError
 from sciu.purification.index import EpochIndex, published_epochs
 from sciu.purification.purifier import Purifier
-from sciu.purification.ring import weigh_stored
+from sciu.purification.registry import METHODS
 from sciu.purification.state import Action, ClipStates
 from sciu.purification.store import Store, Transaction, structural_problems
 
@@ -28,10 +28,14 @@ _LEFT = {
     "slot": "all decisions; scores of these clips begin anew (--repair)",
     "fresh": "all decisions; scores of these clips begin anew (--repair)",
     "plane": "all decisions; scores of these clips begin anew (--repair)",
+    "running": "all decisions; the running averages of these clips begin anew (--repair)",
     "event": "labels and status as they are now; not how they came to be",
     "rows": "labels and status as they are now; not how they came to be",
     "opened": "labels and status as they are now; not the index of this epoch",
 }
+
+
+_BY_BLOCK = (*ClipStates.CHANGING, "plane", "running")
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,13 @@ def _expected_keys(transaction: Transaction) -> list[str]:
     """Return the keys that must be there, as far as it can be told. Planes come as they are filled."""
     keys = ["meta", "head", "transaction"]
     try:
-        head, clips = transaction.get_json("head"), transaction.get_json("meta")["clips"]
+        head, meta = transaction.get_json("head"), transaction.get_json("meta")
     except DamagedError:
         return keys
+    clips = meta["clips"]
+    if METHODS[meta["policy"]["method"]].averages:
+        epochs = range(2, head["epoch"] + 1)
+        keys += [layout.running_key(epoch, number) for epoch in epochs for number, _ in layout.blocks(clips)]
     keys += [f"{name}/{number:04d}" for name in ("lines", *layout.COLUMNS) for number, _ in layout.blocks(clips)]
     keys += [f"opened/{epoch:05d}" for epoch in range(1, head["epoch"] + 1)]
     for event in range(head["events"]):
@@ -96,7 +104,7 @@ def _damaged_blocks(transaction: Transaction) -> list[Problem]:
     found = []
     for key in damaged_keys(transaction):
         name, number = key.split("/")[0], key.rpartition("/")[2]
-        first = int(number) * layout.BLOCK if number.isdigit() and name in (*ClipStates.CHANGING, "plane") else None
+        first = int(number) * layout.BLOCK if number.isdigit() and name in _BY_BLOCK else None
         where = key if first is None else f"{key} (clips {first} to {first + layout.BLOCK - 1})"
         found.append(Problem(where, "missing, or its checksum does not fit", _LEFT.get(name, "it is none of ours")))
     return found
@@ -117,19 +125,19 @@ def _last_decision(purifier: Purifier) -> list[Problem]:
     """Weigh the stored scores again: they must say what the last decision's rows say."""
     with purifier.store.reading() as transaction:
         epoch = transaction.get_json("head")["epoch"]
-        rows = layout.load_rows(transaction, transaction.get_json(f"opened/{epoch:05d}"))
-        states = layout.load_states(transaction, purifier.clips)
+        number = transaction.get_json(f"opened/{epoch:05d}")
+        rows = layout.load_rows(transaction, number)
+        states, before = layout.load_states(transaction, purifier.clips), purifier.states_before(number)
         states.label[rows["clip"]] = rows["label_before"]
         try:
-            evidence = weigh_stored(
-                transaction, states, classes=purifier.num_classes, window=purifier.policy.window,
-                weighted=purifier.policy.weighted,
-            )  # fmt: skip
+            evidence = purifier.weigh(transaction, states)
         except DamagedError as error:
             return [Problem("scores", str(error), _LEFT["plane"])]
     rows = rows[np.isin(rows["action"], (Action.PRUNE, Action.CORRECT)) & (evidence.scores[rows["clip"]] > 0)]
-    again = purifier.policy.scalar(evidence)[rows["clip"]].astype(np.float32)
-    wrong = rows["clip"][(again != rows["confidence"]) & (evidence.scores[rows["clip"]] >= purifier.policy.window)]
+    grounds = purifier.policy.grounds(evidence, before)
+    again = np.where(rows["action"] == Action.CORRECT, grounds.sureness[rows["clip"]], grounds.quality[rows["clip"]])
+    differ = ~np.isclose(again, rows["confidence"], rtol=1e-5, atol=1e-6)  # float32; logarithms differ between machines
+    wrong = rows["clip"][differ & (evidence.scores[rows["clip"]] >= purifier.policy.window)]
     what = f"{len(wrong)} decisions are not what their scores say, the first of them about clip {wrong[:1].tolist()}"
     return [Problem(f"epoch {epoch - 1}", what, "the decisions as they are recorded")] if len(wrong) else []
 

@@ -15,8 +15,9 @@ from sciu.purification import layout
 from sciu.purification.errors import DamagedError, PolicyError, PurifierError, whole
 from sciu.purification.history import event_now
 from sciu.purification.lines import Lines
-from sciu.purification.policy import Policy, policy_to_json
+from sciu.purification.policy import Policy
 from sciu.purification.records import as_array
+from sciu.purification.registry import policy_to_json
 from sciu.purification.state import Action, ClipStates
 from sciu.purification.store import DATA, FILES, Store, Transaction
 

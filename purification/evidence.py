@@ -24,12 +24,15 @@ class Evidence:
     delta: Floats  # mean s[predicted] - mean s[label]; NaN where the prediction was not stable
     predicted: NDArray[np.int16]  # the last t predictions' class where they agree, else -1
     weight: Floats  # mean w
+    running_KN: NDArray[np.float16] | None = None  # running average of p, for policies that keep one
 
     @classmethod
     def join(cls, parts: Sequence[Evidence]) -> Evidence:
         """Put blocks one after another."""
         columns: dict[str, Any] = {
-            field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(cls)
+            if field.name != "running_KN"
         }
         return cls(**columns)
 
@@ -60,7 +63,8 @@ def weigh(
     stable &= count > 0
     return Evidence(
         scores=count, predicted=np.where(stable, predicted, -1).astype(np.int16),
-        delta=np.where(stable, mean["confidence"] - mean["own"], np.nan), **mean,
+        delta=np.where(stable, mean["confidence"] - mean["own"], np.nan), confidence=mean["confidence"],
+        own=mean["own"], weight=mean["weight"],
     )  # fmt: skip
 
 

@@ -12,22 +12,51 @@ from sciu.purification.state import OUT, Action
 
 def reason(purifier: Purifier, event: dict[str, Any], row: np.void) -> str:
     """Say what happened to a clip and why."""
-    names = purifier.class_names
-    before, after = (names[row[name]] for name in ("label_before", "label_after"))
-    score, margin, limits = float(row["confidence"]), float(row["delta"]), event.get("thresholds", {})
-    over = f"over {purifier.policy.window} epochs" if purifier.policy.window > 1 else "in this epoch"
+    after = purifier.class_names[row["label_after"]]
     said = ": ".join(part for part in (_by(event), event.get("why", "")) if part)
+    action = Action(row["action"])
+    if action in (Action.PRUNE, Action.RESTORE, Action.CORRECT):
+        return (_by_averages if purifier.policy.averages else _by_window)(purifier, event, row, action)
     sentences = {
-        Action.PRUNE: f"pruned: score {score:.3f} {over} is not above {limits.get('prune_below', np.nan):.3f}",
-        Action.RESTORE: f"restored: score {score:.3f} is above {limits.get('prune_below', np.nan):.3f} again",
-        Action.CORRECT: f"relabelled {before} -> {after}: predicted {over} by {margin:.3f}, above {_limit(limits)}",
         Action.PIN: f"pinned: {_pinned(event, after)}{said}",
         Action.UNPIN: f"pin taken off{said and ': '}{said}",
         Action.UNDO: f"undone: now {_where(row)} as {after}{said and ': '}{said}",
         Action.QUARANTINE: f"quarantined: {said or 'its file cannot be read'}",
         Action.RELEASE: f"released from quarantine{said and ': '}{said}",
     }
-    return sentences[Action(row["action"])]
+    return sentences[action]
+
+
+def _by_window(purifier: Purifier, event: dict[str, Any], row: np.void, action: Action) -> str:
+    """Say what the last scores led to."""
+    before, after = (purifier.class_names[row[name]] for name in ("label_before", "label_after"))
+    score, margin, limits = float(row["confidence"]), float(row["delta"]), event.get("thresholds", {})
+    over = f"over {purifier.policy.window} epochs" if purifier.policy.window > 1 else "in this epoch"
+    return {
+        Action.PRUNE: f"pruned: score {score:.3f} {over} is not above {limits.get('prune_below', np.nan):.3f}",
+        Action.RESTORE: f"restored: score {score:.3f} is above {limits.get('prune_below', np.nan):.3f} again",
+        Action.CORRECT: f"relabelled {before} -> {after}: predicted {over} by {margin:.3f}, above {_limit(limits)}",
+    }[action]
+
+
+def _by_averages(purifier: Purifier, event: dict[str, Any], row: np.void, action: Action) -> str:
+    """Say what the running averages led to."""
+    names, given = purifier.class_names, int(purifier.given[row["clip"]])
+    before, after = int(row["label_before"]), int(row["label_after"])
+    score, margin, limits = float(row["confidence"]), float(row["delta"]), event.get("thresholds", {})
+    says, usual = f"its scores say {score:.3f} of 1", f"{limits.get('usual_information', np.nan):.3f}"
+    if action == Action.PRUNE:
+        return f"pruned: {says} after {event['epoch']} epochs, where clips that are understood say {usual}"
+    if action == Action.RESTORE:
+        return f"restored: {says} now, not below {limits.get('prune_below', np.nan):.3f}"
+    if after == given:
+        return f"given its label {names[after]} back: another one is right with {score:.2f} only, not surely any more"
+    often = event["transition"][after][given]
+    return (
+        f"relabelled {names[before]} -> {names[after]}: on average over its epochs {names[after]} is more probable than"
+        f" {names[given]} by {margin:.2f}, and {often:.0%} of {names[after]} clips are labelled {names[given]}: right"
+        f" with {score:.2f}"
+    )
 
 
 def _by(event: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sciu.purification.evidence import Floats
 from sciu.purification.state import ClipStates, Status
 
+_LAST = 0.1  # of a class's clips, which keep its label where none would
 _ROUNDING = 1e-6  # of a clip: .07 * 100 is a little more than 7
 
 
@@ -36,6 +37,32 @@ def guard(
     room = max(0, int(np.floor(max_pruned * states.ours.sum() + _ROUNDING)) - gone)
     spared["all"] = _spare(prune, np.ones_like(prune), confidence, room)
     return Guarded(prune, {name: count for name, count in spared.items() if count})
+
+
+def spare_classes(
+    wish: NDArray[np.bool_],
+    sureness: Floats,
+    training: NDArray[np.bool_],
+    *,
+    given: NDArray[np.int16],
+    before: NDArray[np.int16],
+    after: NDArray[np.int16],
+    share: float,
+) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Spare the least sure corrections where too few of a given class's clips would keep its label.
+
+    A share of 0 spares only a class that would be emptied, a tenth of it: a network unlearns a class without clips.
+    """
+    correct, spared = wish.copy(), dict[str, int]()
+    label = np.where(wish, after, before)
+    for k in np.unique(before[wish]):
+        of_class, keeping = training & (given == k), training & (label == k)
+        least = share if share > 0 else _LAST * (not keeping.any())
+        short = int(np.ceil(least * of_class.sum() - _ROUNDING)) - int((of_class & keeping).sum())
+        leaving = of_class & correct & (before == k)
+        if short > 0:
+            spared[str(k)] = _spare(correct, leaving, -sureness, max(0, int(leaving.sum()) - short))
+    return correct, {name: count for name, count in spared.items() if count}
 
 
 def _spare(prune: NDArray[np.bool_], among: NDArray[np.bool_], confidence: Floats, room: int) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification.evidence import Evidence, Floats
-from sciu.purification.policy import Verdict
+from sciu.purification.evidence import Evidence
+from sciu.purification.policy import Grounds, Verdict
 from sciu.purification.state import Action, ClipStates, Rows, Status
 
 
@@ -27,7 +27,7 @@ def event_now(kind: str, **content: Any) -> dict[str, Any]:
     return {"kind": kind, "time": datetime.now(timezone.utc).isoformat(timespec="seconds"), **content}
 
 
-def rows_of_verdict(verdict: Verdict, scalar: Floats, evidence: Evidence, states: ClipStates) -> Rows:
+def rows_of_verdict(verdict: Verdict, grounds: Grounds, evidence: Evidence, states: ClipStates) -> Rows:
     """Write a verdict as rows, ascending by clip."""
     parts = []
     for action, mask in (
@@ -37,13 +37,14 @@ def rows_of_verdict(verdict: Verdict, scalar: Floats, evidence: Evidence, states
     ):
         clips = np.flatnonzero(mask)
         rows = states.rows(action, clips)
-        rows["confidence"], rows["delta"] = scalar[clips], evidence.delta[clips]
+        score = grounds.sureness if action == Action.CORRECT else grounds.quality
+        rows["confidence"], rows["delta"] = score[clips], grounds.margin[clips]
         if action == Action.PRUNE:
             rows["status_after"] |= np.uint8(Status.PRUNED)
         elif action == Action.RESTORE:
             rows["status_after"] &= np.uint8(~Status.PRUNED & 0xFF)
         else:
-            rows["label_after"] = evidence.predicted[clips]
+            rows["label_after"] = (evidence.predicted if verdict.label is None else verdict.label)[clips]
         parts.append(rows)
     rows = np.concatenate(parts)
     return rows[np.argsort(rows["clip"], kind="stable")]

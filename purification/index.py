@@ -1,10 +1,12 @@
-"""The epoch index: which clips to decode and with which labels, as three files that prove each other.
+"""The epoch index: which clips to decode and with which labels, as files that prove each other.
 
-    epoch_00007.list        `path clip_id` a line, ascending by id
-    epoch_00007.labels.npy  int16 by clip id; -1 where a clip does not train
-    epoch_00007.json        counts, policy, thresholds, and the SHA-256 of the two
+    epoch_00007.list         `path clip_id` a line, ascending by id
+    epoch_00007.labels.npy   int16 by clip id; -1 where a clip does not train
+    epoch_00007.targets.npy  by clip id (pull float16, average float16[K]); of methods that pull, as `auto` and `elr` do
+    epoch_00007.json         counts, policy, thresholds, and the SHA-256 of the others
 
-A clip in the list whose label is -1 is there to be scored only.
+A clip in the list whose label is -1 is there to be scored only. To the loss of clip i, `auto` and `elr` add
+pull_i * log(1 - <.7 average_i + .3 P, P>), where P is what the network says of it now, without gradient in the target.
 """
 
 from __future__ import annotations
@@ -24,6 +26,15 @@ from sciu.purification.errors import DamagedError, PurifierError, WriteFailedErr
 from sciu.purification.lines import Lines
 
 Ids = NDArray[np.int64]
+Targets = NDArray[np.void]
+"""By clip id: `pull`, and `average`, what the network has said of the clip before."""
+
+
+def make_targets(running_KN: NDArray[np.float16], pull: NDArray[np.floating[Any]]) -> Targets:
+    """Put averages and the strength of the pull to them side by side."""
+    targets = np.empty(len(pull), [("pull", "<f2"), ("average", "<f2", (len(running_KN),))])
+    targets["pull"], targets["average"] = pull, running_KN.T
+    return targets
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class EpochIndex:
     header: dict[str, Any]  # what the json says, less the hashes
     changes: Changes | None = field(default=None, repr=False)
     lines: Lines | None = field(default=None, repr=False)
+    targets: Targets | None = field(default=None, repr=False)
 
     @property
     def score_only(self) -> Ids:
@@ -72,20 +84,21 @@ class EpochIndex:
         return self.changes
 
     def files(self) -> dict[str, bytes]:
-        """Return the three files by name, the json last: the same bytes for the same history, always."""
+        """Return the files by name, the json last: the same bytes for the same history, always."""
         if self.lines is None:
             raise PurifierError(
                 "only the purifier's own index can be written: one read from files is, and only rank 0 writes."
             )
-        stem, labels = _stem(self.epoch), io.BytesIO()
-        np.save(labels, self.labels)
-        contents = {f"{stem}.list": self.lines.pick(self.ids), f"{stem}.labels.npy": labels.getvalue()}
+        stem = _stem(self.epoch)
+        contents = {f"{stem}.list": self.lines.pick(self.ids), f"{stem}.labels.npy": _npy(self.labels)}
+        if self.targets is not None:
+            contents[f"{stem}.targets.npy"] = _npy(self.targets)
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         header = json.dumps({**self.header, "sha256": hashes}, indent=2, sort_keys=True, ensure_ascii=False)
         return {**contents, f"{stem}.json": f"{header}\n".encode()}
 
     def write(self, folder: Path | str) -> Path:
-        """Write the three files, each whole or absent, the json last; return its path."""
+        """Write the files, each whole or absent, the json last; return its path."""
         folder, files = Path(folder), self.files()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +119,8 @@ class EpochIndex:
         """Read what was written; refuse files that are not those that the json was written for."""
         folder, stem = Path(folder), _stem(epoch)
         header = _read_header(folder / f"{stem}.json")
-        contents = {name: _read(folder / name) for name in (f"{stem}.list", f"{stem}.labels.npy")}
+        expected_names = {f"{stem}.list", f"{stem}.labels.npy", *header["sha256"]}
+        contents = {name: _read(folder / name) for name in sorted(expected_names)}
         for name, content in contents.items():
             expected, found = header["sha256"].get(name), hashlib.sha256(content).hexdigest()
             if found != expected:
@@ -114,17 +128,28 @@ class EpochIndex:
                     f"'{folder / name}' must have the SHA-256 {str(expected)[:12]}..., but has {found[:12]}..."
                     " Write it again: `sciu-purify verify RUN --rewrite`."
                 )
-        labels: NDArray[np.int16] = np.load(io.BytesIO(contents[f"{stem}.labels.npy"]), allow_pickle=False)
+        arrays = {
+            name: np.load(io.BytesIO(content), allow_pickle=False)
+            for name, content in contents.items()
+            if name.endswith(".npy")
+        }
         lines = contents[f"{stem}.list"].splitlines()
         ids = np.array([int(line.rpartition(b" ")[2]) for line in lines], np.int64)
         del header["sha256"]
-        return cls(epoch=epoch, ids=ids, labels=labels, header=header)
+        labels, targets = arrays[f"{stem}.labels.npy"], arrays.get(f"{stem}.targets.npy")
+        return cls(epoch=epoch, ids=ids, labels=labels, header=header, targets=targets)
 
 
 def published_epochs(folder: Path) -> list[int]:
     """Return the epochs whose index is whole, ascending."""
     names = [path.name for path in folder.glob("epoch_?????.json")]
     return sorted(int(name[6:11]) for name in names if name[6:11].isdigit())
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
 
 
 def _stem(epoch: int) -> str:

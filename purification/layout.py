@@ -5,6 +5,7 @@ head                     how many events there are, which epoch is open
 lines/B  given/B         paths and labels of the dataset, written once; B: block of 65,536 clips
 label/B  status/B  slot/B  fresh/B      what is believed now
 plane/P/B                the score ring: window + 1 planes
+running/E/B              the running averages that were known when an epoch was opened, from the second on
 event/N  rows/N/B        what happened, in order, and what it changed
 opened/E                 the event that opened an epoch
 """
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sciu.purification.errors import DamagedError
 from sciu.purification.lines import Lines
@@ -90,6 +92,27 @@ def save_plane(transaction: Transaction, plane: int, number: int, content: Plane
 
 def _plane_key(plane: int, number: int) -> str:
     return f"plane/{plane:02d}/{number:04d}"
+
+
+# ---- running averages
+
+
+def load_running(transaction: Transaction, epoch: int, number: int, span: slice, classes: int) -> NDArray[np.float16]:
+    """Read a block of the averages that were known when an epoch was opened, [K, clips of the block]."""
+    values = transaction.get_array(running_key(epoch, number), np.float16)
+    if len(values) != classes * (span.stop - span.start):
+        raise DamagedError(f"block '{running_key(epoch, number)}' must have {classes} classes, but has {len(values)}.")
+    return values.reshape(classes, -1)
+
+
+def save_running(transaction: Transaction, epoch: int, number: int, content_KN: NDArray[np.float16]) -> None:
+    """Write a block of the averages."""
+    transaction.put_array(running_key(epoch, number), np.ascontiguousarray(content_KN).reshape(-1))
+
+
+def running_key(epoch: int, number: int) -> str:
+    """Name a block of the averages."""
+    return f"running/{epoch:05d}/{number:04d}"
 
 
 # ---- events

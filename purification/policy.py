@@ -1,8 +1,9 @@
-"""What is decided after an epoch, and by which rule: SCIU, SCN, or nothing at all."""
+"""What is decided after an epoch, and by which rule: SCIU, SCN, or nothing at all. `auto` has a folder of its own."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from sciu.purification import cgp, fgc, scn
 from sciu.purification.errors import PolicyError
 from sciu.purification.evidence import Evidence, Floats
-from sciu.purification.guards import guard
+from sciu.purification.guards import guard, spare_classes
 from sciu.purification.state import PINS, ClipStates, Status
 from sciu.purification.thresholds import lambda_from_scores, tau_from_noise
 
@@ -20,14 +21,26 @@ _LONGEST = 32  # scores whose sum is exact in a double; `evidence.py`
 
 
 @dataclass(frozen=True)
+class Grounds:
+    """The numbers by clip id that a decision rests on, and that its row of the history keeps."""
+
+    quality: Floats  # for which a clip is pruned or restored
+    sureness: Floats  # with which it is corrected
+    margin: Floats  # by which the class it gets is more probable than its label
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What a rule wants: masks by clip id, and how it came to them."""
 
     prune: NDArray[np.bool_]
     restore: NDArray[np.bool_]
-    correct: NDArray[np.bool_]  # to the class that the evidence predicts
+    correct: NDArray[np.bool_]
+    label: NDArray[np.int16] | None = None  # what corrected clips become; None: what the evidence predicts
+    grounds: Grounds | None = None  # None: what `Policy.grounds` says
     thresholds: dict[str, float] = field(default_factory=dict)
     spared: dict[str, int] = field(default_factory=dict)  # by guards
+    told: dict[str, Any] = field(default_factory=dict)  # what else the history keeps of the decision
 
     @classmethod
     def nothing(cls, clips: int) -> Verdict:
@@ -41,15 +54,25 @@ class Policy:
 
     method: ClassVar[str]
     weighted: ClassVar[bool] = True  # whether s is w * p, or p alone
+    averages: ClassVar[bool] = False  # whether a running average of p is kept for each clip
 
     window: int = 3
 
     def __post_init__(self) -> None:
-        _whole("window", self.window, 1, _LONGEST)
+        whole_setting("window", self.window, 1, _LONGEST)
 
     def scalar(self, evidence: Evidence) -> Floats:
         """Return the score by which a clip is pruned."""
         return evidence.confidence
+
+    @property
+    def first_pull(self) -> float:
+        """Return how strongly the loss pulls to the running averages in the first epoch."""
+        return 0.0
+
+    def grounds(self, evidence: Evidence, _states: ClipStates) -> Grounds:
+        """Return what decisions rest on."""
+        return Grounds(self.scalar(evidence), self.scalar(evidence), evidence.delta)
 
     def decide(self, _evidence: Evidence, states: ClipStates, _epoch: int) -> Verdict:
         """Say what to change; the epoch counts as ended."""
@@ -91,10 +114,10 @@ class Sciu(Policy):
         super().__post_init__()
         _threshold("prune_below", self.prune_below)
         _threshold("correct_above", self.correct_above)
-        _whole("warmup", self.warmup, 0)
-        _whole("revive_every", self.revive_every, 0)
-        _share("keep_per_class", self.keep_per_class)
-        _share("max_pruned", self.max_pruned)
+        whole_setting("warmup", self.warmup, 0)
+        whole_setting("revive_every", self.revive_every, 0)
+        share_setting("keep_per_class", self.keep_per_class)
+        share_setting("max_pruned", self.max_pruned)
         if self.confidence not in ("predicted", "label"):
             raise PolicyError(f"`confidence` must be 'predicted' or 'label', but is {self.confidence!r}.")
 
@@ -123,7 +146,15 @@ class Sciu(Policy):
         if self.correct_above is not None:
             correct, tau = self._correct(evidence, states, passed)
             verdict = replace(verdict, correct=correct, thresholds={**verdict.thresholds, "correct_above": tau})
-        return verdict
+        return self._spared(verdict, evidence, states) if self.keep_per_class else verdict
+
+    def _spared(self, verdict: Verdict, evidence: Evidence, states: ClipStates) -> Verdict:
+        """Leave a class that corrections would empty a tenth of its clips."""
+        correct, spared = spare_classes(
+            verdict.correct, evidence.delta, states.training & ~verdict.prune,
+            given=states.given, before=states.label, after=evidence.predicted, share=0.0,
+        )  # fmt: skip
+        return replace(verdict, correct=correct, spared=dict(Counter(verdict.spared) + Counter(spared)))
 
     def _prune(
         self, evidence: Evidence, states: ClipStates, *, scored_pruned: bool
@@ -140,7 +171,9 @@ class Sciu(Policy):
         guarded = guard(wish, scalar, states, keep_per_class=self.keep_per_class, max_pruned=self.max_pruned)
         restore = back & cgp.restored(scalar, evidence.scores, limit)
         nothing = np.zeros_like(restore)
-        verdict = Verdict(guarded.prune, restore, nothing, {"prune_below": float(limit)}, dict(guarded.spared))
+        verdict = Verdict(
+            guarded.prune, restore, nothing, thresholds={"prune_below": float(limit)}, spared=dict(guarded.spared)
+        )
         return verdict, states.training & ~low
 
     def _correct(
@@ -195,13 +228,15 @@ class Scn(Policy):
     relabel_above: float = 0.2
     warmup: int = 10
     low_share: float = 1.0  # 1: all clips, as SCN's code does; .3: those of lowest weight, as its paper says
+    keep_per_class: float = 0.5
     window: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _share("relabel_above", self.relabel_above)
-        _whole("warmup", self.warmup, 0)
-        _share("low_share", self.low_share)
+        share_setting("relabel_above", self.relabel_above)
+        whole_setting("warmup", self.warmup, 0)
+        share_setting("low_share", self.low_share)
+        share_setting("keep_per_class", self.keep_per_class)
         if self.window != 1:
             raise PolicyError(f"`window` must be 1 for SCN, which looks at one epoch, but is {self.window}.")
 
@@ -212,36 +247,27 @@ class Scn(Policy):
             return nothing
         chosen = scn.relabelled(evidence, states.label, states.training, self.relabel_above, self.low_share)
         chosen &= ~states.has(Status.PIN_LABEL)
-        return Verdict(nothing.prune, nothing.restore, chosen, {"relabel_above": self.relabel_above})
-
-
-_METHODS: dict[str, type[Policy]] = {rule.method: rule for rule in (Keep, Sciu, Scn)}
-
-
-def policy_to_json(policy: Policy) -> dict[str, Any]:
-    """Return what `policy_from_json` takes."""
-    return {"method": policy.method, **asdict(policy)}
-
-
-def policy_from_json(content: dict[str, Any]) -> Policy:
-    """Build a policy again, checks included."""
-    rule = _METHODS[content["method"]]
-    known = {setting.name for setting in fields(rule)}
-    return rule(**{name: value for name, value in content.items() if name in known})
+        spared: dict[str, int] = {}
+        if self.keep_per_class:
+            chosen, spared = spare_classes(
+                chosen, evidence.delta, states.training,
+                given=states.given, before=states.label, after=evidence.predicted, share=self.keep_per_class,
+            )  # fmt: skip
+        return replace(nothing, correct=chosen, thresholds={"relabel_above": self.relabel_above}, spared=spared)
 
 
 def _threshold(name: str, value: Threshold) -> None:
     if value is None or value == "auto":
         return
-    _share(name, value)
+    share_setting(name, value)
 
 
-def _share(name: str, value: Any) -> None:
+def share_setting(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, float | int) or not 0 <= value <= 1:
         raise PolicyError(f"`{name}` must be between 0 and 1, but is {value!r}.")
 
 
-def _whole(name: str, value: Any, least: int, most: int | None = None) -> None:
+def whole_setting(name: str, value: Any, least: int, most: int | None = None) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
         limits = f"at least {least}" if most is None else f"from {least} to {most}"
         raise PolicyError(f"`{name}` must be a whole number {limits}, but is {value!r}.")

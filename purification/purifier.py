@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,11 +18,13 @@ from sciu.purification.creation import create_store, read_meta
 from sciu.purification.errors import PurifierError
 from sciu.purification.evidence import Evidence
 from sciu.purification.history import Entry, clips_of, event_now, rows_of_verdict
-from sciu.purification.index import Changes, EpochIndex, Ids
-from sciu.purification.policy import Policy, policy_from_json, policy_to_json
+from sciu.purification.index import Changes, EpochIndex, Ids, make_targets
+from sciu.purification.policy import Policy
 from sciu.purification.records import Records
+from sciu.purification.registry import policy_from_json, policy_to_json
 from sciu.purification.revision import Pin, PinAction, check_clips, rows_of_pin, rows_of_quarantine, rows_of_undo
 from sciu.purification.ring import add_and_weigh, mean_probabilities, scores_of, weigh_stored
+from sciu.purification.running import average, normalised, running_at
 from sciu.purification.state import Action, ClipStates, Rows, Status, count_states
 from sciu.purification.store import Store, Transaction
 
@@ -39,6 +42,7 @@ class Purifier:
             self.fingerprint: str = meta["fingerprint"]
             self.clips: int = meta["clips"]
             self.lines = layout.load_lines(transaction, self.clips)
+            self.given = layout.load_states(transaction, self.clips).given
         self._records: Records | None = None
         self._index: EpochIndex | None = None
 
@@ -163,17 +167,20 @@ class Purifier:
             evidence = add_and_weigh(
                 transaction, states, self._records, epoch, window=self.policy.window, weighted=self.policy.weighted
             )
+            if self.policy.averages:
+                running_KN = average(transaction, self._records, epoch, clips=self.clips, classes=self.num_classes)
+                evidence = replace(evidence, running_KN=running_KN)
             verdict = self.policy.decide(evidence, states, epoch)
-            rows = rows_of_verdict(verdict, self.policy.scalar(evidence), evidence, states)
+            rows = rows_of_verdict(verdict, verdict.grounds or self.policy.grounds(evidence, states), evidence, states)
             states.apply(rows)
             event = event_now(
                 "epoch", epoch=epoch, scored=int(self._records.seen.sum()),
-                thresholds=verdict.thresholds, spared=self._named(verdict.spared),
+                thresholds=verdict.thresholds, spared=self._named(verdict.spared), **verdict.told,
             )  # fmt: skip
             number = layout.append_event(transaction, event, rows)
             layout.open_epoch(transaction, epoch + 1, number)
         self._records = None
-        self._index = self._make_index(epoch + 1, number, event, rows, states)
+        self._index = self._make_index(epoch + 1, number, event, rows, states, evidence.running_KN)
         return self._index
 
     def _check_recording(self) -> None:
@@ -202,17 +209,31 @@ class Purifier:
                 rows = layout.load_rows(transaction, number)
                 past.apply(rows)
                 if number in opened:
-                    event = layout.load_event(transaction, number)
-                    yield self._make_index(opened[number], number, event, rows, past.copy())
+                    event, running_KN = (
+                        layout.load_event(transaction, number),
+                        self._running(transaction, opened[number]),
+                    )
+                    yield self._make_index(opened[number], number, event, rows, past.copy(), running_KN)
 
     def _derive(self, transaction: Transaction, epoch: int) -> EpochIndex:
         number = transaction.get_json(f"opened/{epoch:05d}")
         states = self._states_at(transaction, number)
         event, rows = layout.load_event(transaction, number), layout.load_rows(transaction, number)
-        return self._make_index(epoch, number, event, rows, states)
+        return self._make_index(epoch, number, event, rows, states, self._running(transaction, epoch))
+
+    def _running(self, transaction: Transaction, epoch: int) -> NDArray[np.float16] | None:
+        """Return the running averages that were known when an epoch was opened, of a policy that keeps any."""
+        if not self.policy.averages:
+            return None
+        return running_at(transaction, epoch, clips=self.clips, classes=self.num_classes)
 
     def _states_at(self, transaction: Transaction, number: int) -> ClipStates:
         return layout.replay(transaction, layout.load_states(transaction, self.clips), number + 1)
+
+    def states_before(self, event: int) -> ClipStates:
+        """Return what was believed of each clip before an event: labels and status."""
+        with self.store.reading() as transaction:
+            return layout.replay(transaction, layout.load_states(transaction, self.clips), event)
 
     @staticmethod
     def _require_opened(transaction: Transaction, epoch: int) -> None:
@@ -220,7 +241,15 @@ class Purifier:
         if not 1 <= operator.index(epoch) <= last:
             raise PurifierError(f"`epoch` must be from 1 to {last}, the open one, but is {epoch}.")
 
-    def _make_index(self, epoch: int, number: int, event: dict[str, Any], rows: Rows, states: ClipStates) -> EpochIndex:
+    def _make_index(
+        self,
+        epoch: int,
+        number: int,
+        event: dict[str, Any],
+        rows: Rows,
+        states: ClipStates,
+        running_KN: NDArray[np.float16] | None,
+    ) -> EpochIndex:
         training = states.training
         score_only = np.zeros_like(training)
         if self.policy.scores_pruned(epoch):
@@ -240,7 +269,11 @@ class Purifier:
             "spared": event.get("spared", {}),
         }  # fmt: skip
         labels = np.where(training, states.label, np.int16(-1))
-        return EpochIndex(epoch, ids, labels, header, changes, self.lines)
+        targets = None
+        if running_KN is not None:
+            pull = event.get("thresholds", {}).get("pull", self.policy.first_pull)
+            targets = make_targets(running_KN, np.where(training & ~states.has(Status.PIN_LABEL), pull, 0))
+        return EpochIndex(epoch, ids, labels, header, changes, self.lines, targets)
 
     def _named(self, spared: dict[str, int]) -> dict[str, int]:
         return {name if name == "all" else self.class_names[int(name)]: count for name, count in spared.items()}
@@ -313,13 +346,20 @@ class Purifier:
             states = layout.load_states(transaction, self.clips)
             if against_given:
                 states.label = states.given
-            return weigh_stored(
-                transaction, states, classes=self.num_classes, window=self.policy.window, weighted=self.policy.weighted
-            )
+            return self.weigh(transaction, states)
+
+    def weigh(self, transaction: Transaction, states: ClipStates) -> Evidence:
+        """Return what the stored scores say of labels."""
+        evidence = weigh_stored(
+            transaction, states, classes=self.num_classes, window=self.policy.window, weighted=self.policy.weighted
+        )
+        return replace(evidence, running_KN=self._running(transaction, self.epoch))
 
     def mean_probabilities(self) -> NDArray[np.float32]:
-        """Return each clip's mean stored probabilities, [K, N]."""
+        """Return each clip's mean stored probabilities, or its running average, [K, N]; NaN where never scored."""
         with self.store.reading() as transaction:
+            if (running_KN := self._running(transaction, self.epoch)) is not None:
+                return normalised(running_KN)
             states = layout.load_states(transaction, self.clips)
             return mean_probabilities(transaction, states, classes=self.num_classes, window=self.policy.window)
 

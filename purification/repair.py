@@ -14,7 +14,7 @@ from sciu.purification.state import ClipStates
 from sciu.purification.store import Store, Transaction
 
 _REPLAYED = ("label", "status")
-_BEGUN_ANEW = ("slot", "fresh", "plane")
+_BEGUN_ANEW = ("slot", "fresh", "plane", "running")
 
 
 def repair(folder: Path) -> list[str]:
@@ -45,6 +45,9 @@ def _mend(transaction: Transaction, damaged: list[str]) -> None:
             transaction.put_array(key, getattr(past, name)[spans[number]])
             continue
         length = spans[number].stop - spans[number].start
+        if name == "running":
+            transaction.put_array(key, np.zeros(classes * length, np.float16))
+            continue
         for column in ("slot", "fresh"):
             transaction.put_array(f"{column}/{number:04d}", np.zeros(length, np.uint8))
         for plane in range(planes):

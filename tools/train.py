@@ -25,7 +25,8 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     for name, described in reversed(by_name().items()):
         if described.metadata["flag"]:
-            flag, kind, told = name.replace("_", "-"), TYPES[name], described.metadata
+            kind, told = TYPES[name], described.metadata
+            flag = told["flag"] if isinstance(told["flag"], str) else name.replace("_", "-")
             is_switch = kind is bool
             option = click.option(
                 f"--{flag}/--no-{flag}" if is_switch else f"--{flag}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,8 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sciu.pipeline.train.ranks import Ranks
+from sciu.purification.index import Targets
 
 _BALANCES = {"none": 0.0, "sqrt": 0.5, "inverse": 1.0}
+
+
+class Lesson(NamedTuple):
+    """What a batch's clips are to be taken for."""
+
+    labels_B: Tensor  # -1: scored only
+    pull_B: Tensor | None  # how strongly the loss pulls to the averages, for methods that keep them
+    average_BK: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +36,14 @@ class Scores:
 class Board:
     """A row a clip, and one more, at `nobody`: a batch of no clips looks there."""
 
-    def __init__(self, clips: int, classes: int, device: torch.device, *, balance: str = "none") -> None:
+    def __init__(
+        self, clips: int, classes: int, device: torch.device, *, balance: str = "none", averages: bool = False
+    ) -> None:
         self.nobody = clips
         self._balance = _BALANCES[balance]
         self.labels_N = torch.full((clips + 1,), -1, dtype=torch.int64, device=device)
+        self.pull_N = torch.zeros(clips + 1, device=device) if averages else None
+        self.average_NK = torch.zeros((clips + 1, classes), device=device) if averages else None
         self.class_weight_K = torch.ones(classes, device=device)
         self.weight_N = torch.zeros(clips + 1, device=device)
         self.probs_NK = torch.zeros((clips + 1, classes), device=device)
@@ -38,12 +52,22 @@ class Board:
         self.step = torch.zeros((), dtype=torch.int64, device=device)
         self.bad_step = torch.full((), -1, dtype=torch.int64, device=device)  # the first whose loss is no number
 
-    def take_labels(self, labels: NDArray[np.int16]) -> None:
-        """Put an epoch's labels where the step finds them."""
+    def take(self, labels: NDArray[np.int16], targets: Targets | None = None) -> None:
+        """Put an epoch's labels and targets where the step finds them."""
         self.labels_N[:-1].copy_(torch.from_numpy(labels.astype(np.int64)))
         counts = torch.from_numpy(np.bincount(labels[labels >= 0], minlength=len(self.class_weight_K)))
         rarity_K = (counts.clamp_min(1) / counts.sum()).float() ** -self._balance
         self.class_weight_K.copy_(rarity_K / (rarity_K * counts).sum() * counts.sum())
+        if self.pull_N is not None and self.average_NK is not None:
+            assert targets is not None  # the policy keeps averages
+            self.pull_N[:-1].copy_(torch.from_numpy(targets["pull"].astype(np.float32)))
+            self.average_NK[:-1].copy_(torch.from_numpy(targets["average"].astype(np.float32)))
+
+    def lesson(self, ids_B: Tensor) -> Lesson:
+        """Return what a batch's clips are to be taken for."""
+        if self.pull_N is None or self.average_NK is None:
+            return Lesson(self.labels_N[ids_B], None, None)
+        return Lesson(self.labels_N[ids_B], self.pull_N[ids_B], self.average_NK[ids_B])
 
     def clear(self) -> None:
         """Forget the epoch before."""

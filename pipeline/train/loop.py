@@ -16,7 +16,7 @@ from sciu.pipeline.train.evaluation import evaluate
 from sciu.pipeline.train.pace import Pace
 from sciu.pipeline.train.purify import close_epoch, index_of, require_every_class
 from sciu.pipeline.train.rehearsal import undisturbed
-from sciu.pipeline.train.resume import name_checkpoint, save
+from sciu.pipeline.train.resume import name_checkpoint, save, statistics
 from sciu.pipeline.train.run import Run
 from sciu.pipeline.train.state import State
 from sciu.pipeline.train.stopping import StopAsked
@@ -53,7 +53,7 @@ def learn(run: Run, state: State, index: EpochIndex, pace: Pace) -> None:
     require_every_class(index, run.dataset, run.settings.fold)
     parts, schedule = run.parts, run.settings.rate_schedule()
     plan = _plan(run, state, index)
-    parts.step.begin(index.labels, seed=None if state.under_way else _seed(run, state))
+    parts.step.begin(index.labels, index.targets, seed=None if state.under_way else _seed(run, state))
     progress = run.watched(f"epoch {state.epoch}/{run.settings.epochs}")
     try:
         for batch in pace.watch(parts.feed.batches(plan, state.step, parts.step.input)):
@@ -100,7 +100,7 @@ def _measure(run: Run, state: State) -> dict[str, Any]:
         "rate": settings.rate_schedule().rate(state.epoch - 1), **state.spent,
         "clips_per_second": state.spent["clips"] / state.spent["seconds"],
     }  # fmt: skip
-    ranks.mean_all([buffer for buffer in step.network.buffers() if buffer.is_floating_point()])
+    ranks.mean_all([*statistics(step).values()])
     if state.epoch % settings.evaluate_every == 0 or state.epoch == settings.epochs:
         for split, ids in run.evaluated().items():
             found = evaluate(step, feed, run.parts.planner, ids, settings.views, ranks, run.watched(split))
@@ -119,7 +119,7 @@ def rehearse(run: Run) -> float:
     """Take one step of real clips and put everything back; return its seconds."""
     index = index_of(run.purifier, 1, run.folder)
     step, plan = run.parts.step, _plan(run, State(), index)
-    step.begin(index.labels, seed=run.settings.seed)
+    step.begin(index.labels, index.targets, seed=run.settings.seed)
     with trouble_told(run.settings), undisturbed(step):
         batch = next(run.parts.feed.batches(plan))
         began = time.perf_counter()

@@ -26,7 +26,7 @@ from sciu.pipeline.train.average import Average
 from sciu.pipeline.train.board import Board
 from sciu.pipeline.train.choices import choose_amp, choose_cache, choose_compile, choose_cuda_graph
 from sciu.pipeline.train.errors import TrainError
-from sciu.pipeline.train.methods import WEIGHT_HEADS, objective
+from sciu.pipeline.train.methods import WEIGHT_HEADS, objective, policy
 from sciu.pipeline.train.optimiser import make_optimiser
 from sciu.pipeline.train.ranks import Ranks
 from sciu.pipeline.train.settings import Settings
@@ -94,7 +94,9 @@ def build_step(settings: Settings, clips: int, classes: int, device: torch.devic
         network=network.train(),
         optimiser=make_optimiser(network.parameters(), settings, device),
         objective=objective(settings),
-        board=Board(clips, classes, device, balance=settings.class_balance),
+        board=Board(
+            clips, classes, device, balance=settings.class_balance, averages=policy(settings).averages
+        ),
         average=Average(network, settings.average),
         amp=amp.value, clip_gradients=settings.clip_gradients, weighted_scores=settings.scores == "weighted",
         ranks=ranks, forward=compiled(network) if compile_.value == "on" else None,

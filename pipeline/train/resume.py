@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sciu.pipeline.train.checkpoints import read_checkpoint
 from sciu.pipeline.train.errors import RunError
@@ -54,7 +54,7 @@ def restore(run: Run) -> State:
     if state.world == ranks.world:
         own = content["of_each_rank"][ranks.rank]
         set_random_state(own["random"], step.device)
-        put_back({"": statistics(step.network)}, {"": own["statistics"]})
+        put_back({"": statistics(step)}, {"": own["statistics"]})
     elif state.measured is None:
         seen = step.board.seen_N[:-1].nonzero().squeeze(1).tolist()
         state.done, state.step = ranks.broadcast(seen), 0
@@ -76,14 +76,15 @@ def _read(run: Run) -> dict[str, Any] | None:
     return {name: value for name, value in content.items() if name not in tensors}
 
 
-def statistics(network: nn.Module) -> dict[str, Tensor]:
-    """Return BatchNorm's running statistics, which differ between ranks until an epoch ends."""
-    return {name: buffer for name, buffer in network.named_buffers() if buffer.is_floating_point()}
+def statistics(step: Step) -> dict[str, Tensor]:
+    """Return BatchNorm's running statistics and their averages, which differ between ranks until an epoch ends."""
+    own = {name: buffer for name, buffer in step.network.named_buffers() if buffer.is_floating_point()}
+    return {**own, **{f"average.{k}": value for k, value in enumerate(step.average.statistics)}}
 
 
 def own_state(step: Step) -> dict[str, Any]:
     """Return what a rank has to itself, on the host: the rank that unpickles it would else use our GPU."""
-    on_host = {name: tensor.cpu() for name, tensor in statistics(step.network).items()}
+    on_host = {name: tensor.cpu() for name, tensor in statistics(step).items()}
     return {"random": random_state(step.device), "statistics": on_host}
 
 

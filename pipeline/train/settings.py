@@ -18,13 +18,16 @@ _RANGES: dict[str, tuple[float, float]] = {
     "evaluate_every": (1, 1_000_000), "keep": (1, 1_000_000), "threads": (0, 1024), "previews": (0, 64),
     "lr": (0, 1e9), "weight_decay": (0, 1e9), "clip_gradients": (0, 1e9), "rank_margin": (0, 1), "rank_beta": (0, 1),
 }  # fmt: skip
-METHODS = ("sciu", "scn", "plain", "sce", "mae")
+METHODS = ("auto", "sciu", "scn", "elr", "plain", "sce", "mae")
 
 
 def setting(
-    default: Value, about: str, *, choices: tuple[str, ...] = (), flag: bool = False, may_change: bool = False
+    default: Value, about: str, *, choices: tuple[str, ...] = (), flag: bool | str = False, may_change: bool = False
 ) -> Value:
-    """Describe a setting: `flag` gives it an option of its own; what `may_change` when a run goes on alters no bit."""
+    """Describe a setting.
+
+    `flag` gives it an option of its own, perhaps by another name; what `may_change` when a run goes on alters no bit.
+    """
     told = {"about": about, "choices": choices, "flag": flag, "may_change": may_change}
     return field(default=default, metadata=told)
 
@@ -76,7 +79,9 @@ class Settings:
     decay_every: float = setting(40.0, "... after this many epochs.")
     label_smoothing: float = setting(0.0, "Of cross entropy.")
     clip_gradients: float = setting(0.0, "Largest norm of the gradients; 0: any.")
-    average: float = setting(0.0, "Decay of an exponential average of the weights, which is evaluated; 0: none.")
+    average: float = setting(
+        0.99, "Decay a step of an average of the weights, which is evaluated; 0: none.", flag="weights-average"
+    )
     class_balance: str = setting("none", "Weight of a class by how rare it is.", choices=("none", "sqrt", "inverse"))
 
     # ---- purification
@@ -89,6 +94,8 @@ class Settings:
     keep_per_class: float = setting(0.5, "Share of each class that is never pruned.")
     max_pruned: float = setting(0.6, "Share of all clips that may be pruned.")
     scores: str = setting("plain", "p of softmax(z), or weighted: of softmax(w z).", choices=("plain", "weighted"))
+    pull: float = setting(3.0, "auto: how strongly the loss pulls to earlier answers, at most; elr: how strongly.")
+    sure: float = setting(0.8, "auto: how probable another class must be for a label to be corrected.")
     relabel_above: float = setting(0.2, "scn: by how much another class must be more probable.")
     low_share: float = setting(1.0, "scn: share of lowest weights that may be relabelled.")
     rank_margin: float = setting(0.07, "scn: of the rank regularisation; .15 is for batches of 1,024.")

@@ -19,6 +19,7 @@ from sciu.pipeline.train.methods import Objective
 from sciu.pipeline.train.optimiser import rate_of, state_of
 from sciu.pipeline.train.ranks import Ranks
 from sciu.pipeline.train.rehearsal import Replay, undisturbed
+from sciu.purification.index import Targets
 
 _MEAN, _SPREAD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet, which pretrained networks expect
 _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -84,9 +85,9 @@ class Step:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def begin(self, labels: NDArray[np.int16], *, seed: int | None) -> None:
-        """Begin an epoch with its labels, or go on with one: then without a seed."""
-        self.board.take_labels(labels)
+    def begin(self, labels: NDArray[np.int16], targets: Targets | None = None, *, seed: int | None) -> None:
+        """Begin an epoch with its labels and targets, or go on with one: then without a seed."""
+        self.board.take(labels, targets)
         if seed is not None:
             self.board.clear()
             torch.manual_seed(seed)
@@ -105,9 +106,10 @@ class Step:
     def learn(self, ids_B: Tensor, frames_BTHWC: Tensor) -> None:
         """Learn from a batch: all that a CUDA graph captures."""
         self.optimiser.zero_grad(set_to_none=True)
-        labels_B = self.board.labels_N[ids_B]
+        lesson = self.board.lesson(ids_B)
+        labels_B = lesson.labels_B
         output = self._look(frames_BTHWC)
-        losses_B = self.objective(output, labels_B) * self.board.class_weight_K[labels_B.clamp_min(0)]
+        losses_B = self.objective(output, lesson) * self.board.class_weight_K[labels_B.clamp_min(0)]
         learnt = self.ranks.sum((labels_B >= 0).sum())
         self.scaler.scale(losses_B.sum() / learnt.clamp_min(1)).backward()
         self._move()

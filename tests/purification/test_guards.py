@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sciu.purification.guards import guard
+from sciu.purification.guards import guard, spare_classes
 from sciu.purification.state import ClipStates, Status
 
 
@@ -65,3 +65,23 @@ def test_shares_are_not_off_by_rounding() -> None:
     wish, confidence = np.ones(100, np.bool_), np.arange(100) / 100
     assert guard(wish, confidence, states, keep_per_class=0.07, max_pruned=1).prune.sum() == 93
     assert guard(wish, confidence, states, keep_per_class=0, max_pruned=0.29).prune.sum() == 29
+
+
+def test_a_class_keeps_its_share_of_clips_the_least_sure_first() -> None:
+    given = np.array([0] * 10 + [1] * 10, np.int16)
+    sureness = np.arange(20) / 20
+    wish, training, after = np.arange(20) < 8, np.ones(20, bool), np.ones(20, np.int16)
+    correct, spared = spare_classes(wish, sureness, training, given=given, before=given, after=after, share=0.5)
+    assert np.flatnonzero(correct).tolist() == [3, 4, 5, 6, 7]
+    assert spared == {"0": 3}
+
+
+def test_without_a_share_only_a_class_that_would_be_emptied_is_spared() -> None:
+    given = np.array([0] * 10 + [1] * 10, np.int16)
+    sureness, training, after = np.arange(20) / 20, np.ones(20, bool), np.ones(20, np.int16)
+    most, every = np.arange(20) < 9, np.arange(20) < 10
+    same = {"given": given, "before": given, "after": after, "share": 0.0}
+    assert spare_classes(most, sureness, training, **same)[1] == {}  # type: ignore[arg-type]
+    correct, spared = spare_classes(every, sureness, training, **same)  # type: ignore[arg-type]
+    assert np.flatnonzero(~correct & every).tolist() == [0]
+    assert spared == {"0": 1}

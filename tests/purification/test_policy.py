@@ -7,7 +7,8 @@ import json
 import pytest
 
 from sciu.purification import Keep, PolicyError, Sciu, Scn
-from sciu.purification.policy import Policy, policy_from_json, policy_to_json
+from sciu.purification.policy import Policy
+from sciu.purification.registry import policy_from_json, policy_to_json
 
 
 @pytest.mark.parametrize("policy", [Keep(window=2), Sciu(prune_below="auto", correct_above=None), Scn(low_share=0.3)])

@@ -74,7 +74,7 @@ def test_scn_relabels_by_the_margin_of_one_epoch(clips: list[tuple[int, Score]],
     with (
         tempfile.TemporaryDirectory() as folder,
         Purifier.create(
-            folder, labels=labels, num_classes=CLASSES, policy=Scn(relabel_above=margin, warmup=2)
+            folder, labels=labels, num_classes=CLASSES, policy=Scn(relabel_above=margin, warmup=2, keep_per_class=0)
         ) as purifier,
     ):
         for epoch in (1, 2):
@@ -98,3 +98,16 @@ def test_scn_of_the_paper_looks_at_the_clips_of_low_weight_only() -> None:
         purifier.pin(1, "label", label=0)
         purifier.record(range(10), weights, np.array(wrong))
         assert purifier.end_epoch().corrected.tolist() == [0, 2], "of the lowest three, and pins win"
+
+
+def test_scn_never_empties_a_class() -> None:
+    """It once took every clip of the rarest class away, and the training ended."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Purifier.create(folder, labels=[0] * 20 + [1] * 4, num_classes=CLASSES, policy=Scn(warmup=1)) as purifier,
+    ):
+        for _ in range(5):
+            purifier.record(range(24), np.ones(24), np.tile([0.9, 0.05, 0.05], (24, 1)))
+            index = purifier.end_epoch()
+        assert (index.labels == 1).sum() == 2
+        assert index.header["spared"] == {"1": 2}

@@ -196,6 +196,31 @@ def test_an_end_between_any_two_steps_changes_nothing(
     sciu: Callable[..., Answer], frame_faces: Dataset, whole: Path, tmp_path: Path, owner: type, name: str, after: bool
 ) -> None:
     """In the second epoch; a clip that is gone has been found, and purification decides."""
+    require_an_end_changes_nothing(sciu, frame_faces, whole, tmp_path, DECIDING, (owner, name), after=after)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(Checkpoints, "save"), (Purifier, "end_epoch"), (EpochIndex, "write"), (Telemetry, "tell")]
+)
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_nor_where_the_loss_pulls_to_what_the_store_keeps(
+    sciu: Callable[..., Answer], frame_faces: Dataset, pulled: Path, tmp_path: Path, owner: type, name: str, after: bool
+) -> None:
+    """The averages of the epoch that is trained again are those that it was trained with before."""
+    require_an_end_changes_nothing(sciu, frame_faces, pulled, tmp_path, PULLING, (owner, name), after=after)
+
+
+def require_an_end_changes_nothing(
+    sciu: Callable[..., Answer],
+    frame_faces: Dataset,
+    whole: Path,
+    tmp_path: Path,
+    settings: tuple[str, ...],
+    death: tuple[type, str],
+    *,
+    after: bool,
+) -> None:
+    owner, name = death
     data = without_a_clip(frame_faces, tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         counted = iter([True] if name == "quarantine" else [False, True])  # there is one clip to quarantine
@@ -207,7 +232,7 @@ def test_an_end_between_any_two_steps_changes_nothing(
         original = getattr(owner, name)
         patch.setattr(owner, name, second_time)
         with pytest.raises(Killed):
-            sciu("train", data, "--out", tmp_path / "run", *SMALL, *QUICK, *DECIDING)
+            sciu("train", data, "--out", tmp_path / "run", *SMALL, *QUICK, *settings)
     again = sciu("train", data, "--out", tmp_path / "run", "--resume")
     assert again.code == 0, again.err
     assert same_tensors(tensors(tmp_path / "run"), tensors(whole))
@@ -221,11 +246,23 @@ def test_an_end_between_any_two_steps_changes_nothing(
 DECIDING = ("--set", "prune_below=1.0", "--set", "max_pruned=0.3", "--epochs", "3")
 
 
+PULLING = ("--method", "elr", "--epochs", "3")
+
+
 @pytest.fixture(scope="module")
 def whole(frame_faces: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run without an end in between."""
-    place = tmp_path_factory.mktemp("whole")
-    process = start(without_a_clip(frame_faces, place), place / "run", *DECIDING)
+    return run_whole(frame_faces, tmp_path_factory.mktemp("whole"), DECIDING)
+
+
+@pytest.fixture(scope="module")
+def pulled(frame_faces: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of the other method."""
+    return run_whole(frame_faces, tmp_path_factory.mktemp("pulled"), PULLING)
+
+
+def run_whole(data: Dataset, place: Path, settings: tuple[str, ...]) -> Path:
+    process = start(without_a_clip(data, place), place / "run", *settings)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     return place / "run"
@@ -240,5 +277,5 @@ def without_a_clip(source: Dataset, place: Path) -> Path:
 
 
 def labels_of(run: Path) -> list[bytes]:
-    """The published labels; the lists hold the paths of the copy."""
-    return [path.read_bytes() for path in sorted((run / "index").glob("*.labels.npy"))]
+    """The published labels and targets; the lists hold the paths of the copy."""
+    return [path.read_bytes() for path in sorted((run / "index").glob("*.npy"))]

@@ -24,7 +24,7 @@ def status(run: Path, as_json: bool) -> None:
 
     Example: sciu-purify status runs/dfew
     """
-    from sciu.purification.policy import policy_to_json
+    from sciu.purification.registry import policy_to_json
     from sciu.purification.state import count_states
 
     with look_into(run) as purifier:

@@ -23,7 +23,7 @@ def test_scores_come_back_by_clip_id() -> None:
 
 def test_nobody_has_no_label() -> None:
     board = Board(3, 2, CPU)
-    board.take_labels(np.array([1, -1, 0], np.int16))
+    board.take(np.array([1, -1, 0], np.int16))
     assert board.labels_N.tolist() == [1, -1, 0, -1]
     assert board.labels_N[board.nobody] == -1
 
@@ -32,7 +32,7 @@ def test_nobody_has_no_label() -> None:
 def test_rare_classes_weigh_more_and_the_mean_stays(balance: str, ratio: float) -> None:
     labels = np.array([0, 0, 0, 1, -1, -1], np.int16)
     board = Board(6, 2, CPU, balance=balance)
-    board.take_labels(labels)
+    board.take(labels)
     weights = board.class_weight_K
     assert float(weights[1] / weights[0]) == pytest.approx(ratio)
     assert float(weights[labels[labels >= 0]].mean()) == pytest.approx(1.0)

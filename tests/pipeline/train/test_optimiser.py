@@ -44,9 +44,29 @@ def test_the_average_follows_and_stands_in() -> None:
     average.follow()
     address = weight.data_ptr()
     with average.in_place():
-        assert weight.item() == 0.5
-    assert weight.item() == 1.0
+        assert weight.item() == pytest.approx(9 / 11), "a young average follows faster than its decay says"
+    for _ in range(20):
+        weight.data.fill_(0.0)
+        average.follow()
+    with average.in_place():
+        before = weight.item()
+    average.follow()
+    with average.in_place():
+        assert weight.item() == pytest.approx(before / 2), "an old one by its decay"
+    assert weight.item() == 0.0
     assert weight.data_ptr() == address
+
+
+def test_the_statistics_of_batchnorm_are_averaged_too() -> None:
+    norm = nn.BatchNorm1d(2)
+    average = Average(nn.Sequential(nn.Linear(2, 2), norm), 0.99)
+    assert norm.running_mean is not None
+    norm.running_mean.fill_(11.0)
+    average.follow()
+    with average.in_place():
+        assert norm.running_mean.tolist() == pytest.approx([9.0, 9.0])
+    assert [len(values) for values in average.statistics] == [2, 2]
+    assert set(average.tensors()) == {*map(str, range(6)), "steps"}
 
 
 def test_no_average_costs_nothing() -> None:

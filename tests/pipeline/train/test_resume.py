@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sciu.models.backbones.tiny_lstm import TinyLstm
+from sciu.pipeline.train.average import Average
 from sciu.pipeline.train.resume import own_state
 
 
@@ -17,12 +18,14 @@ class AStep:
 
     network: torch.nn.Module
     device: torch.device
+    average: Average
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.needs_cuda)])
 def test_it_is_on_the_host(device: str) -> None:
     """Unpickled elsewhere, a tensor of a GPU would open a context there."""
     place = torch.device(device)
-    own = own_state(AStep(TinyLstm().to(place), place))  # type: ignore[arg-type]
-    assert own["statistics"].keys() >= {"cnn.0.1.running_mean", "cnn.0.1.running_var"}
+    network = TinyLstm().to(place)
+    own = own_state(AStep(network, place, Average(network, 0.9)))  # type: ignore[arg-type]
+    assert own["statistics"].keys() >= {"cnn.0.1.running_mean", "cnn.0.1.running_var", "average.0"}
     assert {tensor.device.type for group in own.values() for tensor in group.values()} == {"cpu"}

@@ -14,7 +14,7 @@ from sciu.pipeline.train.settings import TYPES, Settings, by_name, checked
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"method": "magic"}, "method must be one of sciu, scn, plain, sce, mae, but is 'magic'"),
+        ({"method": "magic"}, "method must be one of auto, sciu, scn, elr, plain, sce, mae, but is 'magic'"),
         ({"batch_size": 0}, "batch_size must be 1 to 65,536, but is 0"),
         ({"validation": 1.0}, "validation must be at least 0 and below 1"),
         ({"seed": -1}, "seed must be at least 0"),

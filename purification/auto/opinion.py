@@ -1,0 +1,101 @@
+"""What the running averages say: of every clip its likeliest class, of the dataset how its labels go wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification.evidence import Floats
+from sciu.purification.policy import Grounds
+from sciu.purification.state import ClipStates, Status
+
+_CONTRADICTED = 0.4  # by how much some class is more probable than the label
+_SHRINKAGE = 20.0  # clips that a row of the transition matrix begins with
+_FEWEST = 5  # clips from which a class's usual confidence is told
+_USUAL = 0.6  # without them
+_MOST_NOISE = 0.8
+_TINY = np.float32(1e-6)
+
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """By clip id, except where said otherwise."""
+
+    given: NDArray[np.int16]
+    known: NDArray[np.bool_]  # of our clips, those that were scored at all
+    likely_KN: Values  # running averages that sum to 1
+    transition_KK: NDArray[np.float64]  # P(given label | true class): rows true, columns given
+    wrong: float  # share of wrong labels, at least
+    contradicted: float  # share of known clips whose average contradicts the given label clearly
+    best: NDArray[np.int16]  # class of the highest posterior
+    posterior: Floats  # of that class
+    information: Floats  # distance of `likely` from the classes' shares, 0 to 1
+
+    @classmethod
+    def of(cls, running_KN: NDArray[np.float16], states: ClipStates) -> Opinion:
+        """Weigh all clips against the labels that they were given."""
+        average_KN = running_KN.astype(np.float32)
+        sums = average_KN.sum(axis=0)
+        known = states.ours & (sums > 0) & ~states.has(Status.QUARANTINED | Status.PIN_DROP)
+        given = np.maximum(states.given, 0)
+        clips = np.arange(len(given))
+        likely_KN = (average_KN + _TINY) / (sums + len(average_KN) * _TINY)
+        behind = average_KN[given, clips] - average_KN.max(axis=0)
+        transition, wrong = _transition(likely_KN[:, known], given[known])
+        posterior_KN = likely_KN * transition.astype(np.float32)[:, given]
+        posterior_KN /= posterior_KN.sum(axis=0)
+        return cls(
+            given=states.given, known=known, likely_KN=likely_KN, transition_KK=transition, wrong=wrong,
+            contradicted=float((behind[known] < -_CONTRADICTED).mean()) if known.any() else 0.0,
+            best=posterior_KN.argmax(axis=0).astype(np.int16), posterior=posterior_KN.max(axis=0).astype(np.float64),
+            information=_information(likely_KN, known),
+        )  # fmt: skip
+
+    @property
+    def agreeing(self) -> NDArray[np.bool_]:
+        """Where the likeliest class by the scores alone is the given one."""
+        return self.known & (self.likely_KN.argmax(axis=0) == self.given)
+
+    @property
+    def grounds(self) -> Grounds:
+        """Return what decisions rest on."""
+        clips = np.arange(len(self.given))
+        margin = self.likely_KN[self.best, clips] - self.likely_KN[np.maximum(self.given, 0), clips]
+        return Grounds(self.information, self.posterior, margin.astype(np.float64))
+
+
+def _transition(likely_KN: Values, given: NDArray[np.int16]) -> tuple[NDArray[np.float64], float]:
+    """Estimate P(given | true) by counting confidently, shrunk towards evenly wrong labels.
+
+    A clip counts for its likeliest class where that is at least as probable as on average among the clips that are
+    labelled so and taken for it. The share of wrong labels is the lower bound of two standard deviations.
+    """
+    classes = len(likely_KN)
+    predicted, highest = likely_KN.argmax(axis=0), likely_KN.max(axis=0)
+    agreeing = predicted == given
+    clips_K = np.bincount(predicted[agreeing], minlength=classes)
+    sums_K = np.bincount(predicted[agreeing], highest[agreeing], minlength=classes)
+    usual_K = np.where(clips_K >= _FEWEST, sums_K / np.maximum(clips_K, 1), _USUAL)
+    confident = highest >= usual_K[predicted]
+    pairs = predicted[confident] * classes + given[confident]
+    counts = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).astype(np.float64)
+    total = max(float(counts.sum()), 1.0)
+    wrong = 1 - float(np.trace(counts)) / total
+    wrong = min(max(wrong - 2 * np.sqrt(wrong * (1 - wrong) / total), 0.0), _MOST_NOISE)
+    prior = np.full((classes, classes), wrong / (classes - 1))
+    np.fill_diagonal(prior, 1 - wrong)
+    shrunk = (counts + _SHRINKAGE * prior) / (counts.sum(axis=1, keepdims=True) + _SHRINKAGE)
+    return shrunk, wrong
+
+
+def _information(likely_KN: Values, known: NDArray[np.bool_]) -> Floats:
+    """Return how far each clip's probabilities are from the classes' shares (Kullback-Leibler over log K)."""
+    if not known.any():
+        return np.zeros(likely_KN.shape[1])
+    shares_K = likely_KN[:, known].mean(axis=1)
+    distance = np.einsum("kn,kn->n", likely_KN, np.log(likely_KN / shares_K[:, None]))
+    return np.clip(distance.astype(np.float64) / np.log(len(shares_K)), 0, 1)

@@ -1,0 +1,152 @@
+"""ELR pulls the network towards what it said of a clip before; `auto` sets how strongly, and decides by it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification.auto.opinion import Opinion
+from sciu.purification.auto.unusable import unusable_below
+from sciu.purification.errors import PolicyError
+from sciu.purification.evidence import Evidence
+from sciu.purification.guards import guard, spare_classes
+from sciu.purification.policy import Grounds, Policy, Verdict, share_setting, whole_setting
+from sciu.purification.state import PINS, ClipStates, Status
+
+Mask = NDArray[np.bool_]
+
+_MOST_PULL = 1000.0
+_STANDS = 0.5  # posterior down to which a correction stays
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elr(Policy):
+    """Early-learning regularisation: a running average for each clip, and a pull to it. Nothing is decided."""
+
+    method: ClassVar[str] = "elr"
+    averages: ClassVar[bool] = True
+
+    pull: float = 3.0  # lambda
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _pull(self.pull)
+
+    @property
+    def first_pull(self) -> float:
+        """Return how strongly the loss pulls in the first epoch."""
+        return self.pull
+
+    def decide(self, _evidence: Evidence, states: ClipStates, _epoch: int) -> Verdict:
+        """Change nothing, and pull on."""
+        return replace(Verdict.nothing(len(states)), thresholds={"pull": self.pull})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auto(Policy):
+    """Pull where labels are contradicted, prune what stays unusable, correct late what is sure: no threshold to choose.
+
+    Every epoch decides anew by the running averages and the labels that the dataset came with, so that a correction
+    which no longer stands is taken back.
+    """
+
+    method: ClassVar[str] = "auto"
+    averages: ClassVar[bool] = True
+
+    find_after: int = 10  # epochs that end before unusable clips are pruned
+    correct_after: int = 12  # ... and before labels are corrected
+    pull: float = 3.0  # at most
+    gain: float = 5.0  # the pull is at its most where 1 / gain of the labels are contradicted
+    sure: float = 0.8  # posterior from which a label is corrected
+    revive_every: int = 0  # epochs between two scoring passes over pruned clips; 0: never
+    keep_per_class: float = 0.5
+    max_pruned: float = 0.6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("find_after", "correct_after", "revive_every"):
+            whole_setting(name, getattr(self, name), 0)
+        for name in ("sure", "keep_per_class", "max_pruned"):
+            share_setting(name, getattr(self, name))
+        _pull(self.pull)
+        if self.sure <= 0.5:
+            raise PolicyError(f"`sure` must be above 0.5, so that no other class is as likely, but is {self.sure!r}.")
+
+    @classmethod
+    def for_epochs(cls, epochs: int, **settings: Any) -> Auto:
+        """Return the policy for a training of so many epochs: unusable clips from .4 of it on, labels from .5."""
+        return cls(find_after=-(-2 * epochs // 5), correct_after=-(-epochs // 2), **settings)
+
+    def grounds(self, evidence: Evidence, states: ClipStates) -> Grounds:
+        """Return how informative clips are, how sure their class is, and by how much their scores say so."""
+        return _opinion(evidence, states).grounds
+
+    def decide(self, evidence: Evidence, states: ClipStates, epoch: int) -> Verdict:
+        """Set the pull; prune, restore and correct when it is time to."""
+        opinion, judged = _opinion(evidence, states), evidence.scores >= self.window
+        verdict = replace(
+            Verdict.nothing(len(states)), grounds=opinion.grounds,
+            thresholds={
+                "pull": self.pull * min(1.0, self.gain * opinion.contradicted),
+                "contradicted": opinion.contradicted, "wrong_labels": opinion.wrong,
+            },
+            told={"transition": np.round(opinion.transition_KK, 4).tolist()},
+        )  # fmt: skip
+        if epoch >= self.find_after:
+            verdict = self._prune(verdict, opinion, states, judged, scored_pruned=self.scores_pruned(epoch))
+        if epoch >= self.correct_after:
+            verdict = self._correct(verdict, opinion, states, judged)
+        return verdict
+
+    def _prune(
+        self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask, *, scored_pruned: bool
+    ) -> Verdict:
+        """Prune clips that say as little as nothing, where there are enough of these to be a kind of their own."""
+        limit, usual = unusable_below(opinion)
+        low = opinion.known & (opinion.information < limit)
+        wish = low & judged & states.training & ~states.has(Status.PIN_KEEP | Status.PIN_LABEL)
+        guarded = guard(
+            wish, opinion.information, states, keep_per_class=self.keep_per_class, max_pruned=self.max_pruned
+        )
+        away = states.ours & states.has(Status.PRUNED) & ~states.has(Status.QUARANTINED | PINS)
+        return replace(
+            verdict, prune=guarded.prune, restore=away & judged & ~low & scored_pruned, spared=dict(guarded.spared),
+            thresholds={**verdict.thresholds, "prune_below": limit, "usual_information": usual},
+        )  # fmt: skip
+
+    def _correct(self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask) -> Verdict:
+        """Give labels that are surely wrong their likeliest class, and all others the label that they came with.
+
+        A correction that was made stands as long as it is likelier than not, so that none goes to and fro.
+        """
+        staying = states.training & ~verdict.prune
+        needed = np.where(states.label == opinion.best, _STANDS, self.sure)
+        sure = staying & opinion.known & (opinion.posterior >= needed) & (opinion.best != states.given)
+        believed, spared = spare_classes(
+            sure, opinion.posterior, staying,
+            given=states.given, before=states.given, after=opinion.best, share=self.keep_per_class,
+        )  # fmt: skip
+        label = np.where(believed, opinion.best, states.given)
+        return replace(
+            verdict, correct=staying & judged & ~states.has(Status.PIN_LABEL) & (label != states.label), label=label,
+            thresholds={**verdict.thresholds, "correct_above": self.sure},
+            spared=dict(Counter(verdict.spared) + Counter(spared)),
+        )  # fmt: skip
+
+    def scores_pruned(self, epoch: int) -> bool:
+        """Say whether pruned clips are scored in an epoch."""
+        return self.revive_every > 0 and epoch % self.revive_every == 0 and epoch > self.find_after
+
+
+def _opinion(evidence: Evidence, states: ClipStates) -> Opinion:
+    assert evidence.running_KN is not None  # `averages`
+    return Opinion.of(evidence.running_KN, states)
+
+
+def _pull(value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, float | int) or not 0 <= value <= _MOST_PULL:
+        raise PolicyError(f"`pull` must be from 0 to {_MOST_PULL:g}, but is {value!r}.")
