@@ -82,9 +82,9 @@ def detection(
     touched = labelled & ((after != before) | gone)
     right, wrong = labelled & ~bad & (before == true), labelled & (before != true)
     return {
-        "low_quality": _scores(gone, bad),
-        "wrong_label": _scores(corrected, kept & wrong),
-        "wrong_label_touched": _scores(touched & ~bad, wrong & ~bad),
+        "low_quality": scores(gone, bad),
+        "wrong_label": scores(corrected, kept & wrong),
+        "wrong_label_touched": scores(touched & ~bad, wrong & ~bad),
         "correction_accuracy": _share(corrected & (after == true), corrected),
         "clean_labels_broken": int((corrected & (before == true)).sum()),
         "right_labels_touched": _share(right & touched, right),
@@ -98,7 +98,8 @@ def detection(
     }
 
 
-def _scores(found: NDArray[np.bool_], planted: NDArray[np.bool_]) -> dict[str, float | None]:
+def scores(found: NDArray[np.bool_], planted: NDArray[np.bool_]) -> dict[str, float | None]:
+    """Return precision, recall and F1 of what was found of what was planted."""
     precision, recall = _share(found & planted, found), _share(found & planted, planted)
     both = (precision or 0.0) + (recall or 0.0)
     f1 = None if precision is None or recall is None else round(2 * precision * recall / both, 4) if both else 0.0

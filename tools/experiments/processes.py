@@ -1,0 +1,103 @@
+"""Runs in processes of their own: as many at once as there is room for, each after the one that it waits for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sciu.pipeline.dataset.workers import cores
+from sciu.pipeline.feed.memory import available_bytes
+from sciu.tools.experiments.grid import Job
+
+Order = dict[str, Any]
+Child = subprocess.Popen[bytes]
+_MEMORY = 2 * 2**30  # left for another run: on a CPU one of a small network takes 0.8 GB
+_PATIENCE = 60.0  # seconds for a stopped run to save
+
+
+@dataclass
+class Outcomes:
+    """How the runs ended, by id."""
+
+    done: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)  # and with which words
+    skipped: dict[str, str] = field(default_factory=dict)  # for want of which run
+
+    def lost(self, job: str) -> bool:
+        """Whether nothing will come of a run."""
+        return job in self.failed or job in self.skipped
+
+
+def at_once(jobs: int | None, threads: int, *, gpu: bool) -> int:
+    """Return how many runs there may be at a time: they share the cores, and a GPU not at all unless told so."""
+    return jobs or (1 if gpu else max(1, cores() // threads))
+
+
+def start(order: Order, log: Path, threads: int) -> Child:
+    """Start a run. It gets no signal of a terminal: what stops the grid stops it once, and it saves."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
+    with log.open("ab") as file:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "sciu.tools.experiments.worker"], env=environment, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    assert child.stdin is not None
+    child.stdin.write(json.dumps(order).encode() + b"\n")
+    child.stdin.flush()
+    return child
+
+
+def run_all(
+    jobs: Sequence[Job], begin: Callable[[Job], Child], ended: Callable[[Job, int, Outcomes], None], limit: int
+) -> Outcomes:
+    """Run all; those whose input is lost are skipped. Whoever interrupts stops the children, too."""
+    outcomes, waiting, running = Outcomes(), list(jobs), dict[str, tuple[Job, Child]]()
+    try:
+        while waiting or running:
+            for job in [each for each in waiting if outcomes.lost(each.needs)]:
+                outcomes.skipped[job.id] = job.needs
+                waiting.remove(job)
+            unfinished = {job.id for job in waiting} | running.keys()
+            ready = next((job for job in waiting if job.needs not in unfinished), None)
+            if ready and len(running) < limit and (not running or available_bytes() > _MEMORY):
+                waiting.remove(ready)
+                running[ready.id] = ready, begin(ready)
+                continue
+            for name, (job, child) in list(running.items()):
+                if (code := child.poll()) is not None:
+                    del running[name]
+                    child.communicate()
+                    ended(job, code, outcomes)
+            time.sleep(0.05)
+    finally:
+        stop([child for _, child in running.values()])
+    return outcomes
+
+
+def stop(children: Sequence[Child]) -> None:
+    """Ask children to save and end, and wait for them; end those that do not."""
+    for child in children:
+        child.terminate()
+    until = time.monotonic() + _PATIENCE
+    try:
+        for child in children:
+            child.wait(max(0.0, until - time.monotonic()))
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        for child in children:
+            child.kill()
+    for child in children:
+        child.communicate()
+
+
+def last_line(log: Path) -> str:
+    """Return the last thing that a run's process said."""
+    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "said nothing"

@@ -1,0 +1,111 @@
+"""What came of one run: an object of numbers, and arrays of what is asked of every clip."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.files import write_atomically
+from sciu.pipeline.train.choices import choose_device
+from sciu.pipeline.train.detection import read_truth, scores
+from sciu.pipeline.train.run_folder import RunFolder
+from sciu.pipeline.train.trained import Trained
+from sciu.purification import Purifier
+from sciu.tools.experiments.sources import first_and_last_labels
+
+Arrays = dict[str, np.ndarray]
+_OF_AN_EPOCH = ("training", "pruned", "corrected")
+
+
+def write_result(order: dict[str, Any], run: Path, seconds: float) -> None:
+    """Write both files, the object last: where it is, the run is done."""
+    arrays = {**_tested(run), **_believed(run)}
+    result = {**order["facts"], "command": shlex.join(["sciu-train", *order["arguments"]]), **_told(run, arrays)}
+    result["seconds"] = {"run": round(seconds, 2), "epochs": round(sum(result.pop("seconds_per_epoch")), 2)}
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    path = Path(order["result"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(Path(order["arrays"]), content.getvalue())
+    write_atomically(path, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def _tested(run: Path) -> Arrays:
+    """Look at the test clips with the network of the last epoch, as `sciu-eval` does."""
+    trained = Trained.load(run)
+    device, _ = choose_device(trained.settings.device, deterministic=trained.settings.deterministic)
+    seen = trained.evaluate(device, split="test", views=None, progress=lambda _done, _total, _note: None)
+    return {"test_ids": seen.ids, "test_probs": seen.probs, "test_labels": trained.dataset.labels[seen.ids]}
+
+
+def _believed(run: Path) -> Arrays:
+    """Return what the run came to believe of the clips that it began with."""
+    first, last = first_and_last_labels(run)
+    dataset = Dataset.load(RunFolder(run).require()["dataset"]["folder"])
+    ids = np.flatnonzero(first >= 0)
+    with Purifier.open(RunFolder(run).store, read_only=True) as purifier:
+        evidence, probs_KN = purifier.evidence(), purifier.mean_probabilities()
+    truth = read_truth(dataset)
+    true = {"true": truth.label[ids].astype(np.int16), "unusable": truth.low_quality[ids]} if truth else {}
+    return {
+        **true,
+        "train_ids": ids, "given": first[ids], "now": last[ids],
+        "weight": evidence.weight[ids].astype(np.float32), "score": evidence.confidence[ids].astype(np.float32),
+        "train_probs": probs_KN[:, ids].T.astype(np.float16),
+    }  # fmt: skip
+
+
+def _told(run: Path, arrays: Arrays) -> dict[str, Any]:
+    """Put the run's own files in one object."""
+    card = RunFolder(run).require()
+    summary: dict[str, Any] = json.loads((run / "summary.json").read_text("utf-8"))
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
+    tested = [record for record in records if record.get("test")]
+    classes = len(card["dataset"]["classes"])
+    best: dict[str, Any] = next((record["test"] for record in tested if record["epoch"] == summary["best_epoch"]), {})
+    return {
+        "settings": card["settings"], "dataset": card["dataset"], "labels_from": card["labels_from"],
+        "last": {"epoch": tested[-1]["epoch"], **tested[-1]["test"]},
+        "best": {"epoch": summary["best_epoch"], "chosen_on": summary["best_chosen_on"], **best},
+        "epochs": [_epoch(record) for record in records],
+        "purify": records[-1]["purify"], "detection": summary.get("detection"), "doubted": _doubted(arrays),
+        "train_classes": {
+            "given": _counts(arrays["given"], classes), "now": _counts(arrays["now"], classes),
+            "predicted": _counts(_predicted(arrays["train_probs"]), classes),
+        },
+        "device": summary["device"], "seconds_per_epoch": summary["seconds_per_epoch"],
+    }  # fmt: skip
+
+
+def _predicted(probs_NK: np.ndarray) -> np.ndarray:
+    scored = probs_NK[~np.isnan(probs_NK).any(axis=1)]
+    return scored.argmax(axis=1)
+
+
+def _doubted(arrays: Arrays) -> dict[str, float | None] | None:
+    """Hold the labels that the network contradicts against the wrong ones; bad and unjudged clips are left out."""
+    if "true" not in arrays:
+        return None
+    judged = (arrays["true"] >= 0) & ~arrays["unusable"] & ~np.isnan(arrays["train_probs"]).any(axis=1)
+    given = arrays["given"][judged]
+    return scores(arrays["train_probs"][judged].argmax(axis=1) != given, arrays["true"][judged] != given)
+
+
+def _counts(labels: np.ndarray, classes: int) -> list[int]:
+    return [int(count) for count in np.bincount(labels[labels >= 0], minlength=classes)]
+
+
+def _epoch(record: dict[str, Any]) -> dict[str, Any]:
+    purify, test = record["purify"], record.get("test") or {}
+    found = purify.get("detection", {})
+    return {
+        "epoch": record["epoch"], "loss": record["loss"], "accuracy": record["accuracy"],
+        "war": test.get("war"), "uar": test.get("uar"), **{name: purify[name] for name in _OF_AN_EPOCH},
+        "labels_right": found.get("label_accuracy_after"),
+    }  # fmt: skip

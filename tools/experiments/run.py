@@ -1,0 +1,83 @@
+"""`run`: a grid of trainings, each an ordinary one, that can be stopped and gone on with at any moment."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.dataset.files import only_writer, write_atomically
+from sciu.pipeline.dataset.workers import cores
+from sciu.tools.command import RUN_FAILED, json_option, print_json, print_table
+from sciu.tools.experiments.grid import Job, Places, chosen, expand
+from sciu.tools.experiments.harness import Harness
+from sciu.tools.experiments.processes import Outcomes, at_once
+from sciu.tools.experiments.sources import given_folders
+from sciu.tools.experiments.spec import Spec, read_spec
+
+
+@click.command()
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The grid's folder.")
+@click.option("--data", multiple=True, metavar="NAME=PATH", help="Where a dataset of the spec is.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs at once.  [default: cores by threads; on a GPU 1]")
+@click.option("--threads", type=click.IntRange(min=1), help="Of each run.  [default: 1; on a GPU all cores]")
+@click.option("--only", multiple=True, metavar="PATTERN", help="Runs like data/backbone/method/seed; * is anything.")
+@click.option("--resume", is_flag=True, help="Go on with the grid in --out; begin it if there is none.")
+@click.option("--dry-run", is_flag=True, help="List the runs; do nothing.")
+@json_option
+def run(
+    spec: Path, out: Path, data: tuple[str, ...], jobs: int | None, threads: int | None, only: tuple[str, ...],
+    resume: bool, dry_run: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Train every combination of a spec's datasets, backbones, methods and seeds.
+
+    A run that is done is not done again, one that was killed goes on; one that fails is told, and the others go on.
+
+    Example: sciu-experiment run examples/experiments/toy.toml --out toys --resume
+    """
+    read = read_spec(spec)
+    gpu = _on_gpu(read)
+    threads = threads or (cores() if gpu else 1)
+    grid = Harness(read, Places(out), given_folders(data, read.data), threads)
+    wanted = chosen(expand(read), only, grid.done)
+    if not wanted:
+        raise SettingError(f"--only must match a run, but {' '.join(only)} matches none. --dry-run lists them.")
+    if dry_run:
+        _list(grid, wanted, as_json=as_json)
+        return
+    grid.check(wanted)
+    if not resume and out.exists() and any(out.iterdir()):
+        raise SettingError(f"--out must be new or empty, but '{out}' is not. Choose another, or --resume its grid.")
+    out.mkdir(parents=True, exist_ok=True)
+    with only_writer(out / ".lock"):
+        write_atomically(out / "spec.toml", spec.read_bytes())
+        outcomes = grid.run(wanted, at_once(jobs, threads, gpu=gpu))
+    _report(outcomes, len(wanted), as_json=as_json)
+
+
+def _on_gpu(spec: Spec) -> bool:
+    """Whether the runs will share a GPU, found out without waking it."""
+    return spec.settings.get("device", "auto") != "cpu" and Path("/dev/nvidiactl").exists()
+
+
+def _list(grid: Harness, jobs: list[Job], *, as_json: bool) -> None:
+    told = {job.id: "done" if grid.done(job) else f"after {job.needs}" if job.needs else "to run" for job in jobs}
+    if as_json:
+        print_json(told)
+    else:
+        print_table(["run", "is"], list(told.items()))
+
+
+def _report(outcomes: Outcomes, total: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"runs": total, **vars(outcomes)})
+    else:
+        there = total - len(outcomes.failed) - len(outcomes.skipped)
+        click.echo(f"{there:,} of {total:,} runs are done. `sciu-experiment table` shows what came of them.")
+        for name, needed in outcomes.skipped.items():
+            click.echo(f"{name} skipped: it begins with what {needed} kept")
+    if outcomes.failed or outcomes.skipped:
+        sys.exit(RUN_FAILED)

@@ -1,0 +1,166 @@
+"""A grid of runs as somebody writes it down: datasets, methods, backbones, seeds, and the settings of all."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sciu.pipeline.dataset.errors import SettingError, require
+from sciu.pipeline.dataset.synth import Synth
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Layer = dict[str, Any]
+
+GIVEN = "given"
+OWN_LABELS = ("truth", "judged")  # those of the truth; the second leaves out what nobody could judge
+OF_ANOTHER = ("cleaned", "random")  # what a run kept; as many clips pruned at random
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
+_TOP = {"name", "title", "settings", "backbones", "backbone", "seeds", "tuning_seeds", "keep_runs", "data", "method"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A dataset: a folder, or SynthDFER that the harness paints itself."""
+
+    name: str
+    path: str = ""
+    synth: Layer | None = None
+    per_seed: bool = False  # another dataset of the same kind for every seed
+    folds: tuple[int, ...] = ()
+    settings: Layer = field(default_factory=dict)
+
+    def painted(self, seed: int) -> Synth:
+        """Return what is to be painted for a seed."""
+        wanted: Layer = {"codec": "mjpeg", **(self.synth or {}), **({"seed": seed} if self.per_seed else {})}
+        return Synth(**wanted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A method as a row of a table: settings, and which labels it begins with."""
+
+    name: str
+    labels: str = GIVEN
+    of: str = ""  # the row whose run the labels come from
+    settings: Layer = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """A whole grid."""
+
+    name: str
+    title: str
+    settings: Layer
+    backbones: tuple[str, ...]
+    by_backbone: dict[str, Layer]
+    seeds: tuple[int, ...]
+    tuning_seeds: tuple[int, ...]
+    keep_runs: bool
+    data: tuple[Source, ...]
+    methods: tuple[Row, ...]
+
+
+def read_spec(path: Path) -> Spec:
+    """Read a spec; what is misspelt or makes no sense is refused in one line."""
+    try:
+        content = tomllib.loads(path.read_text("utf-8-sig"))
+        return spec_of(content)
+    except FileNotFoundError:
+        raise SettingError(f"spec must be a file, but '{path}' is not there.") from None
+    except SettingError as error:
+        raise SettingError(f"'{path}': {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise SettingError(f"'{path}' must be TOML, but is not: {error}. Mend it.") from error
+
+
+def spec_of(content: Layer) -> Spec:
+    """Make a spec of what its file says."""
+    for name in content:
+        require(name in _TOP, "a key of a spec", f"one of {', '.join(sorted(_TOP))}", repr(name))
+    for name in ("name", "data", "method"):
+        require(bool(content.get(name)), name, "given", "missing")
+    spec = Spec(
+        name=str(content["name"]), title=str(content.get("title", content["name"])),
+        settings=content.get("settings", {}), backbones=tuple(content.get("backbones", ["tiny_lstm"])),
+        by_backbone=content.get("backbone", {}), seeds=tuple(content.get("seeds", [0])),
+        tuning_seeds=tuple(content.get("tuning_seeds", [])), keep_runs=content.get("keep_runs", True),
+        data=tuple(map(_source, content["data"])), methods=tuple(map(_row, content["method"])),
+    )  # fmt: skip
+    _check(spec)
+    return spec
+
+
+def _source(entry: Layer) -> Source:
+    rest = dict(entry)
+    known = {name: rest.pop(name) for name in ("name", "path", "synth", "per_seed") if name in rest}
+    require("name" in known, "[[data]]", "named", entry)
+    require(not ("path" in known and "synth" in known), f"data {known['name']}", "a path or synth", "both")
+    source = Source(**known, folds=tuple(rest.pop("folds", [])), settings=rest)
+    require(not source.per_seed or source.synth is not None, "per_seed", "of synth", "of a folder")
+    if source.synth is not None:
+        try:
+            source.painted(0)
+        except TypeError as error:
+            raise SettingError(
+                f"synth of {source.name} must be what `sciu-data synth` takes, but: {error}. Mend it."
+            ) from None
+    return source
+
+
+def _row(entry: Layer) -> Row:
+    rest = dict(entry)
+    known = {name: rest.pop(name) for name in ("name", "labels", "of") if name in rest}
+    known.setdefault("name", rest.get("method"))
+    require(bool(known["name"]), "[[method]]", "named", entry)
+    rest.setdefault("method", "plain")
+    return Row(**known, settings=rest)
+
+
+def _check(spec: Spec) -> None:
+    """Refuse names that cannot be folders, settings that there are not, and labels of nobody."""
+    from sciu.pipeline.train.settings import checked
+
+    for what, names in _names(spec).items():
+        require(len(set(names)) == len(names), what, "different", list(names))
+        for name in names:
+            require(bool(_NAME.fullmatch(name)), f"a name of {what}", "letters, digits and . _ + -", repr(name))
+    layers = [spec.settings, *spec.by_backbone.values(), *(data.settings for data in spec.data)]
+    layers += [row.settings for row in spec.methods]
+    for layer in layers:
+        for name, value in layer.items():
+            require(name not in _OURS, name, "left to the grid", "a setting")
+            if name != "preset":
+                checked(name, value)
+    shared = sorted(set(spec.seeds) & set(spec.tuning_seeds))
+    require(not shared, "seeds", "others than tuning_seeds, by which something was chosen", shared)
+    for row in spec.methods:
+        _check_labels(row, spec.methods)
+
+
+_OURS = {"seed", "fold", "backbone", "labels_from", "of"}
+
+
+def _names(spec: Spec) -> dict[str, Sequence[str]]:
+    return {
+        "data": [each.name for each in spec.data], "methods": [each.name for each in spec.methods],
+        "backbones": spec.backbones, "seeds": [str(seed) for seed in spec.seeds],
+    }  # fmt: skip
+
+
+def _check_labels(row: Row, rows: Sequence[Row]) -> None:
+    choices = (GIVEN, *OWN_LABELS, *OF_ANOTHER)
+    require(row.labels in choices, f"labels of {row.name}", f"one of {', '.join(choices)}", repr(row.labels))
+    others = [other.name for other in rows if other.labels != "cleaned" and other.name != row.name]
+    if row.labels in OF_ANOTHER:
+        require(row.of in others, f"`of` of {row.name}", f"one of {', '.join(others)}", repr(row.of))
+    else:
+        require(not row.of, f"`of` of {row.name}", f"left out with labels {row.labels}", repr(row.of))

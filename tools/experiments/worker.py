@@ -1,0 +1,68 @@
+"""One run of a grid in a process of its own: `sciu-train`, then what came of it. Its order is a line of JSON."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_ORDERS = 0  # standard input; it ends when the grid's process does, however that happens
+
+
+def main() -> None:
+    """Do as ordered; end like `sciu-train` does when it fails."""
+    order: dict[str, Any] = json.loads(_line())
+    threading.Thread(target=_end_with_the_grid, daemon=True).start()
+    run = Path(order["run"])
+    with _alone(run.with_name(f".{run.name}.lock")):
+        began = time.monotonic()
+        _train(order["arguments"])
+        from sciu.tools.experiments.result import write_result
+
+        write_result(order, run, time.monotonic() - began)
+
+
+def _train(arguments: list[str]) -> None:
+    from sciu.tools.train import main as train
+
+    sys.argv = ["sciu-train", *arguments]  # what the run's card says
+    try:
+        train.main(args=arguments)
+    except SystemExit as end:
+        if end.code:
+            raise
+
+
+def _line() -> bytes:
+    """Read a line, and not a byte more: the rest is silence, which is listened to."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(_ORDERS, 1)):
+        line += byte
+    return line
+
+
+def _end_with_the_grid() -> None:
+    while os.read(_ORDERS, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Wait for a process of a grid that was killed: it saves where it stands, and ends."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    main()
