@@ -1,0 +1,39 @@
+"""A table in the languages of documents."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from sciu.tools.experiments.tables import Table
+
+_LATEX = {"±": r"$\pm$", "%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"}
+
+
+def markdown(table: Table) -> str:
+    """Return a table with a heading."""
+    lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)], *table.rows]
+    return f"### {table.title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def latex(table: Table) -> str:
+    """Return a tabular for `booktabs`."""
+    columns = "l" + "r" * (len(table.header) - 1)
+    head, *rows = [" & ".join(map(_escaped, line)) + r" \\" for line in (table.header, *table.rows)]
+    body = "\n".join([r"\toprule", head, r"\midrule", *rows, r"\bottomrule"])
+    return f"% {table.title}\n\\begin{{tabular}}{{{columns}}}\n{body}\n\\end{{tabular}}\n"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in text)
+
+
+def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows of one shape, their keys first."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()

@@ -1,0 +1,83 @@
+"""What can be asked of a run: one number each, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sciu.tools.experiments.results import Result
+from sciu.tools.experiments.statistics import large_classes, uar_of
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of a run, None where it has none."""
+
+    title: str
+    read: Callable[[Result], float | None]
+    share: bool = True  # told in per cent
+
+
+def measures(least: int, large: int | None) -> dict[str, Measure]:
+    """Return all; `uar_large` is of the classes with `least` test clips, `large` of them, None if these are all."""
+    found = {
+        "war": Measure("WAR", lambda run: run.told["last"]["war"]),
+        "uar": Measure("UAR", lambda run: run.told["last"]["uar"]),
+        "uar_large": Measure(f"UAR{large}", lambda run: _uar_large(run, least)),
+        "war_best": Measure("WAR, best epoch", lambda run: run.told["best"].get("war")),
+        "uar_best": Measure("UAR, best epoch", lambda run: run.told["best"].get("uar")),
+        "pruned": Measure("pruned", lambda run: run.told["purify"]["pruned"], share=False),
+        "corrected": Measure("corrected", lambda run: run.told["purify"]["corrected"], share=False),
+        "unusable_precision": _found("unusable: precision", "low_quality", "precision"),
+        "unusable_recall": _found("unusable: recall", "low_quality", "recall"),
+        "wrong_precision": _found("corrected: precision", "wrong_label", "precision"),
+        "wrong_f1": _found("corrected: F1", "wrong_label", "f1"),
+        "touched_f1": _found("pruned or corrected: F1", "wrong_label_touched", "f1"),
+        "doubted_f1": Measure("doubted: F1", lambda run: (run.told["doubted"] or {}).get("f1")),
+        "corrections_right": _found("corrections right", "correction_accuracy"),
+        "right_touched": _found("right labels touched", "right_labels_touched"),
+        "labels_right_before": _found("labels right, given", "label_accuracy_before"),
+        "labels_right": _found("labels right, kept", "label_accuracy_after"),
+        "least_kept": Measure("least class kept", _least_kept),
+        "pull": Measure("pull", lambda run: run.told["purify"]["thresholds"].get("pull"), share=False),
+        "seconds": Measure("seconds", lambda run: run.told["seconds"]["run"], share=False),
+    }
+    return found if large is not None else {name: each for name, each in found.items() if name != "uar_large"}
+
+
+ACCURACY = ("war", "uar", "uar_large", "war_best", "uar_best")
+AGAINST_PLAIN = ("war", "uar", "uar_large")
+DETECTION = (
+    "pruned", "corrected", "unusable_precision", "unusable_recall", "wrong_precision", "wrong_f1", "touched_f1",
+    "doubted_f1", "corrections_right", "right_touched", "labels_right_before", "labels_right", "least_kept",
+)  # fmt: skip
+
+
+def count_large(run: Result, least: int) -> int | None:
+    """Return how many classes have enough test clips; None if all have."""
+    large = large_classes(run.confusion().counts, least)
+    return None if large.all() else int(large.sum())
+
+
+def _uar_large(run: Result, least: int) -> float | None:
+    counts = run.confusion().counts
+    return uar_of(counts, large_classes(counts, least))
+
+
+def _found(title: str, *keys: str) -> Measure:
+    def read(run: Result) -> float | None:
+        value: Any = run.told["detection"]
+        for key in keys:
+            value = value.get(key) if value else None
+        return value
+
+    return Measure(title, read)
+
+
+def _least_kept(run: Result) -> float | None:
+    """Return the share of true members that the class which lost most still has."""
+    kept = [
+        share for share in ((run.told["detection"] or {}).get("class_members_kept") or {}).values() if share is not None
+    ]
+    return min(kept, default=None)

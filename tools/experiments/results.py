@@ -1,0 +1,123 @@
+"""Whatever results a grid's folder has, in the order of its spec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.train.metrics import Confusion
+from sciu.tools.experiments.spec import Spec, read_spec
+
+PLAIN, ORACLE = "plain", "oracle"  # the rows that others are held against
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One run."""
+
+    told: dict[str, Any]
+    path: Path
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The dataset and the backbone."""
+        return self.told["data"], self.told["backbone"]
+
+    @property
+    def method(self) -> str:
+        """The row that the run is of."""
+        return str(self.told["method"])
+
+    @property
+    def unit(self) -> str:
+        """The seed, and the fold where there are several."""
+        return str(self.told["unit"])
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the dataset's classes."""
+        return list(self.told["dataset"]["classes"])
+
+    def confusion(self, epoch: str = "last") -> Confusion:
+        """Return the test clips of the last epoch, or of the best, true class by predicted."""
+        return Confusion(np.array(self.told[epoch]["confusion"]))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what is known of every clip."""
+        with np.load(self.path.with_suffix(".npz"), allow_pickle=False) as file:
+            return dict(file)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The runs of one dataset and backbone."""
+
+    data: str
+    backbone: str
+    methods: dict[str, dict[str, Result]]  # row -> unit -> run
+
+    def of(self, method: str) -> dict[str, Result]:
+        """Return a method's runs by unit; none is no error."""
+        return self.methods.get(method, {})
+
+    def any(self) -> Result:
+        """Return a run, for what all have in common."""
+        return next(iter(next(iter(self.methods.values())).values()))
+
+
+def load_groups(folder: Path) -> list[Group]:
+    """Read every result below a folder."""
+    results = [_read(path) for path in sorted((folder / "results").rglob("*.json"))]
+    if not results:
+        raise DatasetError(f"'{folder}' must be a grid with a run done, but has no results. `sciu-experiment run`.")
+    order = _order(folder)
+    results.sort(key=order)
+    groups: dict[tuple[str, str], dict[str, dict[str, Result]]] = {}
+    for result in results:
+        groups.setdefault(result.place, {}).setdefault(result.method, {})[result.unit] = result
+    return [Group(*place, methods) for place, methods in groups.items()]
+
+
+def title_of(folder: Path) -> str:
+    """Return what the grid is called."""
+    spec = _spec(folder)
+    return spec.title if spec else folder.name
+
+
+def _read(path: Path) -> Result:
+    try:
+        return Result(json.loads(path.read_text("utf-8")), path)
+    except ValueError as error:
+        raise DatasetError(f"'{path}' is damaged: {error}. Remove it, and run the grid with --resume.") from None
+
+
+def _spec(folder: Path) -> Spec | None:
+    path = folder / "spec.toml"
+    return read_spec(path) if path.exists() else None
+
+
+def _order(folder: Path) -> Callable[[Result], tuple[Any, ...]]:
+    """Return the key that sorts results as the spec names them; what it does not name comes last."""
+    spec = _spec(folder)
+    data = [each.name for each in spec.data] if spec else []
+    backbones = spec.backbones if spec else ()
+    methods = [each.name for each in spec.methods] if spec else []
+
+    def key(result: Result) -> tuple[Any, ...]:
+        names = zip(
+            (result.told["data"], result.told["backbone"], result.method), (data, backbones, methods), strict=True
+        )
+        return *(_place(name, known) for name, known in names), result.told["seed"], result.unit
+
+    return key
+
+
+def _place(name: str, known: Sequence[str]) -> tuple[int, str]:
+    return (known.index(name), name) if name in known else (len(known), name)
