@@ -1,4 +1,4 @@
-"""`sciu-experiment`: measurements that the documentation quotes, each repeatable by one command."""
+"""`sciu-experiment`: grids of trainings and their tables, and measurements that the documentation quotes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import click
 
 from sciu.tools.command import Group
 from sciu.tools.experiments.compare import compare
+from sciu.tools.experiments.figures import figures
 from sciu.tools.experiments.learnable import learnable
-from sciu.tools.experiments.rules import rules
+from sciu.tools.experiments.run import run
+from sciu.tools.experiments.table import table
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def main() -> None:
-    """Repeat the measurements that the documentation quotes."""
+    """Run grids of trainings, and repeat the measurements that the documentation quotes."""
 
 
 main.add_command(compare)
+main.add_command(figures)
 main.add_command(learnable)
-main.add_command(rules)
+main.add_command(run)
+main.add_command(table)
 
 if __name__ == "__main__":
     main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,24 +28,6 @@ def test_learnable_reports_every_classifier(faces: Dataset, sciu: Callable[..., 
     assert list(accuracy) == ["chance", "linear, mean frame", "CNN, mean frame", "CNN + LSTM, 16 frames"]
     assert all(0 <= value <= 1 for value in accuracy.values())
     assert accuracy == sciu("experiment", "learnable", faces.folder, "--epochs", 1, "--json").json["accuracy"]
-
-
-def test_rules_report_what_was_found_and_won(faces: Dataset, sciu: Callable[..., Answer]) -> None:
-    settings = ("--epochs", 2, "--warmup", 1, "--only", "auto auto", "--json")
-    answer = sciu("experiment", "rules", faces.folder, *settings)
-    assert answer.code == 0
-    (row,) = answer.json["rules"].values()
-    assert 0 < row["labels right before"] <= 1
-    assert set(row) >= {"pruned", "corrected", "low quality P/R", "wrong label P/R", "WAR", "UAR"}
-    assert answer.json == sciu("experiment", "rules", faces.folder, *settings).json
-
-
-def test_rules_need_the_truth(frame_faces: Dataset, sciu: Callable[..., Answer], tmp_path: Path) -> None:
-    folder = shutil.copytree(frame_faces.folder, tmp_path / "copy")
-    (folder / "truth.csv").unlink()
-    answer = sciu("experiment", "rules", folder, "--epochs", 1)
-    assert answer.code == 3
-    assert "must say what was planted, but is not there" in answer.error()
 
 
 def test_compare_puts_runs_beside_each_other(frame_faces: Dataset, sciu: Callable[..., Answer], tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sciu.pipeline.dataset import Dataset, DatasetError
@@ -21,7 +20,6 @@ FRAMES = 16
 class Clips:
     """A whole dataset in memory."""
 
-    ids: NDArray[np.int64]  # of the dataset, in the order of the rows
     frames_NTCHW: Tensor  # uint8
     labels_N: Tensor
     train: Tensor
@@ -31,7 +29,7 @@ class Clips:
     def still(self) -> Clips:
         """The same clips, each reduced to its mean frame."""
         mean = torch.stack([clip.float().mean(dim=0, keepdim=True).byte() for clip in self.frames_NTCHW])
-        return Clips(self.ids, mean, self.labels_N, self.train, self.test, self.classes)
+        return Clips(mean, self.labels_N, self.train, self.test, self.classes)
 
     def chance(self) -> float:
         """The accuracy of always naming the test split's largest class."""
@@ -63,7 +61,6 @@ def load_clips(dataset: Dataset) -> Clips:
             progress(len(clips), len(ids))
     row = {clip: number for number, clip in enumerate(ids.tolist())}
     return Clips(
-        ids,
         torch.stack(clips),
         torch.from_numpy(dataset.labels[ids].astype(np.int64)),
         torch.tensor([row[clip] for clip in train.tolist()]),

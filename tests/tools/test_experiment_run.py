@@ -1,0 +1,229 @@
+"""A grid from end to end: stopped, killed, gone on with, with a run that fails; then its tables and figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.dom import minidom
+
+import numpy as np
+import pytest
+from helpers import Answer
+from training import wait_for
+
+from sciu.pipeline.dataset import Dataset
+from sciu.tools.experiments.processes import last_line
+from sciu.tools.experiments.sources import pruned_at_random, true_labels
+
+SPEC = """
+name = "toys"
+title = "Painted faces, two epochs"
+seeds = [10, 11]
+keep_runs = false
+
+[settings]
+preset = "demo"
+pipeline = "torch"
+epochs = 2
+size = 32
+frames = 4
+batch_size = 8
+lr_warmup = 1.0
+warmup = 1
+window = 1
+previews = 0
+
+[[data]]
+name = "faces"
+synth = { clips = 42, classes = 3, frames = 4, size = 32, codec = "jpeg", mislabel = 0.2, low_quality = 0.1 }
+
+[[method]]
+method = "plain"
+
+[[method]]
+method = "sciu"
+prune_below = 0.9
+
+[[method]]
+name = "oracle"
+labels = "truth"
+
+[[method]]
+name = "random"
+labels = "random"
+of = "sciu"
+
+[[method]]
+name = "broken"
+weights = "/nowhere.pt"
+
+[[method]]
+name = "of broken"
+labels = "random"
+of = "broken"
+"""
+RUNS = [f"faces/tiny_lstm/{method}/{seed}" for method in ("plain", "sciu", "oracle", "random") for seed in (10, 11)]
+ONLY = [word for name in ("plain", "sciu", "oracle", "random") for word in ("--only", f"*/{name}/*")]
+ONLY += ["--only", "*/of broken/10"]
+TOLD = ("key", "last", "best", "epochs", "detection", "train_classes")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid that was interrupted twice and has ended."""
+
+    folder: Path
+    spec: Path
+    refused: Answer
+    answer: Answer
+
+    def result(self, run: str) -> dict[str, Any]:
+        """What came of a run."""
+        content: dict[str, Any] = json.loads((self.folder / "results" / f"{run}.json").read_text())
+        return content
+
+    def arrays(self, run: str) -> dict[str, Any]:
+        """What is known of each clip."""
+        with np.load(self.folder / "results" / f"{run}.npz") as file:
+            return dict(file)
+
+
+def call(tool: str, *words: object) -> Answer:
+    """Run a command in a process of its own."""
+    done = subprocess.run(command(tool, *words), check=False, capture_output=True, text=True)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def command(tool: str, *words: object) -> list[str]:
+    return [sys.executable, "-m", f"sciu.tools.{tool}", *map(str, words)]
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
+    """Stop a grid by Ctrl-C, kill the next process, let a third one end it."""
+    folder = tmp_path_factory.mktemp("grid")
+    spec, out = folder / "spec.toml", folder / "out"
+    spec.write_text(SPEC)
+    words = ("run", spec, "--out", out, "--resume", *ONLY)
+    first = subprocess.Popen(command("experiment", *words), stderr=subprocess.PIPE, text=True)
+    wait_for(out / "logs/faces/tiny_lstm/plain/10.log", first, 300)
+    refused = call("experiment", *words)
+    first.send_signal(signal.SIGINT)
+    assert "Error: stopped by the keyboard" in first.communicate()[1]
+    assert first.returncode == 130
+    second = subprocess.Popen(command("experiment", *words), stderr=subprocess.PIPE, text=True)
+    wait_for(out / f"results/{RUNS[0]}.json", second, 300)
+    second.kill()
+    second.communicate()
+    return Grid(out, spec, refused, call("experiment", *words, "--json"))
+
+
+def test_a_grid_goes_on_after_all_and_tells_what_failed(grid: Grid) -> None:
+    told = grid.answer.json
+    assert grid.answer.code == 1
+    assert list(told["failed"]) == ["faces/tiny_lstm/broken/10"]
+    assert "nowhere.pt" in told["failed"]["faces/tiny_lstm/broken/10"]
+    assert told["skipped"] == {"faces/tiny_lstm/of broken/10": "faces/tiny_lstm/broken/10"}
+    assert told["runs"] == 10
+    assert RUNS[0] not in told["done"]  # it was done before the kill
+    assert all((grid.folder / "results" / f"{run}.json").exists() for run in RUNS)
+    assert "failed: Error: " in grid.answer.err
+
+
+def test_a_second_process_is_refused(grid: Grid) -> None:
+    assert grid.refused.code == 3
+    assert "is being written by another process" in grid.refused.error()
+
+
+def test_a_result_says_all_that_tables_need(grid: Grid) -> None:
+    result, arrays = grid.result(RUNS[2]), grid.arrays(RUNS[2])
+    assert result["command"].startswith("sciu-train ")
+    assert (result["data"], result["method"], result["seed"], result["labels"]) == ("faces", "sciu", 10, "given")
+    assert [epoch["epoch"] for epoch in result["epochs"]] == [1, 2]
+    assert result["last"]["war"] == result["epochs"][-1]["war"]
+    right = arrays["test_probs"].argmax(axis=1) == arrays["test_labels"]
+    assert right.mean() == pytest.approx(result["last"]["war"])
+    assert (arrays["now"] < 0).sum() == result["purify"]["pruned"] > 0
+    assert sum(result["train_classes"]["given"]) == len(arrays["train_ids"]) == len(arrays["true"])
+    assert not (grid.folder / "runs" / RUNS[2] / "checkpoints").exists()  # keep_runs = false
+    assert (grid.folder / "runs" / RUNS[2] / "run.json").exists()
+
+
+def test_the_oracle_has_true_labels_and_the_random_run_as_many_as_what_it_is_held_against(grid: Grid) -> None:
+    dataset = Dataset.load(grid.folder / "data/faces")
+    oracle, random, sciu = (grid.arrays(f"faces/tiny_lstm/{name}/11") for name in ("oracle", "random", "sciu"))
+    assert np.array_equal(oracle["given"], oracle["true"])
+    assert not oracle["unusable"].any()
+    assert np.array_equal(np.flatnonzero(true_labels(dataset, 1, unjudged=True) >= 0), oracle["train_ids"])
+    assert len(random["given"]) == (sciu["now"] >= 0).sum() < len(sciu["given"])
+    assert np.array_equal(random["given"], dataset.labels[random["train_ids"]])
+    assert "sha256" in grid.result("faces/tiny_lstm/oracle/11")["labels_from"]
+
+
+def test_repeated_it_comes_to_the_same(grid: Grid, tmp_path: Path) -> None:
+    again = call("experiment", "run", grid.spec, "--out", tmp_path / "out", "--only", "*/sciu/10")
+    assert again.code == 0, again.err
+    repeated = Grid(tmp_path / "out", grid.spec, again, again)
+    one, other = grid.result(RUNS[2]), repeated.result(RUNS[2])
+    assert {name: one[name] for name in TOLD} == {name: other[name] for name in TOLD}
+    arrays, others = grid.arrays(RUNS[2]), repeated.arrays(RUNS[2])
+    assert arrays.keys() == others.keys()
+    assert all(np.array_equal(arrays[name], others[name], equal_nan=True) for name in arrays)
+
+
+def test_what_is_done_is_listed_and_another_spec_is_refused(
+    grid: Grid, tmp_path: Path, sciu: Callable[..., Answer]
+) -> None:
+    words = ("experiment", "run", grid.spec, "--out", grid.folder)
+    listed = sciu(*words, "--dry-run", "--json").json
+    assert {listed[run] for run in RUNS} == {"done"}
+    assert listed["faces/tiny_lstm/of broken/10"] == "after faces/tiny_lstm/broken/10"
+    assert "must be new or empty" in sciu(*words).error()
+    assert "matches none" in sciu(*words, "--only", "nothing").error()
+    assert "--data must be NAME=PATH with NAME one of faces" in sciu(*words, "--data", "x=/y").error()
+    other = tmp_path / "spec.toml"
+    other.write_text(SPEC.replace("epochs = 2", "epochs = 3"))
+    assert (
+        "must be of a run as the spec has it"
+        in sciu("experiment", "run", other, "--out", grid.folder, "--resume", "--dry-run").error()
+    )
+    other.write_text(SPEC.replace("batch_size = 8", "batch_size = 0"))
+    assert "batch_size must be 1 to 65,536" in sciu("experiment", "run", other, "--out", tmp_path / "new").error()
+    assert not (tmp_path / "new").exists()
+
+
+def test_tables_and_figures_of_it(grid: Grid, tmp_path: Path, sciu: Callable[..., Answer]) -> None:
+    shown = sciu("experiment", "table", grid.folder)
+    assert shown.code == 0
+    assert "| oracle | 2 |" in shown.out
+    made = sciu("experiment", "figures", grid.folder, "--out", tmp_path / "figures", "--json").json["figures"]
+    assert len(made) >= 5
+    for path in map(Path, made):
+        minidom.parseString(path.read_text())
+        assert len(path.with_suffix(".csv").read_text().splitlines()) > 1
+    assert "has no results" in sciu("experiment", "table", tmp_path).error()
+
+
+def test_random_pruning_takes_as_many_and_never_the_same_for_another_seed() -> None:
+    first = np.array([0, 1, -1, 1, 0, 1, 0, 1], np.int16)
+    last = np.array([0, -1, -1, 1, 1, -1, 0, 1], np.int16)
+    draws = [pruned_at_random(first, last, seed) for seed in range(20)]
+    assert all((draw >= 0).sum() == 5 for draw in draws)
+    assert all(np.array_equal(draw[draw >= 0], first[draw >= 0]) for draw in draws)
+    assert len({draw.tobytes() for draw in draws}) > 5
+    assert np.array_equal(draws[3], pruned_at_random(first, last, 3))
+
+
+def test_the_last_line_of_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("a line\nError: the last.\n\n")
+    assert last_line(log) == "Error: the last."
+    os.truncate(log, 0)
+    assert last_line(log) == "said nothing"

@@ -1,0 +1,40 @@
+"""`figures`: pictures of what came of a grid, and the numbers behind each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sciu.pipeline.dataset.files import write_atomically
+from sciu.tools.command import json_option, print_json
+from sciu.tools.experiments.drawings import drawings
+from sciu.tools.experiments.layout import comma_separated
+from sciu.tools.experiments.results import load_groups
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Where the files go; old ones are replaced."
+)
+@click.option("--least", type=click.IntRange(min=1), default=10, help="Test clips of a class that counts in the UAR.")
+@json_option
+def figures(folder: Path, out: Path, least: int, as_json: bool) -> None:
+    """Draw confusions, learning curves, reliability, weights, corrections, and WAR against UAR: SVG, and a CSV each.
+
+    Example: sciu-experiment figures toys --out toys/figures
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    made = []
+    for group in load_groups(folder):
+        for figure in drawings(group, least):
+            if figure.rows:
+                path = out / f"{group.data}_{group.backbone}_{figure.name}.svg"
+                write_atomically(path, figure.svg.encode())
+                write_atomically(path.with_suffix(".csv"), comma_separated(figure.rows).encode())
+                made.append(str(path))
+    if as_json:
+        print_json({"figures": made})
+    else:
+        click.echo(f"{len(made)} figures in '{out}', each with a CSV of its numbers")
