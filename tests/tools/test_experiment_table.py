@@ -70,6 +70,18 @@ def test_the_tables_of_methods(results: Path, sciu: Callable[..., Answer]) -> No
     assert "| +7.5 | -24.3 to +39.3 | 33% |" in ours
 
 
+def test_each_table_is_told_once_and_only_if_its_measures_are_wanted(
+    results: Path, sciu: Callable[..., Answer]
+) -> None:
+    def titles(*words: str) -> list[str]:
+        lines = sciu("experiment", "table", results, *words).out.splitlines()
+        return [line.partition(": ")[2][:13] for line in lines if line.startswith("###")]
+
+    assert titles() == ["accuracy of t", "against plain", "against plain", "what was foun"]
+    assert titles("--metric", "war") == ["accuracy of t", "against plain", "against plain"]
+    assert titles("--metric", "pruned") == ["what was foun"]
+
+
 def test_a_table_in_the_shape_of_papers(results: Path, sciu: Callable[..., Answer]) -> None:
     put(results, "plain", 0, [[20, 0, 0], [0, 20, 0], [0, 0, 2]], backbone="other")
     shown = sciu("experiment", "table", results, "--shape", "paper", "--metric", "war", "--metric", "pruned").out

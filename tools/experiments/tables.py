@@ -26,17 +26,9 @@ def by_method(group: Group, least: int, wanted: Sequence[str]) -> Iterator[Table
     """Yield the tables of one dataset and backbone, a row a method."""
     known = _measures([group], least, wanted)
     where = f"{group.data}, {group.backbone}"
-    yield _plainly(
-        group, f"{where}: accuracy{_of_which_epoch(group)}", {name: known[name] for name in ACCURACY if name in known}
+    accuracy, against, found = (
+        {name: known[name] for name in names if name in known} for names in (ACCURACY, AGAINST_PLAIN, DETECTION)
     )
-    if len(group.methods) > 1 and group.of(PLAIN):
-        yield _against_plain(group, f"{where}: against plain, paired by seed", known)
-        yield _control(group, f"{where}: against plain with a shifted prior", least)
-    found = {name: known[name] for name in DETECTION if name in known}
-    if found:
-        accuracy, against, found = (
-            {name: known[name] for name in names if name in known} for names in (ACCURACY, AGAINST_PLAIN, DETECTION)
-        )
     if accuracy:
         yield _plainly(group, f"{where}: accuracy{_of_which_epoch(group)}", accuracy)
     if against and len(group.methods) > 1 and group.of(PLAIN):
