@@ -59,6 +59,9 @@ def test_means_and_paired_differences_are_those_counted_by_hand(results: Path, s
     assert (low, high) == pytest.approx((0.075 - 12.7062 * 0.025, 0.075 + 12.7062 * 0.025), abs=1e-5)
     assert by["plain", "war"]["minus_plain"] is None
     assert by["ours", "pruned"]["mean"] == 4
+    assert by["ours", "recall_happy"]["mean"] == pytest.approx((12 + 16) / 40)
+    assert by["ours", "kept_sad"]["mean"] == pytest.approx(0.7)
+    assert ("ours", "kept_fear") not in by
     assert by["ours", "least_kept"]["mean"] == pytest.approx(0.7)
 
 
@@ -77,7 +80,8 @@ def test_each_table_is_told_once_and_only_if_its_measures_are_wanted(
         lines = sciu("experiment", "table", results, *words).out.splitlines()
         return [line.partition(": ")[2][:13] for line in lines if line.startswith("###")]
 
-    assert titles() == ["accuracy of t", "against plain", "against plain", "what was foun"]
+    every = ["accuracy of t", "against plain", "against plain", "what was foun", "recall of eac", "share of each"]
+    assert titles() == every
     assert titles("--metric", "war") == ["accuracy of t", "against plain", "against plain"]
     assert titles("--metric", "pruned") == ["what was foun"]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 from sciu.tools.experiments.results import Result
 from sciu.tools.experiments.statistics import large_classes, uar_of
@@ -19,7 +22,7 @@ class Measure:
     share: bool = True  # told in per cent
 
 
-def measures(least: int, large: int | None) -> dict[str, Measure]:
+def measures(least: int, large: int | None, classes: Sequence[str]) -> dict[str, Measure]:
     """Return all; `uar_large` is of the classes with `least` test clips, `large` of them, None if these are all."""
     found = {
         "war": Measure("WAR", lambda run: run.told["last"]["war"]),
@@ -43,9 +46,13 @@ def measures(least: int, large: int | None) -> dict[str, Measure]:
         "pull": Measure("pull", lambda run: run.told["purify"]["thresholds"].get("pull"), share=False),
         "seconds": Measure("seconds", lambda run: run.told["seconds"]["run"], share=False),
     }
+    for name in classes:
+        found[RECALL + name] = Measure(name, partial(_recall, name=name))
+        found[KEPT + name] = _found(name, "class_members_kept", name)
     return found if large is not None else {name: each for name, each in found.items() if name != "uar_large"}
 
 
+RECALL, KEPT = "recall_", "kept_"  # and a class
 ACCURACY = ("war", "uar", "uar_large", "war_best", "uar_best")
 AGAINST_PLAIN = ("war", "uar", "uar_large")
 DETECTION = (
@@ -63,6 +70,11 @@ def count_large(run: Result, least: int) -> int | None:
 def _uar_large(run: Result, least: int) -> float | None:
     counts = run.confusion().counts
     return uar_of(counts, large_classes(counts, least))
+
+
+def _recall(run: Result, name: str) -> float | None:
+    value = run.confusion().recalls[run.classes.index(name)] if name in run.classes else float("nan")
+    return None if np.isnan(value) else float(value)
 
 
 def _found(title: str, *keys: str) -> Measure:

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from sciu.pipeline.dataset.errors import require
-from sciu.tools.experiments.measures import ACCURACY, AGAINST_PLAIN, DETECTION, Measure, count_large, measures
+from sciu.tools.experiments.measures import (
+    ACCURACY,
+    AGAINST_PLAIN,
+    DETECTION,
+    KEPT,
+    RECALL,
+    Measure,
+    count_large,
+    measures,
+)
 from sciu.tools.experiments.results import ORACLE, PLAIN, Group
 from sciu.tools.experiments.shift import PRIORS, lead
 from sciu.tools.experiments.statistics import Spread, gap_share, paired
@@ -36,6 +45,9 @@ def by_method(group: Group, least: int, wanted: Sequence[str]) -> Iterator[Table
         yield _control(group, f"{where}: against plain with a shifted prior", least)
     if found:
         yield _plainly(group, f"{where}: what was found", found)
+    for start, title in ((RECALL, "recall of each class"), (KEPT, "share of each class's true members that is kept")):
+        if columns := {name: each for name, each in known.items() if name.startswith(start)}:
+            yield _plainly(group, f"{where}: {title}", columns)
 
 
 def _of_which_epoch(group: Group) -> str:
@@ -45,7 +57,8 @@ def _of_which_epoch(group: Group) -> str:
 def _measures(groups: Sequence[Group], least: int, wanted: Sequence[str]) -> dict[str, Measure]:
     """Return the measures that are wanted, all if none is named."""
     large = [count for group in groups if (count := count_large(group.any(), least)) is not None]
-    known = measures(least, min(large, default=None))
+    classes = dict.fromkeys(name for group in groups for name in group.any().classes)
+    known = measures(least, min(large, default=None), list(classes))
     for name in wanted:
         require(name in known, "--metric", f"one of {', '.join(known)}", repr(name))
     return {name: known[name] for name in wanted} if wanted else known
