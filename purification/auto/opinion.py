@@ -27,6 +27,7 @@ class Opinion:
 
     given: NDArray[np.int16]
     known: NDArray[np.bool_]  # of our clips, those that were scored at all
+    predicted: NDArray[np.int16]  # the likeliest class by the scores alone
     likely_KN: Values  # running averages that sum to 1
     transition_KK: NDArray[np.float64]  # P(given label | true class): rows true, columns given
     wrong: float  # share of wrong labels, at least
@@ -44,21 +45,24 @@ class Opinion:
         given = np.maximum(states.given, 0)
         clips = np.arange(len(given))
         likely_KN = (average_KN + _TINY) / (sums + len(average_KN) * _TINY)
-        behind = average_KN[given, clips] - average_KN.max(axis=0)
-        transition, wrong = _transition(likely_KN[:, known], given[known])
+        predicted, highest = _highest(likely_KN)
+        behind = (likely_KN[given, clips] - highest) * sums
+        transition, wrong = _transition(predicted[known], highest[known], given[known], len(likely_KN))
         posterior_KN = likely_KN * transition.astype(np.float32)[:, given]
-        posterior_KN /= posterior_KN.sum(axis=0)
+        best, posterior = _highest(posterior_KN)
+        posterior /= posterior_KN.sum(axis=0)
         return cls(
-            given=states.given, known=known, likely_KN=likely_KN, transition_KK=transition, wrong=wrong,
+            given=states.given, known=known, predicted=predicted, likely_KN=likely_KN,
+            transition_KK=transition, wrong=wrong,
             contradicted=float((behind[known] < -_CONTRADICTED).mean()) if known.any() else 0.0,
-            best=posterior_KN.argmax(axis=0).astype(np.int16), posterior=posterior_KN.max(axis=0).astype(np.float64),
+            best=best, posterior=posterior.astype(np.float64),
             information=_information(likely_KN, known),
         )  # fmt: skip
 
     @property
     def agreeing(self) -> NDArray[np.bool_]:
-        """Where the likeliest class by the scores alone is the given one."""
-        return self.known & (self.likely_KN.argmax(axis=0) == self.given)
+        """Where the scores say what the label says."""
+        return self.known & (self.predicted == self.given)
 
     @property
     def grounds(self) -> Grounds:
@@ -68,20 +72,29 @@ class Opinion:
         return Grounds(self.information, self.posterior, margin.astype(np.float64))
 
 
-def _transition(likely_KN: Values, given: NDArray[np.int16]) -> tuple[NDArray[np.float64], float]:
+def _highest(values_KN: Values) -> tuple[NDArray[np.int16], Values]:
+    """Return the class of the highest value, the first among equals, and the value: in a quarter of argmax's time."""
+    highest, top = values_KN[0].copy(), np.zeros(values_KN.shape[1], np.int16)
+    for k in range(1, len(values_KN)):
+        top[values_KN[k] > highest] = k
+        np.maximum(highest, values_KN[k], out=highest)
+    return top, highest
+
+
+def _transition(
+    predicted: NDArray[np.int16], highest: Values, given: NDArray[np.int16], classes: int
+) -> tuple[NDArray[np.float64], float]:
     """Estimate P(given | true) by counting confidently, shrunk towards evenly wrong labels.
 
     A clip counts for its likeliest class where that is at least as probable as on average among the clips that are
     labelled so and taken for it. The share of wrong labels is the lower bound of two standard deviations.
     """
-    classes = len(likely_KN)
-    predicted, highest = likely_KN.argmax(axis=0), likely_KN.max(axis=0)
     agreeing = predicted == given
     clips_K = np.bincount(predicted[agreeing], minlength=classes)
     sums_K = np.bincount(predicted[agreeing], highest[agreeing], minlength=classes)
     usual_K = np.where(clips_K >= _FEWEST, sums_K / np.maximum(clips_K, 1), _USUAL)
     confident = highest >= usual_K[predicted]
-    pairs = predicted[confident] * classes + given[confident]
+    pairs = predicted[confident].astype(np.int64) * classes + given[confident]
     counts = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).astype(np.float64)
     total = max(float(counts.sum()), 1.0)
     wrong = 1 - float(np.trace(counts)) / total
@@ -97,5 +110,7 @@ def _information(likely_KN: Values, known: NDArray[np.bool_]) -> Floats:
     if not known.any():
         return np.zeros(likely_KN.shape[1])
     shares_K = likely_KN[:, known].mean(axis=1)
-    distance = np.einsum("kn,kn->n", likely_KN, np.log(likely_KN / shares_K[:, None]))
+    distance = -np.log(shares_K) @ likely_KN
+    for row in likely_KN:
+        distance += row * np.log(row)
     return np.clip(distance.astype(np.float64) / np.log(len(shares_K)), 0, 1)
