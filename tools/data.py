@@ -148,6 +148,7 @@ def pack_command(data: Path, out: Path, size: int, max_frames: int, codec: str, 
 @click.option("--mislabel", type=float, default=0.2, help="Share of the training clips with a wrong label.")
 @click.option("--low-quality", type=float, default=0.2, help="Share of the training clips made unusable.")
 @click.option("--noise", type=click.Choice(NOISES), default="sym", help="How labels go wrong.")
+@click.option("--test-share", type=float, default=0.2, help="Share of test clips, who are other people.")
 @click.option("--seed", type=int, default=0)
 @json_option
 def synth(out: Path, as_json: bool, **settings: Any) -> None:

@@ -28,7 +28,6 @@ from sciu.pipeline.dataset.workers import Crashed, map_tasks
 
 CLEAN, MISLABELLED, LOW_QUALITY = "clean", "mislabelled", "low_quality"
 _CLIPS_A_PERSON = 10
-_TEST_EVERY = 5  # one clip of each class in five is a test clip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +42,7 @@ class Synth:
     mislabel: float = 0.2
     low_quality: float = 0.2
     noise: str = "sym"
+    test_share: float = 0.2
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -55,6 +55,7 @@ class Synth:
         )
         require(1 <= self.frames <= 10000, "--frames", "1 to 10000", self.frames)
         require(16 <= self.size <= 1024 and self.size % 2 == 0, "--size", "an even number from 16 to 1024", self.size)
+        require(0.01 <= self.test_share <= 0.5, "--test-share", "0.01 to 0.5", self.test_share)
         require(self.seed >= 0, "--seed", "at least 0", self.seed)
         require(self.codec in SUFFIX, "--codec", f"one of {list(SUFFIX)}", self.codec)
         require(self.noise in KINDS, "--noise", f"one of {list(KINDS)}", self.noise)
@@ -90,7 +91,8 @@ def write_script(synth: Synth) -> Script:
     rng = np.random.default_rng([synth.seed, 0])
     clip = np.arange(synth.clips)
     true_label, take = clip % synth.classes, clip // synth.classes
-    test = take % _TEST_EVERY == min(_TEST_EVERY - 1, int(take.max()))
+    every = round(1 / synth.test_share)  # one clip of each class in so many is a test clip
+    test = take % every == min(every - 1, int(take.max()))
     person = _cast(test, rng)
     train = np.flatnonzero(~test)
     spoilt, wrong = round(synth.low_quality * len(train)), round(synth.mislabel * len(train))

@@ -35,12 +35,14 @@ def truth_of(dataset: Dataset) -> list[dict[str, str]]:
     noise=st.sampled_from(KINDS),
     wrong=st.sampled_from([0.0, 0.1, 0.2]),
     low=st.sampled_from([0.0, 0.1, 0.25]),
+    test=st.sampled_from([0.1, 0.2, 0.5]),
     seed=st.integers(0, 5),
 )
 def test_exactly_the_wanted_faults_in_the_training_split_only(
-    clips: int, classes: int, noise: str, wrong: float, low: float, seed: int
+    clips: int, classes: int, noise: str, wrong: float, low: float, test: float, seed: int
 ) -> None:
-    synth = Synth(clips=clips, classes=classes, frames=2, mislabel=wrong, low_quality=low, noise=noise, seed=seed)
+    planted = {"mislabel": wrong, "low_quality": low, "noise": noise}
+    synth = Synth(clips=clips, classes=classes, frames=2, test_share=test, seed=seed, **planted)  # type: ignore[arg-type]
     script = write_script(synth)
     train = ~script.test
     assert (script.kind == MISLABELLED).sum() == round(wrong * train.sum())
@@ -49,7 +51,7 @@ def test_exactly_the_wanted_faults_in_the_training_split_only(
     assert np.array_equal(script.given_label != script.true_label, script.kind == MISLABELLED)
     assert script.given_label.max() < classes
     assert not set(script.person[train]) & set(script.person[script.test])
-    assert abs(script.test.mean() - 0.2) < 0.1
+    assert abs(script.test.mean() - test) < 0.1
 
 
 def test_truth_names_every_clip(faces: Dataset) -> None:
