@@ -8,33 +8,34 @@ import tempfile
 import torch
 from torch import nn
 
-from sciu.purification import Purifier, Sciu
+from sciu.purification import Auto, Purifier
 
 torch.manual_seed(0)
-N, K = 2000, 3
+N, K, EPOCHS = 2000, 3, 20
 truth = torch.randint(0, K, (N,))
 points = torch.randn(N, 2) * 0.5 + torch.tensor([[0.0, 2.0], [2.0, -1.0], [-2.0, -1.0]])[truth]
 given = torch.where(torch.rand(N) < 0.2, (truth + 1) % K, truth)  # a fifth of the labels is wrong
 
-body, classify, weigh = nn.Sequential(nn.Linear(2, 64), nn.ReLU()), nn.Linear(64, K), nn.Linear(64, 1)
-parameters = [*body.parameters(), *classify.parameters(), *weigh.parameters()]
-optimizer = torch.optim.SGD(parameters, lr=0.2, momentum=0.9)
+network = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, K))
+optimizer = torch.optim.SGD(network.parameters(), lr=0.2, momentum=0.9)
 
-policy = Sciu(prune_below="auto", correct_above=0.3, window=3, warmup=5)
 with tempfile.TemporaryDirectory() as folder, Purifier.create(
-    folder, labels=given.numpy(), num_classes=K, policy=policy
+    folder, labels=given.numpy(), num_classes=K, policy=Auto.for_epochs(EPOCHS)
 ) as purifier:  # fmt: skip
     index = purifier.index()
-    for _ in range(15):
+    for _ in range(EPOCHS):
         labels = torch.from_numpy(index.labels).long()
+        pull, average = (torch.from_numpy(index.targets[name]).float() for name in ("pull", "average"))
         for ids in torch.from_numpy(index.ids)[torch.randperm(len(index.ids))].split(64):
-            embedding = body(points[ids])
-            logits, weight = classify(embedding), torch.sigmoid(weigh(embedding))
-            loss = nn.functional.cross_entropy(weight * logits, labels[ids])
+            logits = network(points[ids])
+            probs = logits.softmax(dim=1)
+            said = 0.7 * average[ids] + 0.3 * probs.detach()  # of each clip, over the epochs
+            held = torch.log(1 - (said * probs).sum(dim=1).clamp_max(0.9999))
+            loss = (nn.functional.cross_entropy(logits, labels[ids], reduction="none") + pull[ids] * held).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            purifier.record(ids, weight.detach().squeeze(1), logits.detach().softmax(dim=1))
+            purifier.record(ids, torch.ones(len(ids)), probs.detach())
         index = purifier.end_epoch()
         print(f"epoch {index.epoch - 1:2}: {len(index.pruned):3} pruned, {len(index.corrected):3} corrected")
     kept = torch.from_numpy(index.ids)
