@@ -11,7 +11,8 @@ import numpy as np
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")  # Okabe and Ito's
 DASHES = ("", "6 3", "2 3", "8 3 2 3")
 _FONT = 'font-family="Helvetica, Arial, sans-serif"'
-_LEFT, _TOP, _BOTTOM, _WIDTH, _HEIGHT, _LEGEND = 64, 36, 52, 400, 280, 190
+_LEFT, _TOP, _BOTTOM, _WIDTH, _HEIGHT = 64, 36, 52, 400, 280
+_LETTER = 7  # wide, about
 
 
 def colour(number: int) -> str:
@@ -68,7 +69,8 @@ class Chart:
             x, y = _LEFT + _WIDTH + 16, _TOP + 10 + 20 * row
             sample = [[x + 11, y - 4]] if how == "dots" else [[x, y - 4], [x + 22, y - 4]]
             parts += [*_drawn(np.array(sample), shade, how), text(x + 30, y, name, anchor="start")]
-        return picture(_LEFT + _WIDTH + _LEGEND, max(_TOP + _HEIGHT + _BOTTOM, _TOP + 20 * len(named) + 20), parts)
+        legend = 56 + _LETTER * max((len(name) for name, _, _ in named), default=0)
+        return picture(_LEFT + _WIDTH + legend, max(_TOP + _HEIGHT + _BOTTOM, _TOP + 20 * len(named) + 20), parts)
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

@@ -14,9 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
+
+from sciu.tools.command import Command
+
 _ORDERS = 0  # standard input; it ends when the grid's process does, however that happens
 
 
+@click.command(cls=Command)
 def main() -> None:
     """Do as ordered; end like `sciu-train` does when it fails."""
     order: dict[str, Any] = json.loads(_line())
