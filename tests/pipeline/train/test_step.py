@@ -17,13 +17,15 @@ from sciu.models.sciu_model import SciuModel
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.train.average import Average
 from sciu.pipeline.train.board import Board, scores_of
-from sciu.pipeline.train.methods import objective
+from sciu.pipeline.train.methods import objective, policy
 from sciu.pipeline.train.optimiser import make_optimiser
 from sciu.pipeline.train.settings import Settings
 from sciu.pipeline.train.step import Step
+from sciu.purification.index import make_targets
 
 CLIPS, CLASSES = 12, 3
 LABELS = np.arange(CLIPS, dtype=np.int16) % CLASSES
+TARGETS = make_targets(np.full((CLASSES, CLIPS), 0.3, np.float16), np.full(CLIPS, 2.0))
 CPU = torch.device("cpu")
 
 
@@ -36,13 +38,13 @@ def make_step(device: torch.device = CPU, network: SciuModel | None = None, **se
         network=network,
         optimiser=make_optimiser(network.parameters(), chosen, device),
         objective=objective(chosen),
-        board=Board(CLIPS, CLASSES, device, balance=chosen.class_balance),
+        board=Board(CLIPS, CLASSES, device, balance=chosen.class_balance, averages=policy(chosen).averages),
         average=Average(network, chosen.average),
         amp=chosen.amp if chosen.amp != "auto" else "off",
         clip_gradients=chosen.clip_gradients,
         weighted_scores=chosen.scores == "weighted",
     )
-    step.begin(LABELS, seed=0)
+    step.begin(LABELS, TARGETS if policy(chosen).averages else None, seed=0)
     return step
 
 
@@ -145,6 +147,15 @@ def test_rare_classes_pull_harder() -> None:
     assert not torch.equal(next(even.network.parameters()), next(balanced.network.parameters()))
 
 
+def test_the_pull_reaches_the_weights() -> None:
+    """By the targets of the epoch; a step of the same labels without a pull goes another way."""
+    pulled, free = make_step(method="elr"), make_step(method="elr")
+    free.begin(LABELS, make_targets(TARGETS["average"].T, np.zeros(CLIPS)), seed=0)
+    for step in (pulled, free):
+        step(make_batch(BATCHES[0]), 0.1)
+    assert not torch.equal(next(pulled.network.parameters()), next(free.network.parameters()))
+
+
 class WithIdleWeights(TinyLstm):
     """A network of somebody's own, part of which has no influence on the loss."""
 
@@ -204,7 +215,9 @@ def test_nothing_waits_for_the_device(gpu: torch.device) -> None:
 
 
 @pytest.mark.needs_cuda
-@pytest.mark.parametrize("settings", [{}, {"optimiser": "adamw", "average": 0.9, "amp": "bf16"}, {"amp": "fp16"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"optimiser": "adamw", "average": 0.9, "amp": "bf16"}, {"amp": "fp16"}, {"method": "elr"}]
+)
 def test_a_replayed_step_is_the_eager_one(gpu: torch.device, settings: dict[str, Any]) -> None:
     eager, replayed = make_step(gpu, **settings), make_step(gpu, **settings)
     replayed.prepare(4, (4, 32, 32), graph=True)
