@@ -18,7 +18,8 @@ from sciu.tools.experiments.grid import Job
 
 Order = dict[str, Any]
 Child = subprocess.Popen[bytes]
-_MEMORY = 2 * 2**30  # left for another run: on a CPU one of a small network takes 0.8 GB
+_MEMORY = 2 * 2**30  # left for another run: on a CPU one of a small network takes 1.1 GB
+_GROWING = 20.0  # seconds until a run has what it takes
 _PATIENCE = 60.0  # seconds for a stopped run to save
 
 
@@ -60,6 +61,7 @@ def run_all(
 ) -> Outcomes:
     """Run all; those whose input is lost are skipped. Whoever interrupts stops the children, too."""
     outcomes, waiting, running = Outcomes(), list(jobs), dict[str, tuple[Job, Child]]()
+    begun: list[float] = []
     try:
         while waiting or running:
             for job in [each for each in waiting if outcomes.lost(each.needs)]:
@@ -67,8 +69,9 @@ def run_all(
                 waiting.remove(job)
             unfinished = {job.id for job in waiting} | running.keys()
             ready = next((job for job in waiting if job.needs not in unfinished), None)
-            if ready and len(running) < limit and (not running or available_bytes() > _MEMORY):
+            if ready and len(running) < limit and (not running or _room(begun)):
                 waiting.remove(ready)
+                begun.append(time.monotonic())
                 running[ready.id] = ready, begin(ready)
                 continue
             for name, (job, child) in list(running.items()):
@@ -80,6 +83,12 @@ def run_all(
     finally:
         stop([child for _, child in running.values()])
     return outcomes
+
+
+def _room(begun: Sequence[float]) -> bool:
+    """Whether there is memory for another run, and for those that have begun but not yet taken theirs."""
+    young = sum(time.monotonic() - moment < _GROWING for moment in begun)
+    return available_bytes() > _MEMORY * (1 + young)
 
 
 def stop(children: Sequence[Child]) -> None:
