@@ -59,9 +59,12 @@ def test_backbone_list_counts_parameters_and_operations(sciu: Callable[..., Answ
     assert len([line for line in answer.out.splitlines() if "lstm" in line]) == 6
 
 
-def test_purify_bench_measures_epochs_beside_np_save(sciu: Callable[..., Answer], tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["sciu", "auto"])
+def test_purify_bench_measures_epochs_beside_np_save(sciu: Callable[..., Answer], tmp_path: Path, method: str) -> None:
     out = tmp_path / "bench.json"
-    answer = sciu("bench", "purify", "--clips", 300, "--epochs", 1, "--folder", tmp_path, "--json", out)
+    answer = sciu(
+        "bench", "purify", "--clips", 300, "--epochs", 1, "--folder", tmp_path, "--json", out, "--method", method
+    )
     assert answer.code == 0, answer.err
     written = Answer(0, out.read_text(), "").json
     assert [row["group"] for row in written["rows"]] == ["ours", "limit"]

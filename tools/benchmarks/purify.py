@@ -13,12 +13,17 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification import Purifier, Sciu
+from sciu.purification import Auto, Purifier, Sciu
+from sciu.purification.policy import Policy
 from sciu.tools.benchmarks.measure import json_file, write_measured
 from sciu.tools.command import print_table
 
 _CLIPS_A_SECOND = 5_000
 _WINDOW = 3
+_POLICIES: dict[str, Policy] = {
+    "sciu": Sciu(prune_below=0.7, correct_above=0.2, window=_WINDOW, warmup=_WINDOW, max_pruned=0.45, keep_per_class=0),
+    "auto": Auto(window=_WINDOW, find_after=_WINDOW, correct_after=_WINDOW),
+}
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,13 @@ class Epoch:
 @click.option("--classes", type=click.IntRange(min=2), default=7)
 @click.option("--epochs", type=click.IntRange(min=1), default=8, help="Measured ones, after the ring is full.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64)
+@click.option("--method", type=click.Choice([*_POLICIES]), default="sciu")
 @click.option("--folder", type=click.Path(path_type=Path), help="On the disk to measure.  [default: a temporary one]")
 @json_file
-def purify(clips: int, classes: int, epochs: int, batch_size: int, folder: Path | None, out: Path | None) -> None:
-    """Record a shuffled epoch, decide, commit, write the three index files; and np.save + fsync of the same scores.
+def purify(
+    clips: int, classes: int, epochs: int, batch_size: int, method: str, folder: Path | None, out: Path | None
+) -> None:
+    """Record a shuffled epoch, decide, commit, write the index files; and np.save + fsync of the same scores.
 
     A share of the clips is pruned and relabelled at the first decision, the rest is the steady state. The scores come
     as a training loop reads them back: once an epoch, in the order of its batches.
@@ -56,7 +64,7 @@ def purify(clips: int, classes: int, epochs: int, batch_size: int, folder: Path 
     """
     with tempfile.TemporaryDirectory(dir=folder) as place:
         before = _memory("VmRSS")
-        measured, inputs = _measure(Path(place), clips, classes, epochs + _WINDOW + 2)
+        measured, inputs = _measure(Path(place), clips, classes, epochs + _WINDOW + 2, _POLICIES[method])
         memory = _memory("VmHWM") - before - inputs
     steady = measured[-epochs:]
     median = {name: statistics.median(getattr(epoch, name) for epoch in steady) for name in ("ours", "np_save")}
@@ -86,7 +94,7 @@ def purify(clips: int, classes: int, epochs: int, batch_size: int, folder: Path 
         {"name": "purifier, one epoch", "group": "ours", "seconds": median["ours"]},
         {"name": "np.save + fsync", "group": "limit", "seconds": median["np_save"]},
     ]
-    settings = {"clips": clips, "classes": classes, "epochs": epochs, "batch_size": batch_size}
+    settings = {"clips": clips, "classes": classes, "epochs": epochs, "batch_size": batch_size, "method": method}
     told = {"memory_bytes": memory, "epochs": [epoch.__dict__ for epoch in measured]}
     write_measured(out, settings, rows=rows, ratios=ratios, **told)
 
@@ -96,12 +104,11 @@ def _share(epochs: list[Epoch]) -> float:
     return statistics.median(epoch.ours / (epoch.record_of / _CLIPS_A_SECOND) for epoch in epochs)
 
 
-def _measure(place: Path, clips: int, classes: int, epochs: int) -> tuple[list[Epoch], int]:
+def _measure(place: Path, clips: int, classes: int, epochs: int, policy: Policy) -> tuple[list[Epoch], int]:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, classes, clips)
     paths = [f"/data/dfew/Clip/clip_224x224/{clip:07d}.mp4" for clip in range(clips)]
     inputs, measured = 0, []
-    policy = Sciu(prune_below=0.7, correct_above=0.2, window=_WINDOW, warmup=_WINDOW, max_pruned=0.45, keep_per_class=0)
     with Purifier.create(place / "store", labels=labels, num_classes=classes, policy=policy, paths=paths) as purifier:
         del paths
         purifier.index()
