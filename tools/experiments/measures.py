@@ -20,6 +20,7 @@ class Measure:
     title: str
     read: Callable[[Result], float | None]
     share: bool = True  # told in per cent
+    digits: int = 0  # of what is no share
 
 
 def measures(least: int, large: int | None, classes: Sequence[str]) -> dict[str, Measure]:
@@ -43,7 +44,7 @@ def measures(least: int, large: int | None, classes: Sequence[str]) -> dict[str,
         "labels_right_before": _found("labels right, given", "label_accuracy_before"),
         "labels_right": _found("labels right, kept", "label_accuracy_after"),
         "least_kept": Measure("least class kept", _least_kept),
-        "pull": Measure("pull", lambda run: run.told["purify"]["thresholds"].get("pull"), share=False),
+        "pull": Measure("pull", lambda run: run.told["purify"]["thresholds"].get("pull"), share=False, digits=2),
         "seconds": Measure("seconds", lambda run: run.told["seconds"]["run"], share=False),
     }
     for name in classes:
@@ -57,7 +58,7 @@ ACCURACY = ("war", "uar", "uar_large", "war_best", "uar_best")
 AGAINST_PLAIN = ("war", "uar", "uar_large")
 DETECTION = (
     "pruned", "corrected", "unusable_precision", "unusable_recall", "wrong_precision", "wrong_f1", "touched_f1",
-    "doubted_f1", "corrections_right", "right_touched", "labels_right_before", "labels_right", "least_kept",
+    "doubted_f1", "corrections_right", "right_touched", "labels_right_before", "labels_right", "least_kept", "pull",
 )  # fmt: skip
 
 

@@ -163,6 +163,6 @@ def told(spread: Spread | None, measure: Measure) -> str:
     """Put a mean and its spread in a few signs."""
     if spread is None:
         return "-"
-    scale, digits = (100.0, 1) if measure.share else (1.0, 0)
+    scale, digits = (100.0, 1) if measure.share else (1.0, measure.digits)
     mean = f"{scale * spread.mean:,.{digits}f}"
     return mean if spread.deviation is None else f"{mean} ± {scale * spread.deviation:,.{digits}f}"
