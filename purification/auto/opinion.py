@@ -102,7 +102,7 @@ def _transition(
     prior = np.full((classes, classes), wrong / (classes - 1))
     np.fill_diagonal(prior, 1 - wrong)
     shrunk = (counts + _SHRINKAGE * prior) / (counts.sum(axis=1, keepdims=True) + _SHRINKAGE)
-    return shrunk, wrong
+    return shrunk, float(wrong)
 
 
 def _information(likely_KN: Values, known: NDArray[np.bool_]) -> Floats:

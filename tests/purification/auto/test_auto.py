@@ -81,6 +81,7 @@ def test_the_pull_follows_the_share_of_contradicted_labels(ended: Purifier) -> N
     index = ended.index()
     assert index.targets is not None
     limits = index.header["thresholds"]
+    assert {type(limit) for limit in limits.values()} == {float}, "numpy's own would not be read back from checkpoints"
     assert limits["pull"] == pytest.approx(3 * min(1, 5 * limits["contradicted"]))
     assert 0.1 < limits["contradicted"] < 0.25, "a fifth of the labels of the usable clips is wrong"
     trains = index.labels >= 0
