@@ -16,6 +16,7 @@ _SHRINKAGE = 20.0  # clips that a row of the transition matrix begins with
 _FEWEST = 5  # clips from which a class's usual confidence is told
 _USUAL = 0.6  # without them
 _MOST_NOISE = 0.8
+_RARE = 0.02  # share of the clips below which a class's standing is chance
 _TINY = np.float32(1e-6)
 
 Values = NDArray[np.float32]
@@ -31,7 +32,8 @@ class Opinion:
     likely_KN: Values  # running averages that sum to 1
     transition_KK: NDArray[np.float64]  # P(given label | true class): rows true, columns given
     wrong: float  # share of wrong labels, at least
-    contradicted: float  # share of known clips whose average contradicts the given label clearly
+    contradicted: float  # share of usable clips whose average contradicts their present label clearly
+    standing_K: NDArray[np.float64]  # of a class: its mass in the averages over its share of the present labels
     best: NDArray[np.int16]  # class of the highest posterior
     posterior: Floats  # of that class
     information: Floats  # distance of `likely` from the classes' shares, 0 to 1
@@ -42,11 +44,11 @@ class Opinion:
         average_KN = running_KN.astype(np.float32)
         sums = average_KN.sum(axis=0)
         known = states.ours & (sums > 0) & ~states.has(Status.QUARANTINED | Status.PIN_DROP)
-        given = np.maximum(states.given, 0)
-        clips = np.arange(len(given))
+        usable = known & ~states.has(Status.PRUNED)
+        given, label = np.maximum(states.given, 0), np.maximum(states.label, 0)
         likely_KN = (average_KN + _TINY) / (sums + len(average_KN) * _TINY)
         predicted, highest = _highest(likely_KN)
-        behind = (likely_KN[given, clips] - highest) * sums
+        behind = (likely_KN[label, np.arange(len(label))] - highest) * sums
         transition, wrong = _transition(predicted[known], highest[known], given[known], len(likely_KN))
         posterior_KN = likely_KN * transition.astype(np.float32)[:, given]
         best, posterior = _highest(posterior_KN)
@@ -54,10 +56,16 @@ class Opinion:
         return cls(
             given=states.given, known=known, predicted=predicted, likely_KN=likely_KN,
             transition_KK=transition, wrong=wrong,
-            contradicted=float((behind[known] < -_CONTRADICTED).mean()) if known.any() else 0.0,
+            contradicted=float((behind[usable] < -_CONTRADICTED).mean()) if usable.any() else 0.0,
+            standing_K=_standing(average_KN, label, usable),
             best=best, posterior=posterior.astype(np.float64),
             information=_information(likely_KN, known),
         )  # fmt: skip
+
+    @property
+    def lowest_standing(self) -> float:
+        """Return the standing of the class that fades most; 1 at most."""
+        return float(min(1.0, self.standing_K.min()))
 
     @property
     def agreeing(self) -> NDArray[np.bool_]:
@@ -79,6 +87,14 @@ def _highest(values_KN: Values) -> tuple[NDArray[np.int16], Values]:
         top[values_KN[k] > highest] = k
         np.maximum(highest, values_KN[k], out=highest)
     return top, highest
+
+
+def _standing(average_KN: Values, label: NDArray[np.int16], usable: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how much of each class the network still sees; 1 where a class is too rare to tell."""
+    clips_K = np.bincount(label[usable], minlength=len(average_KN))
+    mass_K = np.array([row[usable].sum(dtype=np.float64) for row in average_KN])
+    shares_K, masses_K = clips_K / max(clips_K.sum(), 1), mass_K / max(mass_K.sum(), 1e-6)
+    return np.where(shares_K >= _RARE, masses_K / np.maximum(shares_K, _RARE), 1.0)
 
 
 def _transition(

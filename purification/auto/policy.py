@@ -20,6 +20,7 @@ from sciu.purification.state import PINS, ClipStates, Status
 Mask = NDArray[np.bool_]
 
 _MOST_PULL = 1000.0
+_STANDING = 0.85  # of every class, below which the pull is weakened
 _STANDS = 0.5  # posterior down to which a correction stays
 
 
@@ -61,7 +62,7 @@ class Auto(Policy):
     correct_after: int = 12  # ... and before labels are corrected
     pull: float = 3.0  # at most
     gain: float = 5.0  # the pull is at its most where 1 / gain of the labels are contradicted
-    sure: float = 0.8  # posterior from which a label is corrected
+    sure: float = 0.9  # posterior from which a label is corrected
     revive_every: int = 0  # epochs between two scoring passes over pruned clips; 0: never
     keep_per_class: float = 0.5
     max_pruned: float = 0.6
@@ -78,8 +79,8 @@ class Auto(Policy):
 
     @classmethod
     def for_epochs(cls, epochs: int, **settings: Any) -> Auto:
-        """Return the policy for a training of so many epochs: unusable clips from .4 of it on, labels from .5."""
-        return cls(find_after=-(-2 * epochs // 5), correct_after=-(-epochs // 2), **settings)
+        """Return the policy for a training of so many epochs: unusable clips from .3 of it on, labels from .8."""
+        return cls(find_after=-(-3 * epochs // 10), correct_after=-(-4 * epochs // 5), **settings)
 
     def grounds(self, evidence: Evidence, states: ClipStates) -> Grounds:
         """Return how informative clips are, how sure their class is, and by how much their scores say so."""
@@ -91,8 +92,8 @@ class Auto(Policy):
         verdict = replace(
             Verdict.nothing(len(states)), grounds=opinion.grounds,
             thresholds={
-                "pull": self.pull * min(1.0, self.gain * opinion.contradicted),
-                "contradicted": opinion.contradicted, "wrong_labels": opinion.wrong,
+                "pull": self._pull_for(opinion), "contradicted": opinion.contradicted,
+                "lowest_standing": opinion.lowest_standing, "wrong_labels": opinion.wrong,
             },
             told={"transition": np.round(opinion.transition_KK, 4).tolist()},
         )  # fmt: skip
@@ -101,6 +102,14 @@ class Auto(Policy):
         if epoch >= self.correct_after:
             verdict = self._correct(verdict, opinion, states, judged)
         return verdict
+
+    def _pull_for(self, opinion: Opinion) -> float:
+        """Return how strongly to pull: as far as labels are contradicted, and less where a class fades by it.
+
+        A pull to what the network says makes it say more of that: a class that it is unsure of would be lost.
+        """
+        needed = min(1.0, self.gain * opinion.contradicted)
+        return self.pull * needed * min(1.0, opinion.lowest_standing / _STANDING) ** 2
 
     def _prune(
         self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask, *, scored_pruned: bool

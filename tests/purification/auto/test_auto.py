@@ -16,7 +16,7 @@ from sciu.purification.running import KEPT
 from sciu.purification.state import Action, Status
 
 EPOCHS = 12
-POLICY = Auto.for_epochs(EPOCHS)
+POLICY = Auto.for_epochs(EPOCHS, sure=0.8)  # how labels go wrong is hardly seen in 120 clips
 WRONG_LABELS = WRONG & ~UNUSABLE
 
 
@@ -44,10 +44,10 @@ def test_it_prunes_what_stays_unusable_and_corrects_what_is_surely_wrong(ended: 
 
 
 def test_it_waits_for_its_evidence(ended: Purifier) -> None:
-    """Unusable clips from .4 of the epochs on, labels from .5."""
+    """Unusable clips from .3 of the epochs on, labels from .8."""
     counts = [ended.index_at(epoch).header["counts"] for epoch in range(1, EPOCHS + 2)]
-    assert [count["pruned"] > 0 for count in counts] == [epoch > 5 for epoch in range(1, EPOCHS + 2)]
-    assert [count["corrected"] > 0 for count in counts] == [epoch > 6 for epoch in range(1, EPOCHS + 2)]
+    assert [count["pruned"] > 0 for count in counts] == [epoch > 4 for epoch in range(1, EPOCHS + 2)]
+    assert [count["corrected"] > 0 for count in counts] == [epoch > 10 for epoch in range(1, EPOCHS + 2)]
 
 
 def test_clean_labels_are_left_alone(tmp_path: Path) -> None:
@@ -82,8 +82,9 @@ def test_the_pull_follows_the_share_of_contradicted_labels(ended: Purifier) -> N
     assert index.targets is not None
     limits = index.header["thresholds"]
     assert {type(limit) for limit in limits.values()} == {float}, "numpy's own would not be read back from checkpoints"
-    assert limits["pull"] == pytest.approx(3 * min(1, 5 * limits["contradicted"]))
-    assert 0.1 < limits["contradicted"] < 0.25, "a fifth of the labels of the usable clips is wrong"
+    weakened = min(1, limits["lowest_standing"] / 0.85) ** 2
+    assert limits["pull"] == pytest.approx(3 * min(1, 5 * limits["contradicted"]) * weakened)
+    assert 0 < limits["contradicted"] < 0.2, "a fifth of the labels was wrong, and some are corrected"
     trains = index.labels >= 0
     assert index.targets["pull"][0] == 0
     assert np.allclose(index.targets["pull"][trains][1:], limits["pull"], atol=2e-3)

@@ -62,6 +62,16 @@ def test_contradicted_are_labels_that_the_average_of_many_epochs_is_against() ->
     assert opinion([old, young], [0, 0]).contradicted == 0.5
 
 
+def test_a_class_that_the_network_sees_no_more_has_a_low_standing() -> None:
+    """Half of class 1 is taken for 0; class 2 is too rare to say anything of."""
+    sure = {0: [0.9, 0.1, 0.0], 1: [0.1, 0.9, 0.0], 2: [0.0, 0.0, 0.9]}
+    clips = [(0, sure[0])] * 100 + [(1, sure[1])] * 50 + [(1, sure[0])] * 50 + [(2, sure[0])]
+    labels, averages = zip(*clips, strict=True)
+    told = opinion(list(averages), list(labels))
+    assert np.allclose(told.standing_K, [1.4, 0.6, 1.0], atol=0.02)
+    assert told.lowest_standing == told.standing_K[1]
+
+
 def test_a_kind_of_clips_that_say_nothing_is_told_from_clips_that_thin_out() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 400)
