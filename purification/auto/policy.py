@@ -115,7 +115,7 @@ class Auto(Policy):
         self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask, *, scored_pruned: bool
     ) -> Verdict:
         """Prune clips that say as little as nothing, where there are enough of these to be a kind of their own."""
-        limit, usual = unusable_below(opinion)
+        limit, usual = unusable_below(opinion, found_before=bool(states.has(Status.PRUNED).any()))
         low = opinion.known & (opinion.information < limit)
         wish = low & judged & states.training & ~states.has(Status.PIN_KEEP | Status.PIN_LABEL)
         guarded = guard(

@@ -17,12 +17,15 @@ _KIND = 0.4  # of the clips that say little, those that say nothing
 _FEWEST, _SMALLEST_SHARE = 5, 0.005
 
 
-def unusable_below(opinion: Opinion) -> tuple[float, float]:
-    """Return the information below which a clip is unusable, 0 where there is no such kind; and the usual one."""
+def unusable_below(opinion: Opinion, *, found_before: bool = False) -> tuple[float, float]:
+    """Return the information below which a clip is unusable, 0 where there is no such kind; and the usual one.
+
+    Where some were found before, there is: those that remain are too few to be seen as a kind of their own.
+    """
     if not opinion.agreeing.any():
         return 0.0, 0.0
     usual = float(np.median(opinion.information[opinion.agreeing]))
     information = opinion.information[opinion.known]
     nothing, little = (int((information < share * usual).sum()) for share in (_NOTHING, _LITTLE))
-    is_kind = nothing >= max(_FEWEST, _SMALLEST_SHARE * len(information), _KIND * little)
+    is_kind = found_before or nothing >= max(_FEWEST, _SMALLEST_SHARE * len(information), _KIND * little)
     return (_UNUSABLE * usual if is_kind else 0.0), usual

@@ -87,3 +87,4 @@ def test_a_kind_of_clips_that_say_nothing_is_told_from_clips_that_thin_out() -> 
     assert limit == 0.25 * usual
     hard = opinion(averages(rng.uniform(0.3, 4, 400) ** 0.7), labels.tolist())
     assert unusable_below(hard)[0] == 0
+    assert unusable_below(hard, found_before=True)[0] > 0
