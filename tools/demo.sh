@@ -9,7 +9,7 @@ say() { printf '\n== %s\n' "$1"; }
 rm -rf "$out"
 mkdir -p "$out"
 
-say "Painted faces, a fifth of the training labels wrong, a fifth of the clips unusable; trained on with and without"
+say "Painted faces: three of ten training labels are those of the next class, two of ten clips are unusable"
 "$bin/sciu-experiment" run examples/experiments/demo.toml --out "$out"
 
 faces=$out/data/faces-10 run=$out/runs/faces/tiny_lstm/auto/10

@@ -184,6 +184,8 @@ def _line(epochs: int, record: dict[str, Any], best: dict[str, Any] | None) -> s
     if purify["pruned"] or purify["corrected"]:
         parts.append(f"pruned {purify['pruned']:,} (+{purify['newly_pruned']:,})")
         parts.append(f"corrected {purify['corrected']:,} (+{purify['newly_corrected']:,})")
+    if pull := purify["thresholds"].get("pull"):
+        parts.append(f"pull {pull:.2f}")
     if purify["quarantined"]:
         parts.append(f"quarantined {purify['quarantined']:,}")
     waiting = record["waiting"] / record["seconds"]
