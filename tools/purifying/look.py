@@ -53,7 +53,7 @@ def status(run: Path, as_json: bool) -> None:
     if epochs:
         click.echo()
         columns = ("epoch", "scored", "pruned", "corrected", "restored")
-        limits = ("prune_below", "correct_above")
+        limits = sorted({name for event in events for name in event["thresholds"]}) or ["prune_below", "correct_above"]
         rows = [
             [*(row[name] for name in columns), *(_short(row.get(name)) for name in limits), _spared(row["spared"])]
             for row in epochs[-20:]
