@@ -16,6 +16,9 @@ _SHRINKAGE = 20.0  # clips that a row of the transition matrix begins with
 _FEWEST = 5  # clips from which a class's usual confidence is told
 _USUAL = 0.6  # without them
 _MOST_NOISE = 0.8
+_SUREST, _SURER = 0.1, 0.5  # of the clips that are taken for a class
+_FEWEST_OF_A_CLASS = 20  # clips taken for it, from which their surest tenth says something
+_NEXT_TO_NONE = 0.02  # share of contradicted labels
 _RARE = 0.02  # share of the clips below which a class's standing is chance
 _TINY = np.float32(1e-6)
 
@@ -33,6 +36,9 @@ class Opinion:
     transition_KK: NDArray[np.float64]  # P(given label | true class): rows true, columns given
     wrong: float  # share of wrong labels, at least
     contradicted: float  # share of usable clips whose average contradicts their present label clearly
+    evenness: (
+        float  # of contradictions over the network's sureness: 0 where only the unsure contradict, 1 for pure noise
+    )
     standing_K: NDArray[np.float64]  # of a class: its mass in the averages over its share of the present labels
     best: NDArray[np.int16]  # class of the highest posterior
     posterior: Floats  # of that class
@@ -57,6 +63,7 @@ class Opinion:
             given=states.given, known=known, predicted=predicted, likely_KN=likely_KN,
             transition_KK=transition, wrong=wrong,
             contradicted=float((behind[usable] < -_CONTRADICTED).mean()) if usable.any() else 0.0,
+            evenness=_evenness(predicted[usable], highest[usable], given[usable], len(likely_KN)),
             standing_K=_standing(average_KN, label, usable),
             best=best, posterior=posterior.astype(np.float64),
             information=_information(likely_KN, known),
@@ -87,6 +94,27 @@ def _highest(values_KN: Values) -> tuple[NDArray[np.int16], Values]:
         top[values_KN[k] > highest] = k
         np.maximum(highest, values_KN[k], out=highest)
     return top, highest
+
+
+def _evenness(predicted: NDArray[np.int16], highest: Values, given: NDArray[np.int16], classes: int) -> float:
+    """Hold the share of contradicted labels among the surest clips of each class against that among the surer half.
+
+    Hard clips contradict right labels where the network is unsure, and the less the more it learns. Wrong labels are
+    contradicted however sure it is. After twelve epochs the two shares were .06 and .18 on pictures with judged labels,
+    .22 and .33 on the same with those that they came with, .14 and .22 on faces of which a fifth was mislabelled.
+    """
+    contradicted, clips = np.zeros(2), np.zeros(2)
+    for k in range(classes):
+        taken = predicted == k
+        if taken.sum() < _FEWEST_OF_A_CLASS:
+            continue
+        sureness, wrong = highest[taken], given[taken] != k
+        for place, share in enumerate((_SUREST, _SURER)):
+            sure = sureness >= np.quantile(sureness, 1 - share)
+            contradicted[place] += (wrong & sure).sum()
+            clips[place] += sure.sum()
+    surest, surer = contradicted / np.maximum(clips, 1)
+    return float(min(1.0, surest / surer)) if surer > _NEXT_TO_NONE else 0.0
 
 
 def _standing(average_KN: Values, label: NDArray[np.int16], usable: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from sciu.purification.state import PINS, ClipStates, Status
 Mask = NDArray[np.bool_]
 
 _MOST_PULL = 1000.0
-_CLEAN, _NOISY = 0.1, 0.2  # shares of wrong labels, from none to all of the pull
+_HARD, _NOISE = 0.4, 0.5  # evenness of contradictions, from none to all of the pull
 _STANDING = 0.85  # of every class, below which the pull is weakened
 _STANDS = 0.5  # posterior down to which a correction stays
 
@@ -59,7 +59,7 @@ class Auto(Policy):
     method: ClassVar[str] = "auto"
     averages: ClassVar[bool] = True
 
-    find_after: int = 10  # epochs that end before anything is pulled, and before unusable clips are pruned
+    find_after: int = 10  # epochs that end before unusable clips are pruned
     correct_after: int = 26  # ... and before labels are corrected
     pull: float = 3.0  # at most
     gain: float = 5.0  # the pull is at its most where 1 / gain of the labels are contradicted
@@ -93,8 +93,7 @@ class Auto(Policy):
         verdict = replace(
             Verdict.nothing(len(states)), grounds=opinion.grounds,
             thresholds={
-                "pull": self._pull_for(opinion) if epoch >= self.find_after else 0.0,
-                "contradicted": opinion.contradicted,
+                "pull": self._pull_for(opinion), "contradicted": opinion.contradicted, "evenness": opinion.evenness,
                 "lowest_standing": opinion.lowest_standing, "wrong_labels": opinion.wrong,
             },
             told={"transition": np.round(opinion.transition_KK, 4).tolist()},
@@ -108,15 +107,12 @@ class Auto(Policy):
     def _pull_for(self, opinion: Opinion) -> float:
         """Return how strongly to pull: as far as labels are contradicted by noise, and less where a class fades.
 
-        Hard clips contradict right labels too, but fewer and fewer do: what confident counting finds wrong falls below
-        a tenth, while among wrong labels it stays (.06 and .20 at the end, on the same pictures with judged labels and
-        with those that they came with). A pull to what the network says makes it say more of that: a class that it is
-        unsure of would be lost.
+        A pull to what the network says makes it say more of that: a class that it is unsure of would be lost.
         """
         contradicted = min(1.0, self.gain * opinion.contradicted)
-        noisy = min(1.0, max(0.0, (opinion.wrong - _CLEAN) / (_NOISY - _CLEAN)))
+        noise = min(1.0, max(0.0, (opinion.evenness - _HARD) / (_NOISE - _HARD)))
         standing = min(1.0, opinion.lowest_standing / _STANDING)
-        return self.pull * contradicted * noisy * standing**2
+        return self.pull * contradicted * noise * standing**2
 
     def _prune(
         self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask, *, scored_pruned: bool

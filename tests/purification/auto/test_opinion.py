@@ -72,6 +72,17 @@ def test_a_class_that_the_network_sees_no_more_has_a_low_standing() -> None:
     assert told.lowest_standing == told.standing_K[1]
 
 
+def test_noise_contradicts_however_sure_the_network_is_and_hard_clips_do_not() -> None:
+    rng = np.random.default_rng(0)
+    sureness, true = rng.uniform(0.4, 1.0, 2000), rng.integers(0, 2, 2000)
+    averages = np.stack([np.where(true == k, sureness, 1 - sureness) for k in (0, 1)], axis=1).tolist()
+    noisy = np.where(rng.random(2000) < 0.2, 1 - true, true)
+    hard = np.where(rng.random(2000) < (1 - sureness), 1 - true, true)
+    assert opinion(averages, noisy.tolist()).evenness > 0.8
+    assert opinion(averages, hard.tolist()).evenness < 0.3
+    assert opinion(averages, (np.array(averages).argmax(axis=1)).tolist()).evenness == 0, "nothing is contradicted"
+
+
 def test_a_kind_of_clips_that_say_nothing_is_told_from_clips_that_thin_out() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 400)
