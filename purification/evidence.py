@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,15 @@ class Evidence:
     predicted: NDArray[np.int16]  # the last t predictions' class where they agree, else -1
     weight: Floats  # mean w
     running_KN: NDArray[np.float16] | None = None  # running average of p, for policies that keep one
+    before: Mapping[str, float] = field(default_factory=dict)  # what the decision before this one was made by
 
     @classmethod
     def join(cls, parts: Sequence[Evidence]) -> Evidence:
         """Put blocks one after another."""
         columns: dict[str, Any] = {
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(cls)
-            if field.name != "running_KN"
+            column.name: np.concatenate([getattr(part, column.name) for part in parts])
+            for column in fields(cls)
+            if column.name not in ("running_KN", "before")
         }
         return cls(**columns)
 

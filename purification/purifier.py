@@ -169,7 +169,8 @@ class Purifier:
             )
             if self.policy.averages:
                 running_KN = average(transaction, self._records, epoch, clips=self.clips, classes=self.num_classes)
-                evidence = replace(evidence, running_KN=running_KN)
+                opened = layout.load_event(transaction, transaction.get_json(f"opened/{epoch:05d}"))
+                evidence = replace(evidence, running_KN=running_KN, before=opened.get("thresholds", {}))
             verdict = self.policy.decide(evidence, states, epoch)
             rows = rows_of_verdict(verdict, verdict.grounds or self.policy.grounds(evidence, states), evidence, states)
             states.apply(rows)

@@ -19,6 +19,8 @@ _MOST_NOISE = 0.8
 _SUREST, _SURER = 0.1, 0.5  # of the clips that are taken for a class
 _FEWEST_OF_A_CLASS = 20  # clips taken for it, from which their surest tenth says something
 _NEXT_TO_NONE = 0.02  # share of contradicted labels
+_NOISE = 0.5  # evenness from which contradictions are noise ...
+_TOLD_FROM = 0.05  # ... once so many labels are contradicted; an untrained network is even, too
 _RARE = 0.02  # share of the clips below which a class's standing is chance
 _TINY = np.float32(1e-6)
 
@@ -73,6 +75,11 @@ class Opinion:
     def lowest_standing(self) -> float:
         """Return the standing of the class that fades most; 1 at most."""
         return float(min(1.0, self.standing_K.min()))
+
+    @property
+    def shows_noise(self) -> bool:
+        """Whether labels are contradicted by a network that knows something, and not for being hard."""
+        return self.contradicted >= _TOLD_FROM and self.evenness >= _NOISE
 
     @property
     def agreeing(self) -> NDArray[np.bool_]:

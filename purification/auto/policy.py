@@ -20,7 +20,6 @@ from sciu.purification.state import PINS, ClipStates, Status
 Mask = NDArray[np.bool_]
 
 _MOST_PULL = 1000.0
-_HARD, _NOISE = 0.4, 0.5  # evenness of contradictions, from none to all of the pull
 _STANDING = 0.85  # of every class, below which the pull is weakened
 _STANDS = 0.5  # posterior down to which a correction stays
 
@@ -80,8 +79,8 @@ class Auto(Policy):
 
     @classmethod
     def for_epochs(cls, epochs: int, **settings: Any) -> Auto:
-        """Return the policy for a training of so many epochs: unusable clips from .3 of it on, labels from .8."""
-        return cls(find_after=-(-3 * epochs // 10), correct_after=-(-4 * epochs // 5), **settings)
+        """Return the policy for a training of so many epochs: unusable clips from .2 of it on, labels from .8."""
+        return cls(find_after=-(-epochs // 5), correct_after=-(-4 * epochs // 5), **settings)
 
     def grounds(self, evidence: Evidence, states: ClipStates) -> Grounds:
         """Return how informative clips are, how sure their class is, and by how much their scores say so."""
@@ -90,10 +89,12 @@ class Auto(Policy):
     def decide(self, evidence: Evidence, states: ClipStates, epoch: int) -> Verdict:
         """Set the pull; prune, restore and correct when it is time to."""
         opinion, judged = _opinion(evidence, states), evidence.scores >= self.window
+        noise = bool(evidence.before.get("noise")) or opinion.shows_noise
         verdict = replace(
             Verdict.nothing(len(states)), grounds=opinion.grounds,
             thresholds={
-                "pull": self._pull_for(opinion), "contradicted": opinion.contradicted, "evenness": opinion.evenness,
+                "pull": self._pull_for(opinion) if noise else 0.0, "noise": float(noise),
+                "contradicted": opinion.contradicted, "evenness": opinion.evenness,
                 "lowest_standing": opinion.lowest_standing, "wrong_labels": opinion.wrong,
             },
             told={"transition": np.round(opinion.transition_KK, 4).tolist()},
@@ -105,14 +106,12 @@ class Auto(Policy):
         return verdict
 
     def _pull_for(self, opinion: Opinion) -> float:
-        """Return how strongly to pull: as far as labels are contradicted by noise, and less where a class fades.
+        """Return how strongly to pull at noise: as far as labels are contradicted, and less where a class fades.
 
         A pull to what the network says makes it say more of that: a class that it is unsure of would be lost.
         """
-        contradicted = min(1.0, self.gain * opinion.contradicted)
-        noise = min(1.0, max(0.0, (opinion.evenness - _HARD) / (_NOISE - _HARD)))
         standing = min(1.0, opinion.lowest_standing / _STANDING)
-        return self.pull * contradicted * noise * standing**2
+        return self.pull * min(1.0, self.gain * opinion.contradicted) * standing**2
 
     def _prune(
         self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask, *, scored_pruned: bool
