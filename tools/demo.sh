@@ -12,7 +12,7 @@ mkdir -p "$out"
 say "Painted faces: three of ten training labels are those of the next class, two of ten clips are unusable"
 "$bin/sciu-experiment" run examples/experiments/demo.toml --out "$out"
 
-faces=$out/data/faces-seed10 run=$out/runs/faces/tiny_lstm/auto/10
+faces=$out/data/faces-seed11 run=$out/runs/faces/tiny_lstm/auto/11
 say "Every frame of every clip decoded and looked at"
 "$bin/sciu-data" check "$faces" --decode
 "$bin/sciu-data" info "$faces"
