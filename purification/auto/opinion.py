@@ -19,8 +19,8 @@ _MOST_NOISE = 0.8
 _SUREST, _SURER = 0.1, 0.5  # of the clips that are taken for a class
 _FEWEST_OF_A_CLASS = 20  # clips taken for it, from which their surest tenth says something
 _NEXT_TO_NONE = 0.02  # share of contradicted labels
-_NOISE = 0.5  # evenness from which contradictions are noise ...
-_TOLD_FROM = 0.05  # ... once so many labels are contradicted; an untrained network is even, too
+_NOISE = 0.55  # evenness from which contradictions are noise ...
+_TOLD_FROM = 0.03  # ... once so many labels are contradicted; an untrained network is even, too
 _RARE = 0.02  # share of the clips below which a class's standing is chance
 _TINY = np.float32(1e-6)
 
