@@ -17,7 +17,7 @@ from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.ranks import joined
 
 SMALL = ["--preset", "demo", "--size", "32", "--frames", "8", "--batch-size", "8"]
-QUICK = ["--set", "lr_warmup=1", "--set", "warmup=1", "--set", "window=1"]
+QUICK = ["--method", "sciu", "--set", "lr_warmup=1", "--set", "warmup=1", "--set", "window=1"]
 NOT_COMPARED = {"seconds", "waiting", "clips_per_second", "decoded", "cached", "frames", "files"}
 
 

@@ -37,7 +37,7 @@ class Settings:
     """How to train."""
 
     # ---- what
-    method: str = setting("sciu", "What to do about noisy labels.", choices=METHODS, flag=True)
+    method: str = setting("auto", "What to do about noisy labels.", choices=METHODS, flag=True)
     cgp: bool = setting(True, "sciu: prune unusable clips (CGP).", flag=True)
     fgc: bool = setting(True, "sciu: correct wrong labels (FGC).", flag=True)
     fold: int = setting(1, "Which of the dataset's splits to train on.", flag=True)

@@ -54,7 +54,9 @@ def step(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     size = size or frame_size(backbone)
-    settings = Settings(backbone=backbone, batch_size=batch_size, frames=frames, size=size, cuda_graph="off")
+    settings = Settings(
+        method="sciu", backbone=backbone, batch_size=batch_size, frames=frames, size=size, cuda_graph="off"
+    )
     ways = {name: way for name, way in WAYS.items() if possible(way, device)}
     runs = {name: _contestant(replace(settings, **way), device, steps) for name, way in ways.items()}
     seconds: dict[str, list[float]] = {name: [] for name in runs}

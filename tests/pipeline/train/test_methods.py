@@ -49,8 +49,8 @@ def test_policies() -> None:
     assert policy(Settings(method="elr", pull=2.0)) == Elr(pull=2.0)
     auto = policy(Settings(method="auto", epochs=25, sure=0.95))
     assert auto == Auto(find_after=5, correct_after=20, sure=0.95)
-    assert policy(Settings(prune_below=0.6, window=2)) == Sciu(prune_below=0.6, window=2)
-    assert policy(Settings(cgp=False, fgc=False)) == Sciu(prune_below=None, correct_above=None)
+    assert policy(Settings(method="sciu", prune_below=0.6, window=2)) == Sciu(prune_below=0.6, window=2)
+    assert policy(Settings(method="sciu", cgp=False, fgc=False)) == Sciu(prune_below=None, correct_above=None)
     assert policy(Settings(method="scn", relabel_above=0.3, warmup=4)) == Scn(relabel_above=0.3, warmup=4)
     assert all(isinstance(policy(Settings(method=method)), Keep) for method in ("plain", "sce", "mae"))
     assert {method: head for method, head in WEIGHT_HEADS.items() if head != "none"} == {"sciu": "mlp", "scn": "linear"}

@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 
 def make_step(device: torch.device = CPU, network: SciuModel | None = None, **settings: Any) -> Step:
     """A step that begins an epoch, the same each time."""
-    chosen = Settings(**settings)
+    chosen = Settings(**{"method": "sciu", **settings})
     torch.manual_seed(0)
     network = (network or SciuModel(TinyLstm(), CLASSES)).to(device)
     step = Step(

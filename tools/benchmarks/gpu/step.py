@@ -48,7 +48,9 @@ def _build(bench: Bench, backbone: str, batch: int, way: str) -> tuple[Step, Cli
     if not possible(WAYS[way], bench.device):
         raise NotHereError("there is no GPU, or no C++ compiler")
     sizes, switches = bench.sizes, {"cuda_graph": "off", **WAYS[way]}
-    settings = Settings(backbone=backbone, batch_size=batch, frames=sizes.frames, size=sizes.size, **switches)
+    settings = Settings(
+        method="sciu", backbone=backbone, batch_size=batch, frames=sizes.frames, size=sizes.size, **switches
+    )
     return prepared(settings, bench.device)
 
 
