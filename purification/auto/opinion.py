@@ -20,7 +20,8 @@ _SUREST, _SURER = 0.1, 0.5  # of the clips that are taken for a class
 _FEWEST_OF_A_CLASS = 20  # clips taken for it, from which their surest tenth says something
 _NEXT_TO_NONE = 0.02  # share of contradicted labels
 _NOISE = 0.55  # evenness from which contradictions are noise ...
-_TOLD_FROM = 0.03  # ... once so many labels are contradicted; an untrained network is even, too
+_TOLD_FROM = 0.1  # ... once so many labels are doubted; an untrained network is even, too
+_DOUBTED = 0.2  # by how much some class is more probable than the label: two classes mixed .6 to .4 go no further
 _RARE = 0.02  # share of the clips below which a class's standing is chance
 _TINY = np.float32(1e-6)
 
@@ -64,7 +65,7 @@ class Opinion:
         return cls(
             given=states.given, known=known, predicted=predicted, likely_KN=likely_KN,
             transition_KK=transition, wrong=wrong,
-            contradicted=float((behind[usable] < -_CONTRADICTED).mean()) if usable.any() else 0.0,
+            contradicted=_share(behind[usable] < -_CONTRADICTED), doubted=_share(behind[usable] < -_DOUBTED),
             evenness=_evenness(predicted[usable], highest[usable], given[usable], len(likely_KN)),
             standing_K=_standing(average_KN, label, usable),
             best=best, posterior=posterior.astype(np.float64),
@@ -79,7 +80,7 @@ class Opinion:
     @property
     def shows_noise(self) -> bool:
         """Whether labels are contradicted by a network that knows something, and not for being hard."""
-        return self.contradicted >= _TOLD_FROM and self.evenness >= _NOISE
+        return self.doubted >= _TOLD_FROM and self.evenness >= _NOISE
 
     @property
     def agreeing(self) -> NDArray[np.bool_]:
@@ -122,6 +123,10 @@ def _evenness(predicted: NDArray[np.int16], highest: Values, given: NDArray[np.i
             clips[place] += sure.sum()
     surest, surer = contradicted / np.maximum(clips, 1)
     return float(min(1.0, surest / surer)) if surer > _NEXT_TO_NONE else 0.0
+
+
+def _share(mask: NDArray[np.bool_]) -> float:
+    return float(mask.mean()) if len(mask) else 0.0
 
 
 def _standing(average_KN: Values, label: NDArray[np.int16], usable: NDArray[np.bool_]) -> NDArray[np.float64]:

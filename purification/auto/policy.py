@@ -20,6 +20,7 @@ from sciu.purification.state import PINS, ClipStates, Status
 Mask = NDArray[np.bool_]
 
 _MOST_PULL = 1000.0
+_LEAST = 1 / 3  # of the pull at its most, where there is noise at all
 _STANDING = 0.85  # of every class, below which the pull is weakened
 _STANDS = 0.5  # posterior down to which a correction stays
 
@@ -94,7 +95,7 @@ class Auto(Policy):
             Verdict.nothing(len(states)), grounds=opinion.grounds,
             thresholds={
                 "pull": self._pull_for(opinion) if noise else 0.0, "noise": float(noise),
-                "contradicted": opinion.contradicted, "evenness": opinion.evenness,
+                "contradicted": opinion.contradicted, "doubted": opinion.doubted, "evenness": opinion.evenness,
                 "lowest_standing": opinion.lowest_standing, "wrong_labels": opinion.wrong,
             },
             told={"transition": np.round(opinion.transition_KK, 4).tolist()},
@@ -111,7 +112,7 @@ class Auto(Policy):
         A pull to what the network says makes it say more of that: a class that it is unsure of would be lost.
         """
         standing = min(1.0, opinion.lowest_standing / _STANDING)
-        return self.pull * min(1.0, self.gain * opinion.contradicted) * standing**2
+        return self.pull * min(1.0, max(_LEAST, self.gain * opinion.contradicted)) * standing**2
 
     def _prune(
         self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask, *, scored_pruned: bool

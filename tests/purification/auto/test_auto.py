@@ -105,7 +105,7 @@ def test_the_pull_follows_the_share_of_contradicted_labels(ended: Purifier) -> N
     limits = index.header["thresholds"]
     assert {type(limit) for limit in limits.values()} == {float}, "numpy's own would not be read back from checkpoints"
     weakened = min(1, limits["lowest_standing"] / 0.85) ** 2
-    assert limits["pull"] == pytest.approx(3 * min(1, 5 * limits["contradicted"]) * weakened)
+    assert limits["pull"] == pytest.approx(3 * min(1, max(1 / 3, 5 * limits["contradicted"])) * weakened)
     assert limits["pull"] > 0
     assert 0 < limits["contradicted"] < 0.1, "three of ten labels were wrong, and most of these are corrected"
     trains = index.labels >= 0
