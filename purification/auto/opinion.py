@@ -39,9 +39,8 @@ class Opinion:
     transition_KK: NDArray[np.float64]  # P(given label | true class): rows true, columns given
     wrong: float  # share of wrong labels, at least
     contradicted: float  # share of usable clips whose average contradicts their present label clearly
-    evenness: (
-        float  # of contradictions over the network's sureness: 0 where only the unsure contradict, 1 for pure noise
-    )
+    doubted: float  # ... less clearly
+    evenness: float  # of contradictions over sureness: 0 where only the unsure contradict, 1 for pure noise
     standing_K: NDArray[np.float64]  # of a class: its mass in the averages over its share of the present labels
     best: NDArray[np.int16]  # class of the highest posterior
     posterior: Floats  # of that class
