@@ -20,6 +20,7 @@ from sciu.purification.state import PINS, ClipStates, Status
 Mask = NDArray[np.bool_]
 
 _MOST_PULL = 1000.0
+_LASTING = 3.0  # epochs in a row that show noise, before it is believed for good
 _LEAST = 1 / 3  # of the pull at its most, where there is noise at all
 _STANDING = 0.85  # of every class, below which the pull is weakened
 _STANDS = 0.5  # posterior down to which a correction stays
@@ -90,11 +91,12 @@ class Auto(Policy):
     def decide(self, evidence: Evidence, states: ClipStates, epoch: int) -> Verdict:
         """Set the pull; prune, restore and correct when it is time to."""
         opinion, judged = _opinion(evidence, states), evidence.scores >= self.window
-        noise = bool(evidence.before.get("noise")) or opinion.shows_noise
+        seen = evidence.before.get("noise", 0.0)
+        noise = min(seen + 1, _LASTING) if opinion.shows_noise else seen if seen >= _LASTING else 0.0
         verdict = replace(
             Verdict.nothing(len(states)), grounds=opinion.grounds,
             thresholds={
-                "pull": self._pull_for(opinion) if noise else 0.0, "noise": float(noise),
+                "pull": self._pull_for(opinion) if noise >= _LASTING else 0.0, "noise": noise,
                 "contradicted": opinion.contradicted, "doubted": opinion.doubted, "evenness": opinion.evenness,
                 "lowest_standing": opinion.lowest_standing, "wrong_labels": opinion.wrong,
             },

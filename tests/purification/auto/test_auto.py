@@ -125,7 +125,7 @@ def test_noise_that_was_seen_once_is_not_forgotten(ended: Purifier) -> None:
         ended.record(ids, np.ones(len(ids)), learnt[ids])
         limits = ended.end_epoch().header["thresholds"]
     assert limits["evenness"] < 0.5
-    assert limits["noise"] == 1
+    assert limits["noise"] == 3, "epochs in a row, in which it was seen"
 
 
 def test_elr_pulls_from_the_first_epoch_and_decides_nothing(tmp_path: Path) -> None:
