@@ -63,8 +63,8 @@ def _open(bench: Bench, stack: ExitStack, **settings: Any) -> Run:
         bench.require_gpu("a device cache")
     room = {"gpu": f"gpu:{gibibytes(dataset)}G", "cpu": f"{gibibytes(dataset)}G"}
     chosen = {
-        "backbone": sizes.backbones[0], "batch_size": sizes.batches[0], "size": sizes.size, "frames": sizes.frames,
-        "amp": bench.amp, **settings,
+        "method": "sciu", "backbone": sizes.backbones[0], "batch_size": sizes.batches[0], "size": sizes.size,
+        "frames": sizes.frames, "amp": bench.amp, **settings,
     }  # fmt: skip
     chosen["cache"] = room.get(chosen.get("cache", "off"), "off")
     progress: Callable[[str], Progress] = chosen.pop("progress", lambda _label: lambda _done, _total, _note: None)
