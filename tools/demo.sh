@@ -9,7 +9,7 @@ say() { printf '\n== %s\n' "$1"; }
 rm -rf "$out"
 mkdir -p "$out"
 
-say "Painted faces: three of ten training labels are those of the next class, two of ten clips are unusable"
+say "Painted faces: four of ten training labels are those of the next class"
 "$bin/sciu-experiment" run examples/experiments/demo.toml --out "$out"
 
 faces=$out/data/faces-seed11 run=$out/runs/faces/tiny_lstm/auto/11

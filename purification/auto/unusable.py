@@ -14,6 +14,7 @@ from sciu.purification.auto.opinion import Opinion
 
 _NOTHING, _LITTLE, _UNUSABLE = 0.2, 0.5, 0.25  # of what agreeing clips usually say
 _KIND = 0.4  # of the clips that say little, those that say nothing
+_TOLD_FROM = 0.3  # usual information: before it, what a network says little of is only what it has not learnt yet
 _FEWEST, _SMALLEST_SHARE = 5, 0.005
 
 
@@ -25,7 +26,10 @@ def unusable_below(opinion: Opinion, *, found_before: bool = False) -> tuple[flo
     if not opinion.agreeing.any():
         return 0.0, 0.0
     usual = float(np.median(opinion.information[opinion.agreeing]))
+    if usual < _TOLD_FROM:
+        return 0.0, usual
     information = opinion.information[opinion.known]
     nothing, little = (int((information < share * usual).sum()) for share in (_NOTHING, _LITTLE))
-    is_kind = found_before or nothing >= max(_FEWEST, _SMALLEST_SHARE * len(information), _KIND * little)
+    is_kind = found_before or nothing >= max(_TOLD_FROM = 0.3  # usual information: before it, what a network says little of is only what it has not learnt yet
+_FEWEST, _SMALLEST_SHARE * len(information), _KIND * little)
     return (_UNUSABLE * usual if is_kind else 0.0), usual
