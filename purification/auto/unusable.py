@@ -30,6 +30,5 @@ def unusable_below(opinion: Opinion, *, found_before: bool = False) -> tuple[flo
         return 0.0, usual
     information = opinion.information[opinion.known]
     nothing, little = (int((information < share * usual).sum()) for share in (_NOTHING, _LITTLE))
-    is_kind = found_before or nothing >= max(_TOLD_FROM = 0.3  # usual information: before it, what a network says little of is only what it has not learnt yet
-_FEWEST, _SMALLEST_SHARE * len(information), _KIND * little)
+    is_kind = found_before or nothing >= max(_FEWEST, _SMALLEST_SHARE * len(information), _KIND * little)
     return (_UNUSABLE * usual if is_kind else 0.0), usual
