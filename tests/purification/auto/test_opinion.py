@@ -98,6 +98,6 @@ def test_a_kind_of_clips_that_say_nothing_is_told_from_clips_that_thin_out() -> 
     assert limit == 0.25 * usual
     young = opinion((np.array(averages(np.where(np.arange(400) < 80, 0.1, 1.0)))).tolist(), labels.tolist())
     assert unusable_below(young)[0] == 0, "a network that has learnt little says little of anything"
-    hard = opinion(averages(rng.uniform(0.3, 4, 400) ** 0.7), labels.tolist())
+    hard = opinion(averages(rng.uniform(0.9, 4.5, 400)), labels.tolist())
     assert unusable_below(hard)[0] == 0
     assert unusable_below(hard, found_before=True)[0] > 0
