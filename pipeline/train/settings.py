@@ -94,7 +94,9 @@ class Settings:
     keep_per_class: float = setting(0.5, "Share of each class that is never pruned.")
     max_pruned: float = setting(0.6, "Share of all clips that may be pruned.")
     scores: str = setting("plain", "p of softmax(z), or weighted: of softmax(w z).", choices=("plain", "weighted"))
-    pull: float = setting(3.0, "auto: how strongly the loss pulls to earlier answers, at most; elr: how strongly.")
+    pull: float = setting(
+        3.0, "auto: how strongly the loss pulls to earlier answers, where labels are noisy; elr: how strongly."
+    )
     sure: float = setting(0.9, "auto: how probable another class must be for a label to be corrected.")
     relabel_above: float = setting(0.2, "scn: by how much another class must be more probable.")
     low_share: float = setting(1.0, "scn: share of lowest weights that may be relabelled.")

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.checkpoints import Checkpoints
@@ -61,6 +63,17 @@ class Trained:
 
     def evaluate(self, device: torch.device, *, split: str, views: int | None, progress: Progress) -> Evaluation:
         """Look at a split's clips."""
+        ids = self.dataset.ids(split, self.settings.fold)
+        if not len(ids):
+            raise RunError(
+                f"split '{split}' of fold {self.settings.fold} must have clips, but has none. Choose another."
+            )
+        return self.look_at(ids, device, views=views, progress=progress)
+
+    def look_at(
+        self, ids: NDArray[np.int64], device: torch.device, *, views: int | None, progress: Progress
+    ) -> Evaluation:
+        """Look at any clips."""
         settings = replace(
             self.settings, weights="", cuda_graph="off", compile="off", sync_batchnorm=False, cache="off"
         )
@@ -69,9 +82,4 @@ class Trained:
             step = parts.step
             tensors = step.tensors()
             put_back({name: tensors[name] for name in ("model", "average")}, self.content)
-            ids = self.dataset.ids(split, settings.fold)
-            if not len(ids):
-                raise RunError(
-                    f"split '{split}' of fold {settings.fold} must have clips, but has none. Choose another."
-                )
             return evaluate(step, parts.feed, parts.planner, ids, views or settings.views, Ranks(), progress)

@@ -11,7 +11,6 @@ from sciu.purification.evidence import Floats
 from sciu.purification.policy import Grounds
 from sciu.purification.state import ClipStates, Status
 
-_CONTRADICTED = 0.4  # by how much some class is more probable than the label
 _SHRINKAGE = 20.0  # clips that a row of the transition matrix begins with
 _FEWEST = 5  # clips from which a class's usual confidence is told
 _USUAL = 0.6  # without them
@@ -38,8 +37,7 @@ class Opinion:
     likely_KN: Values  # running averages that sum to 1
     transition_KK: NDArray[np.float64]  # P(given label | true class): rows true, columns given
     wrong: float  # share of wrong labels, at least
-    contradicted: float  # share of usable clips whose average contradicts their present label clearly
-    doubted: float  # ... less clearly
+    doubted: float  # share of usable clips whose average contradicts their present label
     evenness: float  # of contradictions over sureness: 0 where only the unsure contradict, 1 for pure noise
     standing_K: NDArray[np.float64]  # of a class: its mass in the averages over its share of the present labels
     best: NDArray[np.int16]  # class of the highest posterior
@@ -64,7 +62,7 @@ class Opinion:
         return cls(
             given=states.given, known=known, predicted=predicted, likely_KN=likely_KN,
             transition_KK=transition, wrong=wrong,
-            contradicted=_share(behind[usable] < -_CONTRADICTED), doubted=_share(behind[usable] < -_DOUBTED),
+            doubted=_share(behind[usable] < -_DOUBTED),
             evenness=_evenness(predicted[usable], highest[usable], given[usable], len(likely_KN)),
             standing_K=_standing(average_KN, label, usable),
             best=best, posterior=posterior.astype(np.float64),

@@ -21,7 +21,6 @@ Mask = NDArray[np.bool_]
 
 _MOST_PULL = 1000.0
 _LASTING = 3.0  # epochs in a row that show noise, before it is believed for good
-_LEAST = 1 / 3  # of the pull at its most, where there is noise at all
 _STANDING = 0.85  # of every class, below which the pull is weakened
 _STANDS = 0.5  # posterior down to which a correction stays
 
@@ -51,7 +50,7 @@ class Elr(Policy):
 
 @dataclass(frozen=True, kw_only=True)
 class Auto(Policy):
-    """Pull where labels are contradicted, prune what stays unusable, correct late what is sure: no threshold to choose.
+    """Prune what stays unusable; where there is noise, pull, and correct what is sure. No threshold to choose.
 
     Every epoch decides anew by the running averages and the labels that the dataset came with, so that a correction
     which no longer stands is taken back.
@@ -60,10 +59,8 @@ class Auto(Policy):
     method: ClassVar[str] = "auto"
     averages: ClassVar[bool] = True
 
-    find_after: int = 10  # epochs that end before unusable clips are pruned
-    correct_after: int = 26  # ... and before labels are corrected
-    pull: float = 3.0  # at most
-    gain: float = 5.0  # the pull is at its most where 1 / gain of the labels are contradicted
+    act_after: int = 10  # epochs that end before a clip is pruned or a label corrected
+    pull: float = 3.0  # where there is noise and no class fades
     sure: float = 0.9  # posterior from which a label is corrected
     revive_every: int = 0  # epochs between two scoring passes over pruned clips; 0: never
     keep_per_class: float = 0.5
@@ -71,7 +68,7 @@ class Auto(Policy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("find_after", "correct_after", "revive_every"):
+        for name in ("act_after", "revive_every"):
             whole_setting(name, getattr(self, name), 0)
         for name in ("sure", "keep_per_class", "max_pruned"):
             share_setting(name, getattr(self, name))
@@ -81,8 +78,8 @@ class Auto(Policy):
 
     @classmethod
     def for_epochs(cls, epochs: int, **settings: Any) -> Auto:
-        """Return the policy for a training of so many epochs: unusable clips from .2 of it on, labels from .8."""
-        return cls(find_after=-(-epochs // 5), correct_after=-(-4 * epochs // 5), **settings)
+        """Return the policy for a training of so many epochs: it acts from a fifth of it on."""
+        return cls(act_after=-(-epochs // 5), **settings)
 
     def grounds(self, evidence: Evidence, states: ClipStates) -> Grounds:
         """Return how informative clips are, how sure their class is, and by how much their scores say so."""
@@ -93,28 +90,28 @@ class Auto(Policy):
         opinion, judged = _opinion(evidence, states), evidence.scores >= self.window
         seen = evidence.before.get("noise", 0.0)
         noise = min(seen + 1, _LASTING) if opinion.shows_noise else seen if seen >= _LASTING else 0.0
+        is_noisy = noise >= _LASTING
         verdict = replace(
             Verdict.nothing(len(states)), grounds=opinion.grounds,
             thresholds={
-                "pull": self._pull_for(opinion) if noise >= _LASTING else 0.0, "noise": noise,
-                "contradicted": opinion.contradicted, "doubted": opinion.doubted, "evenness": opinion.evenness,
+                "pull": self._pull_for(opinion) if is_noisy else 0.0, "noise": noise,
+                "doubted": opinion.doubted, "evenness": opinion.evenness,
                 "lowest_standing": opinion.lowest_standing, "wrong_labels": opinion.wrong,
             },
             told={"transition": np.round(opinion.transition_KK, 4).tolist()},
         )  # fmt: skip
-        if epoch >= self.find_after:
+        if epoch >= self.act_after:
             verdict = self._prune(verdict, opinion, states, judged, scored_pruned=self.scores_pruned(epoch))
-        if epoch >= self.correct_after:
+        if epoch >= self.act_after and is_noisy:
             verdict = self._correct(verdict, opinion, states, judged)
         return verdict
 
     def _pull_for(self, opinion: Opinion) -> float:
-        """Return how strongly to pull at noise: as far as labels are contradicted, and less where a class fades.
+        """Return how strongly to pull: less where a class fades.
 
         A pull to what the network says makes it say more of that: a class that it is unsure of would be lost.
         """
-        standing = min(1.0, opinion.lowest_standing / _STANDING)
-        return self.pull * min(1.0, max(_LEAST, self.gain * opinion.contradicted)) * standing**2
+        return self.pull * min(1.0, opinion.lowest_standing / _STANDING) ** 2
 
     def _prune(
         self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask, *, scored_pruned: bool
@@ -153,7 +150,7 @@ class Auto(Policy):
 
     def scores_pruned(self, epoch: int) -> bool:
         """Say whether pruned clips are scored in an epoch."""
-        return self.revive_every > 0 and epoch % self.revive_every == 0 and epoch > self.find_after
+        return self.revive_every > 0 and epoch % self.revive_every == 0 and epoch > self.act_after
 
 
 def _opinion(evidence: Evidence, states: ClipStates) -> Opinion:

@@ -12,8 +12,8 @@ import numpy as np
 
 from sciu.purification.auto.opinion import Opinion
 
-_NOTHING, _LITTLE, _UNUSABLE = 0.2, 0.5, 0.25  # of what agreeing clips usually say
-_KIND = 0.4  # of the clips that say little, those that say nothing
+_NOTHING, _LITTLE, _UNUSABLE = 0.2, 0.5, 0.3  # of what agreeing clips usually say
+_KIND = 0.3  # of the clips that say little, those that say nothing
 _TOLD_FROM = 0.3  # usual information: before it, what a network says little of is only what it has not learnt yet
 _FEWEST, _SMALLEST_SHARE = 5, 0.005
 

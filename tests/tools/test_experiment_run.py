@@ -20,7 +20,7 @@ from training import wait_for
 
 from sciu.pipeline.dataset import Dataset
 from sciu.tools.experiments.processes import last_line
-from sciu.tools.experiments.sources import pruned_at_random, true_labels
+from sciu.tools.experiments.sources import pruned_at_random, true_labels, without_part
 
 SPEC = """
 name = "toys"
@@ -61,6 +61,11 @@ labels = "random"
 of = "sciu"
 
 [[method]]
+name = "without a fifth"
+labels = "part"
+part = 2
+
+[[method]]
 name = "broken"
 weights = "/nowhere.pt"
 
@@ -71,7 +76,7 @@ of = "broken"
 """
 RUNS = [f"faces/tiny_lstm/{method}/{seed}" for method in ("plain", "sciu", "oracle", "random") for seed in (10, 11)]
 ONLY = [word for name in ("plain", "sciu", "oracle", "random") for word in ("--only", f"*/{name}/*")]
-ONLY += ["--only", "*/of broken/10"]
+ONLY += ["--only", "*/of broken/10", "--only", "*/without a fifth/10"]
 TOLD = ("key", "last", "best", "epochs", "detection", "train_classes")
 
 
@@ -131,7 +136,7 @@ def test_a_grid_goes_on_after_all_and_tells_what_failed(grid: Grid) -> None:
     assert list(told["failed"]) == ["faces/tiny_lstm/broken/10"]
     assert "nowhere.pt" in told["failed"]["faces/tiny_lstm/broken/10"]
     assert told["skipped"] == {"faces/tiny_lstm/of broken/10": "faces/tiny_lstm/broken/10"}
-    assert told["runs"] == 10
+    assert told["runs"] == 11
     assert RUNS[0] not in told["done"]  # it was done before the kill
     assert all((grid.folder / "results" / f"{run}.json").exists() for run in RUNS)
     assert "failed: Error: " in grid.answer.err
@@ -165,6 +170,15 @@ def test_the_oracle_has_true_labels_and_the_random_run_as_many_as_what_it_is_hel
     assert len(random["given"]) == (sciu["now"] >= 0).sum() < len(sciu["given"])
     assert np.array_equal(random["given"], dataset.labels[random["train_ids"]])
     assert "sha256" in grid.result("faces/tiny_lstm/oracle/11")["labels_from"]
+
+
+def test_a_part_is_kept_from_the_network_and_scored_by_it(grid: Grid) -> None:
+    dataset, arrays = Dataset.load(grid.folder / "data/faces"), grid.arrays("faces/tiny_lstm/without a fifth/10")
+    unseen = arrays["unseen_ids"]
+    assert np.array_equal(np.sort(np.concatenate([unseen, arrays["train_ids"]])), dataset.ids("train", 1))
+    assert np.array_equal(arrays["unseen_given"], dataset.labels[unseen])
+    assert np.allclose(arrays["unseen_probs"].sum(axis=1), 1, atol=1e-3)
+    assert len(arrays["unseen_true"]) == len(unseen) > 0
 
 
 def test_repeated_it_comes_to_the_same(grid: Grid, tmp_path: Path) -> None:
@@ -219,6 +233,16 @@ def test_random_pruning_takes_as_many_and_never_the_same_for_another_seed() -> N
     assert all(np.array_equal(draw[draw >= 0], first[draw >= 0]) for draw in draws)
     assert len({draw.tobytes() for draw in draws}) > 5
     assert np.array_equal(draws[3], pruned_at_random(first, last, 3))
+
+
+def test_five_parts_are_all_clips_once_and_have_their_share_of_each_class(grid: Grid) -> None:
+    dataset = Dataset.load(grid.folder / "data/faces")
+    train = dataset.ids("train", 1)
+    parts = [np.setdiff1d(train, np.flatnonzero(without_part(dataset, 1, part, 10) >= 0)) for part in range(1, 6)]
+    assert np.array_equal(np.sort(np.concatenate(parts)), train)
+    for k in range(3):
+        counts = [int((dataset.labels[part] == k).sum()) for part in parts]
+        assert max(counts) - min(counts) <= 1
 
 
 def test_the_last_line_of_a_log(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def put(folder: Path, method: str, seed: int, confusion: Any, *, pruned: int = 0
     path = folder / f"results/faces/{backbone}/{method}/{seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({
-        "data": "faces", "backbone": backbone, "method": method, "unit": str(seed), "seed": seed,
+        "labels": "given", "data": "faces", "backbone": backbone, "method": method, "unit": str(seed), "seed": seed,
         "dataset": {"classes": CLASSES}, "last": last, "best": {**last, "chosen_on": "test"}, "epochs": [],
         "purify": {"pruned": pruned, "corrected": 0, "thresholds": {}}, "seconds": {"run": 1.0},
         "doubted": None,

@@ -22,7 +22,7 @@ _CLIPS_A_SECOND = 5_000
 _WINDOW = 3
 _POLICIES: dict[str, Policy] = {
     "sciu": Sciu(prune_below=0.7, correct_above=0.2, window=_WINDOW, warmup=_WINDOW, max_pruned=0.45, keep_per_class=0),
-    "auto": Auto(window=_WINDOW, find_after=_WINDOW, correct_after=_WINDOW),
+    "auto": Auto(window=_WINDOW, act_after=_WINDOW),
 }
 
 

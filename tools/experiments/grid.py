@@ -46,7 +46,7 @@ class Job:
         """Identify what the run is, so that results of another spec are not taken for it."""
         what = {
             "settings": self.settings, "labels": self.row.labels, "of": self.needs, "synth": self.data.synth,
-            "per_seed": self.data.per_seed,
+            "per_seed": self.data.per_seed, **({"part": self.row.part} if self.row.part else {}),
         }  # fmt: skip
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 

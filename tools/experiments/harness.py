@@ -116,7 +116,7 @@ class Harness:
 def _facts_of(job: Job) -> dict[str, Any]:
     return {
         "key": job.key(), "data": job.data.name, "backbone": job.backbone, "method": job.row.name, "unit": job.unit,
-        "seed": job.seed, "fold": job.fold, "labels": job.row.labels, "of": job.row.of,
+        "seed": job.seed, "fold": job.fold, "labels": job.row.labels, "of": job.row.of, "part": job.row.part,
     }  # fmt: skip
 
 

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.files import write_atomically
 from sciu.pipeline.train.choices import choose_device
 from sciu.pipeline.train.detection import read_truth, scores
+from sciu.pipeline.train.purify import labels_to_train
 from sciu.pipeline.train.run_folder import RunFolder
 from sciu.pipeline.train.trained import Trained
 from sciu.purification import Purifier
+from sciu.tools.experiments.detectors import mean_margins
 from sciu.tools.experiments.sources import first_and_last_labels
+from sciu.tools.experiments.spec import PART
 
 Arrays = dict[str, np.ndarray]
 _OF_AN_EPOCH = ("training", "pruned", "corrected")
@@ -25,7 +30,7 @@ _OF_AN_EPOCH = ("training", "pruned", "corrected")
 
 def write_result(order: dict[str, Any], run: Path, seconds: float) -> None:
     """Write both files, the object last: where it is, the run is done."""
-    arrays = {**_tested(run), **_believed(run)}
+    arrays = {**_tested(run), **_believed(run), **(_kept_from_it(run) if order["facts"]["labels"] == PART else {})}
     result = {**order["facts"], "command": shlex.join(["sciu-train", *order["arguments"]]), **_told(run, arrays)}
     result["seconds"] = {"run": round(seconds, 2), "epochs": round(sum(result.pop("seconds_per_epoch")), 2)}
     content = io.BytesIO()
@@ -38,10 +43,34 @@ def write_result(order: dict[str, Any], run: Path, seconds: float) -> None:
 
 def _tested(run: Path) -> Arrays:
     """Look at the test clips with the network of the last epoch, as `sciu-eval` does."""
+    trained, device = _trained(run)
+    seen = trained.evaluate(device, split="test", views=None, progress=_silent)
+    return {"test_ids": seen.ids, "test_probs": seen.probs, "test_labels": trained.dataset.labels[seen.ids]}
+
+
+def _kept_from_it(run: Path) -> Arrays:
+    """Look at the training clips that the network has never seen."""
+    trained, device = _trained(run)
+    first, _ = first_and_last_labels(run)
+    given = labels_to_train(trained.dataset, trained.settings.fold)
+    unseen = np.flatnonzero((given >= 0) & (first < 0))
+    probs = trained.look_at(unseen, device, views=None, progress=_silent).probs
+    true = _true(trained.dataset, unseen)
+    return {"unseen_ids": unseen, "unseen_given": given[unseen], "unseen_probs": probs, **_prefixed("unseen_", true)}
+
+
+def _trained(run: Path) -> tuple[Trained, torch.device]:
     trained = Trained.load(run)
     device, _ = choose_device(trained.settings.device, deterministic=trained.settings.deterministic)
-    seen = trained.evaluate(device, split="test", views=None, progress=lambda _done, _total, _note: None)
-    return {"test_ids": seen.ids, "test_probs": seen.probs, "test_labels": trained.dataset.labels[seen.ids]}
+    return trained, device
+
+
+def _silent(_done: int, _total: int, _note: str) -> None:
+    pass
+
+
+def _prefixed(prefix: str, arrays: Arrays) -> Arrays:
+    return {prefix + name: values for name, values in arrays.items()}
 
 
 def _believed(run: Path) -> Arrays:
@@ -51,14 +80,18 @@ def _believed(run: Path) -> Arrays:
     ids = np.flatnonzero(first >= 0)
     with Purifier.open(RunFolder(run).store, read_only=True) as purifier:
         evidence, probs_KN = purifier.evidence(), purifier.mean_probabilities()
-    truth = read_truth(dataset)
-    true = {"true": truth.label[ids].astype(np.int16), "unusable": truth.low_quality[ids]} if truth else {}
+        margins = {"margin": mean_margins(purifier)[ids]} if purifier.policy.averages else {}
     return {
-        **true,
+        **_true(dataset, ids), **margins,
         "train_ids": ids, "given": first[ids], "now": last[ids],
         "weight": evidence.weight[ids].astype(np.float32), "score": evidence.confidence[ids].astype(np.float32),
         "train_probs": probs_KN[:, ids].T.astype(np.float16),
     }  # fmt: skip
+
+
+def _true(dataset: Dataset, ids: NDArray[np.int64]) -> Arrays:
+    truth = read_truth(dataset)
+    return {"true": truth.label[ids].astype(np.int16), "unusable": truth.low_quality[ids]} if truth else {}
 
 
 def _told(run: Path, arrays: Arrays) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.train.metrics import Confusion
-from sciu.tools.experiments.spec import Spec, read_spec
+from sciu.tools.experiments.spec import PART, Spec, read_spec
 
 PLAIN, ORACLE = "plain", "oracle"  # the rows that others are held against
 
@@ -62,6 +62,7 @@ class Group:
     data: str
     backbone: str
     methods: dict[str, dict[str, Result]]  # row -> unit -> run
+    parts: dict[str, list[Result]]  # by unit: runs that a part of the clips was kept from; of no row of their own
 
     def of(self, method: str) -> dict[str, Result]:
         """Return a method's runs by unit; none is no error."""
@@ -79,10 +80,14 @@ def load_groups(folder: Path) -> list[Group]:
         raise DatasetError(f"'{folder}' must be a grid with a run done, but has no results. `sciu-experiment run`.")
     order = _order(folder)
     results.sort(key=order)
-    groups: dict[tuple[str, str], dict[str, dict[str, Result]]] = {}
+    groups: dict[tuple[str, str], Group] = {}
     for result in results:
-        groups.setdefault(result.place, {}).setdefault(result.method, {})[result.unit] = result
-    return [Group(*place, methods) for place, methods in groups.items()]
+        group = groups.setdefault(result.place, Group(*result.place, {}, {}))
+        if result.told["labels"] == PART:
+            group.parts.setdefault(result.unit, []).append(result)
+        else:
+            group.methods.setdefault(result.method, {})[result.unit] = result
+    return [group for group in groups.values() if group.methods]
 
 
 def title_of(folder: Path) -> str:

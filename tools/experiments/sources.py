@@ -16,14 +16,14 @@ from sciu.pipeline.dataset.errors import SettingError, require
 from sciu.pipeline.dataset.files import write_atomically
 from sciu.pipeline.dataset.synth import generate
 from sciu.tools.experiments.grid import Job, Places
-from sciu.tools.experiments.spec import GIVEN, Source
+from sciu.tools.experiments.spec import GIVEN, PART, PARTS, Source
 
 if TYPE_CHECKING:
     from sciu.pipeline.train.detection import Truth
 
 Labels = NDArray[np.int16]
 Painting = Callable[[int, int], None]
-_RANDOM_PRUNING = 7
+_RANDOM_PRUNING, _RANDOM_PARTS = 7, 8
 
 
 def given_folders(assignments: tuple[str, ...], sources: tuple[Source, ...]) -> dict[str, Path]:
@@ -71,6 +71,8 @@ def labels_of(job: Job, data: Path, places: Places) -> Path | None:
     dataset = Dataset.load(data)
     if job.row.labels == "random":
         labels = pruned_at_random(*first_and_last_labels(places.run(job.needs)), job.seed)
+    elif job.row.labels == PART:
+        labels = without_part(dataset, job.fold or 1, job.row.part, job.seed)
     else:
         labels = true_labels(dataset, job.fold or 1, unjudged=job.row.labels == "truth")
     path = places.labels(job.id)
@@ -99,6 +101,17 @@ def true_labels(dataset: Dataset, fold: int, *, unjudged: bool) -> Labels:
     trains, known = labels >= 0, truth.label >= 0
     labels[trains & known] = truth.label[trains & known]
     labels[truth.low_quality | ~(known | unjudged)] = -1
+    return labels
+
+
+def without_part(dataset: Dataset, fold: int, part: int, seed: int) -> Labels:
+    """Return the labels given, without those of one part of the clips; every part has its share of every class."""
+    from sciu.pipeline.train.purify import labels_to_train
+
+    labels = labels_to_train(dataset, fold)
+    shuffled = np.random.default_rng([seed, _RANDOM_PARTS]).permutation(np.flatnonzero(labels >= 0))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    labels[by_class[part - 1 :: PARTS]] = -1
     return labels
 
 

@@ -22,6 +22,10 @@ Layer = dict[str, Any]
 GIVEN = "given"
 OWN_LABELS = ("truth", "judged")  # those of the truth; the second leaves out what nobody could judge
 OF_ANOTHER = ("cleaned", "random")  # what a run kept; as many clips pruned at random
+PART, PARTS = (
+    "part",
+    5,
+)  # the labels given, but a fifth of the clips is kept from the network, which scores it at the end
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
 _TOP = {"name", "title", "settings", "backbones", "backbone", "seeds", "tuning_seeds", "keep_runs", "data", "method"}
 
@@ -50,6 +54,7 @@ class Row:
     name: str
     labels: str = GIVEN
     of: str = ""  # the row whose run the labels come from
+    part: int = 0  # which one is kept from the network, from 1 on
     settings: Layer = field(default_factory=dict)
 
 
@@ -118,7 +123,7 @@ def _source(entry: Layer) -> Source:
 
 def _row(entry: Layer) -> Row:
     rest = dict(entry)
-    known = {name: rest.pop(name) for name in ("name", "labels", "of") if name in rest}
+    known = {name: rest.pop(name) for name in ("name", "labels", "of", "part") if name in rest}
     known.setdefault("name", rest.get("method"))
     require(bool(known["name"]), "[[method]]", "named", entry)
     rest.setdefault("method", "plain")
@@ -157,10 +162,17 @@ def _names(spec: Spec) -> dict[str, Sequence[str]]:
 
 
 def _check_labels(row: Row, rows: Sequence[Row]) -> None:
-    choices = (GIVEN, *OWN_LABELS, *OF_ANOTHER)
+    choices = (GIVEN, *OWN_LABELS, *OF_ANOTHER, PART)
     require(row.labels in choices, f"labels of {row.name}", f"one of {', '.join(choices)}", repr(row.labels))
     others = [other.name for other in rows if other.labels != "cleaned" and other.name != row.name]
     if row.labels in OF_ANOTHER:
         require(row.of in others, f"`of` of {row.name}", f"one of {', '.join(others)}", repr(row.of))
     else:
         require(not row.of, f"`of` of {row.name}", f"left out with labels {row.labels}", repr(row.of))
+    first, last = (1, PARTS) if row.labels == PART else (0, 0)
+    require(
+        row.part in range(first, last + 1),
+        f"`part` of {row.name}",
+        f"{first} to {last} with labels {row.labels}",
+        row.part,
+    )

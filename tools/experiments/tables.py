@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sciu.pipeline.dataset.errors import require
+from sciu.tools.experiments.detectors import Found, by_confident_learning, by_margins
 from sciu.tools.experiments.measures import (
     ACCURACY,
     AGAINST_PLAIN,
@@ -19,6 +20,7 @@ from sciu.tools.experiments.measures import (
 )
 from sciu.tools.experiments.results import ORACLE, PLAIN, Group
 from sciu.tools.experiments.shift import PRIORS, lead
+from sciu.tools.experiments.spec import PARTS
 from sciu.tools.experiments.statistics import Spread, gap_share, paired
 
 
@@ -45,6 +47,8 @@ def by_method(group: Group, least: int, wanted: Sequence[str]) -> Iterator[Table
         yield _control(group, f"{where}: against plain with a shifted prior", least)
     if found:
         yield _plainly(group, f"{where}: what was found", found)
+    if "doubted_f1" in found and (detectors := _detectors(group, f"{where}: wrong labels found, by whom")).rows:
+        yield detectors
     for start, title in ((RECALL, "recall of each class"), (KEPT, "share of each class's true members that is kept")):
         if columns := {name: each for name, each in known.items() if name.startswith(start)}:
             yield _plainly(group, f"{where}: {title}", columns)
@@ -117,6 +121,22 @@ def _control(group: Group, title: str, least: int) -> Table:
             f"{100 * found.war.mean:+.1f}", f"{100 * found.uar.mean:+.1f}", errors,
         ])  # fmt: skip
     return Table(title, header, rows)
+
+
+def _detectors(group: Group, title: str) -> Table:
+    """Hold what doubts a label against each other: a run's averages, its margins over the epochs, and cleanlab."""
+    found: dict[tuple[str, str], list[Found | None]] = {}
+    for method, runs in group.methods.items():
+        found[method, "1"] = [run.told["doubted"] for run in runs.values()]
+        found[f"{method}, margins", "1"] = [by_margins(run) for run in runs.values()]
+    found["cleanlab on unseen clips", str(PARTS)] = [by_confident_learning(parts) for parts in group.parts.values()]
+    rows = []
+    for (detector, trainings), runs_found in found.items():
+        if told_of := [each for each in runs_found if each]:
+            spreads = [Spread.of([each[name] for each in told_of]) for name in ("precision", "recall", "f1")]
+            shares = [told(spread, Measure("", lambda _run: None)) for spread in spreads]
+            rows.append([detector, trainings, str(len(told_of)), *shares])
+    return Table(title, ["by", "trainings", "runs", "precision", "recall", "F1"], rows)
 
 
 def as_in_papers(groups: Sequence[Group], least: int, wanted: Sequence[str]) -> Table:

@@ -48,7 +48,7 @@ def test_auto_and_elr_pull_to_what_the_network_said_before(method: str) -> None:
 def test_policies() -> None:
     assert policy(Settings(method="elr", pull=2.0)) == Elr(pull=2.0)
     auto = policy(Settings(method="auto", epochs=25, sure=0.95))
-    assert auto == Auto(find_after=5, correct_after=20, sure=0.95)
+    assert auto == Auto(act_after=5, sure=0.95)
     assert policy(Settings(method="sciu", prune_below=0.6, window=2)) == Sciu(prune_below=0.6, window=2)
     assert policy(Settings(method="sciu", cgp=False, fgc=False)) == Sciu(prune_below=None, correct_above=None)
     assert policy(Settings(method="scn", relabel_above=0.3, warmup=4)) == Scn(relabel_above=0.3, warmup=4)

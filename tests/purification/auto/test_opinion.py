@@ -38,7 +38,7 @@ def test_whatever_was_recorded_it_holds_an_opinion(clips: list[tuple[int, list[f
     for values in (told.posterior, told.information, told.grounds.margin):
         assert np.isfinite(values).all()
         assert (np.abs(values) <= 1 + 1e-6).all()
-    assert 0 <= told.contradicted <= 1
+    assert 0 <= told.doubted <= 1
     assert 0 <= told.wrong <= 0.8
 
 
@@ -56,10 +56,10 @@ def test_a_label_that_is_often_wrong_so_is_believed_less() -> None:
     assert 0.08 < told.wrong < 40 / 300
 
 
-def test_contradicted_are_labels_that_the_average_of_many_epochs_is_against() -> None:
+def test_doubted_are_labels_that_the_average_of_many_epochs_is_against() -> None:
     """An average that is young says little, whatever the network said."""
-    old, young = [0.1, 0.8, 0.05], [0.0, 0.3, 0.0]
-    assert opinion([old, young], [0, 0]).contradicted == 0.5
+    old, young = [0.1, 0.8, 0.05], [0.0, 0.18, 0.0]
+    assert opinion([old, young], [0, 0]).doubted == 0.5
 
 
 def test_a_class_that_the_network_sees_no_more_has_a_low_standing() -> None:
@@ -95,7 +95,7 @@ def test_a_kind_of_clips_that_say_nothing_is_told_from_clips_that_thin_out() -> 
     kind = opinion(averages(np.where(np.arange(400) < 80, 0.3, rng.uniform(2, 4, 400))), labels.tolist())
     limit, usual = unusable_below(kind)
     assert (np.flatnonzero(kind.information < limit) == np.arange(80)).all()
-    assert limit == 0.25 * usual
+    assert limit == 0.3 * usual
     young = opinion((np.array(averages(np.where(np.arange(400) < 80, 0.1, 1.0)))).tolist(), labels.tolist())
     assert unusable_below(young)[0] == 0, "a network that has learnt little says little of anything"
     hard = opinion(averages(rng.uniform(0.9, 4.5, 400)), labels.tolist())

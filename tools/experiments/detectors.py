@@ -1,0 +1,69 @@
+"""Who finds the wrong labels: a training's own averages, its margins, and five trainings that judge unseen clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.train.detection import scores
+from sciu.purification import Purifier
+from sciu.purification.running import KEPT, running_at
+from sciu.tools.experiments.results import Result
+from sciu.tools.experiments.spec import PARTS
+
+Floats = NDArray[np.float32]
+Arrays = Mapping[str, NDArray[Any]]
+Found = dict[str, float | None]
+
+
+def mean_margins(purifier: Purifier) -> Floats:
+    """Return of each clip how far its given label was ahead of every other class, on average over all epochs.
+
+    AUM (Pleiss et al., 2020), but of probabilities, which the store has, in the place of logits. The averages of two
+    epochs in a row give back what was scored in between.
+    """
+    given, clips = np.maximum(purifier.states().given, 0), np.arange(purifier.clips)
+    sums, epochs = np.zeros(purifier.clips), np.zeros(purifier.clips)
+    before = np.zeros((purifier.num_classes, purifier.clips), np.float32)
+    with purifier.store.reading() as transaction:
+        for epoch in range(2, purifier.epoch + 1):
+            running_KN = running_at(transaction, epoch, clips=purifier.clips, classes=purifier.num_classes)
+            after = running_KN.astype(np.float32)
+            probs_KN, seen = (after - KEPT * before) / (1 - KEPT), (after != before).any(axis=0)
+            own = probs_KN[given, clips]
+            probs_KN[given, clips] = -1
+            sums += np.where(seen, own - probs_KN.max(axis=0), 0)
+            epochs += seen
+            before = after
+    return (sums / np.maximum(epochs, 1)).astype(np.float32)
+
+
+def by_margins(run: Result) -> Found | None:
+    """Doubt the labels that some class was ahead of over the epochs; None where there is no truth, or no margins."""
+    arrays = run.arrays()
+    return _held_against_truth(arrays["margin"] < 0, arrays) if {"margin", "true"} <= arrays.keys() else None
+
+
+def by_confident_learning(parts: Sequence[Result]) -> Found | None:
+    """Let cleanlab judge all clips by networks that never saw them; None without a truth, or some of the parts."""
+    arrays = [run.arrays() for run in parts]
+    if len(parts) < PARTS or any("unseen_true" not in each for each in arrays):
+        return None
+    try:
+        from cleanlab.filter import find_label_issues
+    except ImportError:
+        raise SettingError("five parts need cleanlab, which is not installed. pip install 'sciu[compare]'.") from None
+    joined = {
+        name: np.concatenate([each[f"unseen_{name}"] for each in arrays])
+        for name in ("given", "true", "unusable", "probs")
+    }
+    return _held_against_truth(find_label_issues(joined["given"], joined["probs"]), joined)
+
+
+def _held_against_truth(doubted: NDArray[np.bool_], arrays: Arrays) -> Found:
+    judged = (arrays["true"] >= 0) & ~arrays["unusable"]
+    return scores(doubted[judged], (arrays["true"] != arrays["given"])[judged])
