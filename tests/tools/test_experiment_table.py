@@ -122,6 +122,17 @@ def test_what_only_shifts_the_prior_is_not_above_the_curve(results: Path) -> Non
     assert lead(group, "plain", 10) is None
 
 
+def test_numbers_alone_make_tables_but_no_figures(results: Path, sciu: Callable[..., Answer]) -> None:
+    for path in results.rglob("*.npz"):
+        path.unlink()
+    shown = sciu("experiment", "table", results).out
+    assert "against plain, paired by seed" in shown
+    assert "with a shifted prior" not in shown
+    refused = sciu("experiment", "figures", results, "--out", results / "figures").error()
+    assert "must have its .npz beside it" in refused
+    assert not (results / "figures").exists()
+
+
 def test_a_damaged_result_is_named(results: Path, sciu: Callable[..., Answer]) -> None:
     (results / "results/faces/net/plain/0.json").write_text("{")
     assert "0.json' is damaged" in sciu("experiment", "table", results).error()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.files import write_atomically
 from sciu.tools.command import json_option, print_json
 from sciu.tools.experiments.drawings import drawings
@@ -25,9 +26,15 @@ def figures(folder: Path, out: Path, least: int, as_json: bool) -> None:
 
     Example: sciu-experiment figures toys --out toys/figures
     """
+    groups = load_groups(folder)
+    for run in (run for group in groups for runs in group.methods.values() for run in runs.values()):
+        if not run.arrays():
+            raise DatasetError(
+                f"'{run.path}' must have its .npz beside it, but only the numbers were kept. Run the grid."
+            )
     out.mkdir(parents=True, exist_ok=True)
     made = []
-    for group in load_groups(folder):
+    for group in groups:
         for figure in drawings(group, least):
             if figure.rows:
                 path = out / f"{group.data}_{group.backbone}_{figure.name}.svg"

@@ -82,6 +82,7 @@ class Harness:
         order = {
             "arguments": words, "run": str(run), "facts": {**self._facts, **_facts_of(job), "threads": self.threads},
             "result": str(self.places.result(job.id)), "arrays": str(self.places.arrays(job.id)),
+            "names": {f"{self.places.out.absolute()}/": "", str(folder): job.data.name},  # of folders, in what is told
         }  # fmt: skip
         return start(order, self.places.log(job.id), self.threads)
 

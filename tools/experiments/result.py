@@ -33,12 +33,24 @@ def write_result(order: dict[str, Any], run: Path, seconds: float) -> None:
     arrays = {**_tested(run), **_believed(run), **(_kept_from_it(run) if order["facts"]["labels"] == PART else {})}
     result = {**order["facts"], "command": shlex.join(["sciu-train", *order["arguments"]]), **_told(run, arrays)}
     result["seconds"] = {"run": round(seconds, 2), "epochs": round(sum(result.pop("seconds_per_epoch")), 2)}
+    result = named(result, order["names"])
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)  # type: ignore[arg-type] # the stubs take names for options
     path = Path(order["result"])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(Path(order["arrays"]), content.getvalue())
-    write_atomically(path, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomically(path, (json.dumps(result, ensure_ascii=False) + "\n").encode())
+
+
+def named(value: Any, names: dict[str, str]) -> Any:
+    """Put names for the folders of a machine, so that results can be kept, and compared, anywhere."""
+    if isinstance(value, str):
+        for folder, name in names.items():
+            value = value.replace(folder, name)
+        return value
+    if isinstance(value, dict):
+        return {key: named(each, names) for key, each in value.items()}
+    return [named(each, names) for each in value] if isinstance(value, list) else value
 
 
 def _tested(run: Path) -> Arrays:

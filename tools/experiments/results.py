@@ -50,8 +50,11 @@ class Result:
         return Confusion(np.array(self.told[epoch]["confusion"]))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what is known of every clip."""
-        with np.load(self.path.with_suffix(".npz"), allow_pickle=False) as file:
+        """Return what is known of every clip; nothing where only the numbers were kept."""
+        path = self.path.with_suffix(".npz")
+        if not path.exists():
+            return {}
+        with np.load(path, allow_pickle=False) as file:
             return dict(file)
 
 

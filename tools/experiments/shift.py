@@ -71,9 +71,9 @@ class Lead:
 
 
 def lead(group: Group, method: str, least: int) -> Lead | None:
-    """Hold a method against plain training shifted by what it found, seed by seed; None without both."""
+    """Hold a method against plain training shifted by what it found, seed by seed; None without both, or outputs."""
     plain, ours = group.of(PLAIN), group.of(method)
-    units = [unit for unit in ours if unit in plain]
+    units = [unit for unit in ours if unit in plain and plain[unit].arrays()]
     if not units or method == PLAIN:
         return None
     leads = []

@@ -44,7 +44,8 @@ def by_method(group: Group, least: int, wanted: Sequence[str]) -> Iterator[Table
         yield _plainly(group, f"{where}: accuracy{_of_which_epoch(group)}", accuracy)
     if against and len(group.methods) > 1 and group.of(PLAIN):
         yield _against_plain(group, f"{where}: against plain, paired by seed", against)
-        yield _control(group, f"{where}: against plain with a shifted prior", least)
+        if (control := _control(group, f"{where}: against plain with a shifted prior", least)).rows:
+            yield control
     if found:
         yield _plainly(group, f"{where}: what was found", found)
     if "doubted_f1" in found and (detectors := _detectors(group, f"{where}: wrong labels found, by whom")).rows:
