@@ -65,6 +65,32 @@ def spare_classes(
     return correct, {name: count for name, count in spared.items() if count}
 
 
+def spare_shrinking(
+    wish: NDArray[np.bool_],
+    sureness: Floats,
+    training: NDArray[np.bool_],
+    *,
+    given: NDArray[np.int16],
+    after: NDArray[np.int16],
+    share: float,
+) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Spare the least sure corrections of classes that would have fewer clips in all than this share of those given.
+
+    A clip that is spared is missing where it would have gone, so it is asked again until every class has its share.
+    """
+    correct, spared, classes = wish.copy(), dict[str, int](), int(max(given.max(), after.max(), 0)) + 1
+    clips_K = np.bincount(given[training], minlength=classes)
+    while True:
+        label = np.where(correct, after, given)
+        short_K = np.ceil(share * clips_K - _ROUNDING).astype(int) - np.bincount(label[training], minlength=classes)
+        if not (short_K > 0).any():
+            return correct, spared
+        for k in np.flatnonzero(short_K > 0):
+            leaving = correct & (given == k)
+            room = max(0, int(leaving.sum()) - int(short_K[k]))
+            spared[str(k)] = spared.get(str(k), 0) + _spare(correct, leaving, -sureness, room)
+
+
 def _spare(prune: NDArray[np.bool_], among: NDArray[np.bool_], confidence: Floats, room: int) -> int:
     """Leave only the `room` lowest of the wishes; return how many were spared. Equals: the lower id goes first."""
     wished = np.flatnonzero(prune & among)

@@ -13,7 +13,7 @@ from sciu.purification.auto.opinion import Opinion
 from sciu.purification.auto.unusable import unusable_below
 from sciu.purification.errors import PolicyError
 from sciu.purification.evidence import Evidence
-from sciu.purification.guards import guard, spare_classes
+from sciu.purification.guards import guard, spare_shrinking
 from sciu.purification.policy import Grounds, Policy, Verdict, share_setting, whole_setting
 from sciu.purification.state import PINS, ClipStates, Status
 
@@ -23,6 +23,7 @@ _MOST_PULL = 1000.0
 _LASTING = 3.0  # epochs in a row that show noise, before it is believed for good
 _STANDING = 0.85  # of every class, below which the pull is weakened
 _STANDS = 0.5  # posterior down to which a correction stays
+_OF_A_CLASS = 0.85  # of the clips that a class was given: it has no fewer after corrections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,10 +138,9 @@ class Auto(Policy):
         staying = states.training & ~verdict.prune
         needed = np.where(states.label == opinion.best, _STANDS, self.sure)
         sure = staying & opinion.known & (opinion.posterior >= needed) & (opinion.best != states.given)
-        believed, spared = spare_classes(
-            sure, opinion.posterior, staying,
-            given=states.given, before=states.given, after=opinion.best, share=self.keep_per_class,
-        )  # fmt: skip
+        believed, spared = spare_shrinking(
+            sure, opinion.posterior, staying, given=states.given, after=opinion.best, share=_OF_A_CLASS
+        )
         label = np.where(believed, opinion.best, states.given)
         return replace(
             verdict, correct=staying & judged & ~states.has(Status.PIN_LABEL) & (label != states.label), label=label,

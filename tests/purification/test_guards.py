@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sciu.purification.guards import guard, spare_classes
+from sciu.purification.guards import guard, spare_classes, spare_shrinking
 from sciu.purification.state import ClipStates, Status
 
 
@@ -85,3 +85,22 @@ def test_without_a_share_only_a_class_that_would_be_emptied_is_spared() -> None:
     correct, spared = spare_classes(every, sureness, training, **same)  # type: ignore[arg-type]
     assert np.flatnonzero(~correct & every).tolist() == [0]
     assert spared == {"0": 1}
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5), st.integers(1, 60), st.sampled_from([0.5, 0.85, 1.0]))
+def test_no_class_shrinks_below_its_share_and_only_the_least_sure_are_spared(
+    seed: int, classes: int, clips: int, share: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    given_labels, after = rng.integers(0, classes, (2, clips)).astype(np.int16)
+    training, sureness = rng.random(clips) < 0.9, rng.random(clips)
+    wish = training & (rng.random(clips) < 0.7) & (given_labels != after)
+    correct, spared = spare_shrinking(wish, sureness, training, given=given_labels, after=after, share=share)
+    assert not (correct & ~wish).any()
+    assert sum(spared.values()) == (wish & ~correct).sum()
+    label = np.where(correct, after, given_labels)
+    for k in range(classes):
+        of_class = training & (given_labels == k)
+        assert (label[training] == k).sum() >= share * of_class.sum() - 1e-9
+        leaves, stays = sureness[of_class & correct], sureness[of_class & wish & ~correct]
+        assert not len(leaves) or not len(stays) or leaves.min() >= stays.max()

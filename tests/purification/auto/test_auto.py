@@ -154,7 +154,7 @@ def test_a_correction_that_is_doubted_again_is_taken_back(ended: Purifier) -> No
     assert reason(ended, last.event, last.row).startswith(f"given its label {NAMES[GIVEN[clip]]} back")
 
 
-def test_half_of_a_class_keeps_its_label_whatever_the_scores_say(tmp_path: Path) -> None:
+def test_no_class_shrinks_by_more_than_a_seventh_whatever_the_scores_say(tmp_path: Path) -> None:
     """A network that knows one class only; a run would end where a class has no clips left."""
     with begin(tmp_path) as purifier:
         for _ in range(EPOCHS):
@@ -163,7 +163,7 @@ def test_half_of_a_class_keeps_its_label_whatever_the_scores_say(tmp_path: Path)
             index = purifier.end_epoch()
         for k in range(CLASSES):
             of_class = np.flatnonzero(k == GIVEN)
-            assert (index.labels[of_class] == k).sum() >= 0.5 * len(of_class)
+            assert (index.labels == k).sum() >= 0.85 * len(of_class)
 
 
 def test_an_undone_correction_rests_for_a_window_and_a_pin_lasts(ended: Purifier) -> None:
