@@ -6,10 +6,10 @@ import click
 
 from sciu.tools.command import Group
 from sciu.tools.experiments.compare import compare
-from sciu.tools.experiments.figures import figures
+from sciu.tools.experiments.grid.run import run
 from sciu.tools.experiments.learnable import learnable
-from sciu.tools.experiments.run import run
-from sciu.tools.experiments.table import table
+from sciu.tools.experiments.show.figures import figures
+from sciu.tools.experiments.show.table import table
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

@@ -10,8 +10,8 @@ import pytest
 from noisy_clips import CLASSES, CLIPS, GIVEN, TRUE, UNUSABLE, scores
 
 from sciu.purification import Elr, Purifier
-from sciu.tools.experiments.detectors import by_confident_learning, by_margins, mean_margins
-from sciu.tools.experiments.results import Result, load_groups
+from sciu.tools.experiments.results.detectors import by_confident_learning, by_margins, mean_margins
+from sciu.tools.experiments.results.read import Result, load_groups
 
 
 def test_margins_are_those_of_what_was_scored_epoch_by_epoch(tmp_path: Path) -> None:

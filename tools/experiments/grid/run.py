@@ -11,11 +11,11 @@ from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.files import only_writer, write_atomically
 from sciu.pipeline.dataset.workers import cores
 from sciu.tools.command import RUN_FAILED, json_option, print_json, print_table
-from sciu.tools.experiments.grid import Job, Places, chosen, expand
-from sciu.tools.experiments.harness import Harness
-from sciu.tools.experiments.processes import Outcomes, at_once
-from sciu.tools.experiments.sources import given_folders
-from sciu.tools.experiments.spec import Spec, read_spec
+from sciu.tools.experiments.grid.harness import Harness
+from sciu.tools.experiments.grid.jobs import Job, Places, chosen, expand
+from sciu.tools.experiments.grid.processes import Outcomes, at_once
+from sciu.tools.experiments.grid.sources import given_folders
+from sciu.tools.experiments.grid.spec import Spec, read_spec
 
 
 @click.command()

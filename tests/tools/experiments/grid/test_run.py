@@ -19,8 +19,8 @@ from helpers import Answer
 from training import wait_for
 
 from sciu.pipeline.dataset import Dataset
-from sciu.tools.experiments.processes import last_line
-from sciu.tools.experiments.sources import pruned_at_random, true_labels, without_part
+from sciu.tools.experiments.grid.processes import last_line
+from sciu.tools.experiments.grid.sources import pruned_at_random, true_labels, without_part
 
 SPEC = """
 name = "toys"

@@ -9,9 +9,9 @@ import click
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.files import write_atomically
 from sciu.tools.command import json_option, print_json
-from sciu.tools.experiments.drawings import drawings
-from sciu.tools.experiments.layout import comma_separated
-from sciu.tools.experiments.results import load_groups
+from sciu.tools.experiments.results.read import load_groups
+from sciu.tools.experiments.show.drawings import drawings
+from sciu.tools.experiments.show.layout import comma_separated
 
 
 @click.command()

@@ -17,10 +17,10 @@ import click
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.tools.command import Progress
-from sciu.tools.experiments.grid import Job, Places, arguments
-from sciu.tools.experiments.processes import Child, Outcomes, last_line, run_all, start
-from sciu.tools.experiments.sources import folder_of, labels_of, make_dataset, require_truth
-from sciu.tools.experiments.spec import OWN_LABELS, Spec
+from sciu.tools.experiments.grid.jobs import Job, Places, arguments
+from sciu.tools.experiments.grid.processes import Child, Outcomes, last_line, run_all, start
+from sciu.tools.experiments.grid.sources import folder_of, labels_of, make_dataset, require_truth
+from sciu.tools.experiments.grid.spec import OWN_LABELS, Spec
 
 _FORMAT = 1
 

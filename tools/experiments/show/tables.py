@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sciu.pipeline.dataset.errors import require
-from sciu.tools.experiments.detectors import Found, by_confident_learning, by_margins
-from sciu.tools.experiments.measures import (
+from sciu.tools.experiments.grid.spec import PARTS
+from sciu.tools.experiments.results.detectors import Found, by_confident_learning, by_margins
+from sciu.tools.experiments.results.measures import (
     ACCURACY,
     AGAINST_PLAIN,
     DETECTION,
@@ -18,10 +19,9 @@ from sciu.tools.experiments.measures import (
     count_large,
     measures,
 )
-from sciu.tools.experiments.results import ORACLE, PLAIN, Group
-from sciu.tools.experiments.shift import PRIORS, lead
-from sciu.tools.experiments.spec import PARTS
-from sciu.tools.experiments.statistics import Spread, gap_share, paired
+from sciu.tools.experiments.results.read import ORACLE, PLAIN, Group
+from sciu.tools.experiments.results.shift import PRIORS, lead
+from sciu.tools.experiments.results.statistics import Spread, gap_share, paired
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def main() -> None:
     with _alone(run.with_name(f".{run.name}.lock")):
         began = time.monotonic()
         _train(order["arguments"])
-        from sciu.tools.experiments.result import write_result
+        from sciu.tools.experiments.results.write import write_result
 
         write_result(order, run, time.monotonic() - began)
 

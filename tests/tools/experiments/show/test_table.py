@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from helpers import Answer
 
-from sciu.tools.experiments.results import load_groups
-from sciu.tools.experiments.shift import curve, lead
+from sciu.tools.experiments.results.read import load_groups
+from sciu.tools.experiments.results.shift import curve, lead
 
 CLASSES = ["happy", "sad", "fear"]
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.train.metrics import Confusion
-from sciu.tools.experiments.results import PLAIN, Group, Result
-from sciu.tools.experiments.statistics import Spread, large_classes, uar_of
+from sciu.tools.experiments.results.read import PLAIN, Group, Result
+from sciu.tools.experiments.results.statistics import Spread, large_classes, uar_of
 
 EXPONENTS = np.arange(0, 3.01, 0.25)
 PRIORS = {"now": "the labels that it kept", "predicted": "its predictions"}

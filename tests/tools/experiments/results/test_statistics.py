@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sciu.tools.experiments.shift import shifted
-from sciu.tools.experiments.statistics import Spread, gap_share, large_classes, paired, t_quantile, uar_of
-from sciu.tools.experiments.svg import ticks
+from sciu.tools.experiments.results.shift import shifted
+from sciu.tools.experiments.results.statistics import Spread, gap_share, large_classes, paired, t_quantile, uar_of
+from sciu.tools.experiments.show.svg import ticks
 
 
 @pytest.mark.parametrize(("degrees", "value"), [(1, 12.7062), (4, 2.7764), (30, 2.0423), (40, 2.0211), (120, 1.9799)])

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sciu.tools.experiments.results import Result
-from sciu.tools.experiments.statistics import large_classes, uar_of
+from sciu.tools.experiments.results.read import Result
+from sciu.tools.experiments.results.statistics import large_classes, uar_of
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from sciu.pipeline.dataset.dataset import TRUTH
 from sciu.pipeline.dataset.errors import SettingError, require
 from sciu.pipeline.dataset.files import write_atomically
 from sciu.pipeline.dataset.synth import generate
-from sciu.tools.experiments.grid import Job, Places
-from sciu.tools.experiments.spec import GIVEN, PART, PARTS, Source
+from sciu.tools.experiments.grid.jobs import Job, Places
+from sciu.tools.experiments.grid.spec import GIVEN, PART, PARTS, Source
 
 if TYPE_CHECKING:
     from sciu.pipeline.train.detection import Truth

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from sciu.tools.experiments.results import PLAIN, Group, Result
-from sciu.tools.experiments.shift import EXPONENTS, PRIORS, curve
-from sciu.tools.experiments.statistics import large_classes, uar_of
-from sciu.tools.experiments.svg import Chart, squares
+from sciu.tools.experiments.results.read import PLAIN, Group, Result
+from sciu.tools.experiments.results.shift import EXPONENTS, PRIORS, curve
+from sciu.tools.experiments.results.statistics import large_classes, uar_of
+from sciu.tools.experiments.show.svg import Chart, squares
 
 Rows = list[dict[str, Any]]
 _BINS = 10

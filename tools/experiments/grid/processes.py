@@ -14,7 +14,7 @@ from typing import Any
 
 from sciu.pipeline.dataset.workers import cores
 from sciu.pipeline.feed.memory import available_bytes
-from sciu.tools.experiments.grid import Job
+from sciu.tools.experiments.grid.jobs import Job
 
 Order = dict[str, Any]
 Child = subprocess.Popen[bytes]
@@ -47,7 +47,7 @@ def start(order: Order, log: Path, threads: int) -> Child:
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     with log.open("ab") as file:
         child = subprocess.Popen(
-            [sys.executable, "-m", "sciu.tools.experiments.worker"], env=environment, start_new_session=True,
+            [sys.executable, "-m", "sciu.tools.experiments.grid.worker"], env=environment, start_new_session=True,
             stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT,
         )  # fmt: skip
     assert child.stdin is not None

@@ -12,8 +12,8 @@ from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.train.detection import scores
 from sciu.purification import Purifier
 from sciu.purification.running import KEPT, running_at
-from sciu.tools.experiments.results import Result
-from sciu.tools.experiments.spec import PARTS
+from sciu.tools.experiments.grid.spec import PARTS
+from sciu.tools.experiments.results.read import Result
 
 Floats = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]

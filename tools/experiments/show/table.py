@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from sciu.tools.command import json_option, print_json
-from sciu.tools.experiments.layout import comma_separated, latex, markdown
-from sciu.tools.experiments.results import load_groups, title_of
-from sciu.tools.experiments.tables import as_in_papers, by_method, numbers
+from sciu.tools.experiments.results.read import load_groups, title_of
+from sciu.tools.experiments.show.layout import comma_separated, latex, markdown
+from sciu.tools.experiments.show.tables import as_in_papers, by_method, numbers
 
 
 @click.command()

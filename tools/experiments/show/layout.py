@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from sciu.tools.experiments.tables import Table
+from sciu.tools.experiments.show.tables import Table
 
 _LATEX = {"±": r"$\pm$", "%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"}
 

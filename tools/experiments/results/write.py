@@ -20,9 +20,9 @@ from sciu.pipeline.train.purify import labels_to_train
 from sciu.pipeline.train.run_folder import RunFolder
 from sciu.pipeline.train.trained import Trained
 from sciu.purification import Purifier
-from sciu.tools.experiments.detectors import mean_margins
-from sciu.tools.experiments.sources import first_and_last_labels
-from sciu.tools.experiments.spec import PART
+from sciu.tools.experiments.grid.sources import first_and_last_labels
+from sciu.tools.experiments.grid.spec import PART
+from sciu.tools.experiments.results.detectors import mean_margins
 
 Arrays = dict[str, np.ndarray]
 _OF_AN_EPOCH = ("training", "pruned", "corrected")

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from sciu.tools.experiments.spec import OF_ANOTHER, Layer, Row, Source, Spec
+from sciu.tools.experiments.grid.spec import OF_ANOTHER, Layer, Row, Source, Spec
 
 
 @dataclass(frozen=True, kw_only=True)

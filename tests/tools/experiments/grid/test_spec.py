@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sciu.pipeline.dataset.errors import SettingError
-from sciu.tools.experiments.grid import Job, arguments, chosen, expand
-from sciu.tools.experiments.spec import read_spec, spec_of
+from sciu.tools.experiments.grid.jobs import Job, arguments, chosen, expand
+from sciu.tools.experiments.grid.spec import read_spec, spec_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = sorted((ROOT / "examples/experiments").glob("*.toml"))

@@ -1,0 +1,1 @@
+"""What came of runs: written, read again, measured, and held against each other and the truth."""
