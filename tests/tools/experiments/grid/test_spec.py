@@ -13,7 +13,7 @@ from sciu.pipeline.dataset.errors import SettingError
 from sciu.tools.experiments.grid.jobs import Job, arguments, chosen, expand
 from sciu.tools.experiments.grid.spec import read_spec, spec_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 SPECS = sorted((ROOT / "examples/experiments").glob("*.toml"))
 SMALL: dict[str, Any] = {
     "name": "small", "seeds": [3, 4], "settings": {"epochs": 2, "lr": 0.1},
