@@ -1,12 +1,12 @@
 """What we believe about every clip: scores in, decisions and epoch indexes out. Needs numpy and lmdb only."""
 
-from sciu.purification.auto.policy import Auto, Elr
 from sciu.purification.errors import DamagedError, PolicyError, PurifierError, WriteFailedError
 from sciu.purification.index import EpochIndex
-from sciu.purification.policy import Keep, Sciu, Scn
 from sciu.purification.purifier import Purifier
 from sciu.purification.ranks import SharedPurifier
 from sciu.purification.revision import Pin
+from sciu.purification.rules.auto.policy import Auto, Elr
+from sciu.purification.rules.policy import Keep, Sciu, Scn
 
 __all__ = [
     "Auto",

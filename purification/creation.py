@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification import layout
 from sciu.purification.errors import DamagedError, PolicyError, PurifierError, whole
 from sciu.purification.history import event_now
-from sciu.purification.lines import Lines
-from sciu.purification.policy import Policy
-from sciu.purification.records import as_array
-from sciu.purification.registry import policy_to_json
+from sciu.purification.rules.policy import Policy
+from sciu.purification.rules.registry import policy_to_json
 from sciu.purification.state import Action, ClipStates
-from sciu.purification.store import DATA, FILES, Store, Transaction
+from sciu.purification.store import layout
+from sciu.purification.store.lines import Lines
+from sciu.purification.store.records import as_array
+from sciu.purification.store.store import DATA, FILES, Store, Transaction
 
 
 def create_store(

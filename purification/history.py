@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification.evidence import Evidence
-from sciu.purification.policy import Grounds, Verdict
+from sciu.purification.rules.policy import Grounds, Verdict
 from sciu.purification.state import Action, ClipStates, Rows, Status
+from sciu.purification.store.evidence import Evidence
 
 
 @dataclass(frozen=True)

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification import layout
 from sciu.purification.creation import create_store, read_meta
 from sciu.purification.errors import PurifierError
-from sciu.purification.evidence import Evidence
 from sciu.purification.history import Entry, clips_of, event_now, rows_of_verdict
 from sciu.purification.index import Changes, EpochIndex, Ids, make_targets
-from sciu.purification.policy import Policy
-from sciu.purification.records import Records
-from sciu.purification.registry import policy_from_json, policy_to_json
 from sciu.purification.revision import Pin, PinAction, check_clips, rows_of_pin, rows_of_quarantine, rows_of_undo
-from sciu.purification.ring import add_and_weigh, mean_probabilities, scores_of, weigh_stored
-from sciu.purification.running import average, normalised, running_at
+from sciu.purification.rules.policy import Policy
+from sciu.purification.rules.registry import policy_from_json, policy_to_json
 from sciu.purification.state import Action, ClipStates, Rows, Status, count_states
-from sciu.purification.store import Store, Transaction
+from sciu.purification.store import layout
+from sciu.purification.store.evidence import Evidence
+from sciu.purification.store.records import Records
+from sciu.purification.store.ring import add_and_weigh, mean_probabilities, scores_of, weigh_stored
+from sciu.purification.store.running import average, normalised, running_at
+from sciu.purification.store.store import Store, Transaction
 
 
 class Purifier:

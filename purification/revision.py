@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification import layout
 from sciu.purification.errors import PolicyError, PurifierError, whole
 from sciu.purification.state import PINS, Action, ClipStates, Rows, Status
-from sciu.purification.store import Transaction
+from sciu.purification.store import layout
+from sciu.purification.store.store import Transaction
 
 PinAction = Literal["keep", "drop", "label", "free"]
 _PINS: dict[str, Status] = {

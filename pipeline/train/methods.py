@@ -16,8 +16,8 @@ from sciu.models.sciu_model import Output, WeightHead
 from sciu.pipeline.train.board import Lesson
 from sciu.pipeline.train.settings import Settings
 from sciu.purification import Auto, Elr, Keep, Sciu, Scn
-from sciu.purification.policy import Policy
-from sciu.purification.running import KEPT
+from sciu.purification.rules.policy import Policy
+from sciu.purification.store.running import KEPT
 
 Objective = Callable[[Output, Lesson], Tensor]
 """(output, what the batch is to be taken for) -> a loss for every clip, [B]; 0 where the label is negative."""

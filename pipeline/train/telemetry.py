@@ -22,7 +22,7 @@ from sciu.pipeline.train.settings import Settings
 from sciu.pipeline.train.state import State
 from sciu.pipeline.train.tensorboard import EventFiles
 from sciu.purification import EpochIndex, Purifier
-from sciu.purification.report import classes_of
+from sciu.purification.care.report import classes_of
 from sciu.purification.state import Status
 
 _MOVING_FRAMES = 12

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.purification import Auto, Purifier, Sciu
-from sciu.purification.policy import Policy
+from sciu.purification.rules.policy import Policy
 from sciu.tools.benchmarks.measure import json_file, write_measured
 from sciu.tools.command import print_table
 

@@ -133,7 +133,7 @@ def _reviewed(purifier: Purifier, where: str, row: dict[str, str], who: str) -> 
 
 
 def _answer(purifier: Purifier, clips: list[int], as_json: bool) -> None:
-    from sciu.purification.report import Report
+    from sciu.purification.care.report import Report
 
     rows = rows_of_clips(Report.of(purifier), purifier, clips)
     if as_json:

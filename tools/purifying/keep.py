@@ -26,7 +26,7 @@ def export(run: Path, kind: str, what: str, out: Path, as_json: bool) -> None:
 
     Example: sciu-purify export runs/dfew --format cleanlab --out issues.csv
     """
-    from sciu.purification.report import Report
+    from sciu.purification.care.report import Report
 
     if kind == "file_list" and what not in ("all", "training"):
         raise click.UsageError(f"a file_list holds the clips that train, but --what is {what!r}. Leave it out.")
@@ -50,8 +50,8 @@ def verify(run: Path, repair: bool, rewrite: bool, as_json: bool) -> None:
 
     Example: sciu-purify verify runs/dfew
     """
-    from sciu.purification.audit import audit
-    from sciu.purification.repair import repair as mend
+    from sciu.purification.care.audit import audit
+    from sciu.purification.care.repair import repair as mend
 
     store, index = store_folder(run), index_folder(run)
     mended = mend(store) if repair else []
@@ -88,7 +88,7 @@ def compact(run: Path, as_json: bool) -> None:
 
 def _rewrite_indexes(store: Path, index: Path) -> list[str]:
     from sciu.purification import Purifier
-    from sciu.purification.audit import differing_indexes
+    from sciu.purification.care.audit import differing_indexes
 
     with Purifier.open(store, read_only=True) as purifier:
         wrong = [epoch for epoch, _, _ in differing_indexes(purifier, index) if epoch <= purifier.epoch]

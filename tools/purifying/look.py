@@ -24,7 +24,7 @@ def status(run: Path, as_json: bool) -> None:
 
     Example: sciu-purify status runs/dfew
     """
-    from sciu.purification.registry import policy_to_json
+    from sciu.purification.rules.registry import policy_to_json
     from sciu.purification.state import count_states
 
     with look_into(run) as purifier:
@@ -73,7 +73,7 @@ def list_clips(run: Path, what: str, given: str | None, sort: str, limit: int, a
 
     Example: sciu-purify list runs/dfew --what corrected --class Sad --sort margin
     """
-    from sciu.purification.report import Report
+    from sciu.purification.care.report import Report
 
     with look_into(run) as purifier:
         report = Report.of(purifier)
@@ -99,8 +99,8 @@ def show(run: Path, clip: str, as_json: bool) -> None:
 
     Example: sciu-purify show runs/dfew 01234.mp4
     """
-    from sciu.purification.explain import reason
-    from sciu.purification.report import Report
+    from sciu.purification.care.explain import reason
+    from sciu.purification.care.report import Report
 
     with look_into(run) as purifier:
         number = clip_number(purifier, clip)
@@ -145,8 +145,8 @@ def health(run: Path, worst: int, as_json: bool) -> None:
 
     Example: sciu-purify health runs/dfew
     """
-    from sciu.purification.report import Report
-    from sciu.purification.report import health as measure
+    from sciu.purification.care.report import Report
+    from sciu.purification.care.report import health as measure
 
     with look_into(run) as purifier:
         answer = measure(Report.of(purifier), purifier, worst)

@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from sciu.purification import Purifier
-    from sciu.purification.report import Report
+    from sciu.purification.care.report import Report
 
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 
@@ -46,7 +46,7 @@ def rows_of_clips(report: Report, purifier: Purifier, clips: Any) -> list[dict[s
     """Describe clips, one a row."""
     import numpy as np
 
-    from sciu.purification.report import rows_of
+    from sciu.purification.care.report import rows_of
 
     return rows_of(report, purifier, np.asarray(clips, np.int64))
 

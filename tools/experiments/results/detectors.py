@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.train.detection import scores
 from sciu.purification import Purifier
-from sciu.purification.running import KEPT, running_at
+from sciu.purification.store.running import KEPT, running_at
 from sciu.tools.experiments.grid.spec import PARTS
 from sciu.tools.experiments.results.read import Result
 

@@ -1,0 +1,1 @@
+"""A store that is looked after: does it hold together, mending it, its health, every decision in a sentence."""

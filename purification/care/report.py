@@ -1,0 +1,182 @@
+"""The dataset's health: a table of all clips, counts per class, pairs of confused labels, the noise they show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification.care.explain import reason
+from sciu.purification.purifier import Purifier
+from sciu.purification.state import PINS, ClipStates, Status
+from sciu.purification.store.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known of every clip, by clip id."""
+
+    states: ClipStates
+    evidence: Evidence
+    probs_KN: NDArray[np.float32]  # mean stored probabilities; NaN where a clip was never scored
+    first_epoch: NDArray[np.int32]  # in which the policy first changed the clip; 0: never
+    last_event: NDArray[np.int64]  # that changed the clip; -1: none
+
+    @classmethod
+    def of(cls, purifier: Purifier) -> Report:
+        """Gather it, all as of one moment."""
+        first, last = np.zeros(purifier.clips, np.int32), np.full(purifier.clips, -1, np.int64)
+        with purifier.store.reading():
+            for event in purifier.events():
+                if event["rows"]:
+                    clips = purifier.rows(event["event"])["clip"]
+                    last[clips] = event["event"]
+                    if event["kind"] == "epoch":
+                        first[clips] = np.where(first[clips] == 0, event["epoch"], first[clips])
+            evidence, probs_KN = purifier.evidence(against_given=True), purifier.mean_probabilities()
+            return cls(purifier.states(), evidence, probs_KN, first, last)
+
+    @property
+    def label_score(self) -> NDArray[np.float32]:
+        """The mean probability of the given label: low where the label looks wrong. NaN where never scored."""
+        return self.probs_KN[np.maximum(self.states.given, 0), np.arange(len(self.states))]
+
+    def doubtful(self, clips: NDArray[np.int64], by: str) -> NDArray[np.int64]:
+        """Sort clips, what is most doubtful first and what is unknown last."""
+        values = {
+            "clip": clips,
+            "score": np.where(self.evidence.scores > 0, self.evidence.confidence, np.nan)[clips],
+            "margin": -self.evidence.delta[clips],
+            "label-score": self.label_score[clips],
+            "epoch": np.where(self.first_epoch > 0, self.first_epoch, np.nan)[clips],
+        }
+        return clips[np.argsort(values[by], kind="stable")]
+
+    def chosen(self, what: str) -> NDArray[np.int64]:
+        """Return the clips of a kind."""
+        states = self.states
+        masks = {
+            "all": states.ours,
+            "training": states.training,
+            "pruned": states.has(Status.PRUNED),
+            "corrected": states.training & (states.label != states.given),
+            "pinned": states.has(PINS),
+            "quarantined": states.has(Status.QUARANTINED),
+        }
+        return np.flatnonzero(masks[what])
+
+
+def rows_of(report: Report, purifier: Purifier, clips: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Describe clips, one a row."""
+    states, evidence, names = report.states, report.evidence, purifier.class_names
+    why = _reasons(report, purifier, clips)
+    best = _predicted(report)
+    scores = report.label_score
+    return [
+        {
+            "clip": clip,
+            "path": purifier.lines.path(clip),
+            "given": names[states.given[clip]],
+            "label": names[states.label[clip]],
+            "predicted": names[best[clip]] if best[clip] >= 0 else None,
+            "status": status_text(int(states.status[clip])),
+            "score": _number(evidence.confidence[clip]) if evidence.scores[clip] else None,
+            "margin": _number(evidence.delta[clip]),
+            "weight": _number(evidence.weight[clip]) if evidence.scores[clip] else None,
+            "label_score": _number(scores[clip]),
+            "first_epoch": int(report.first_epoch[clip]) or None,
+            "why": why.get(clip, ""),
+        }
+        for clip in clips.tolist()
+    ]
+
+
+def status_text(status: int) -> str:
+    """Name a clip's flags."""
+    flags = [str(flag.name).lower().replace("_", " ") for flag in Status if status & flag]
+    return ", ".join(flags) or "training"
+
+
+def _predicted(report: Report) -> NDArray[np.int64]:
+    scored = np.isfinite(report.probs_KN[0])
+    return np.where(scored, np.nan_to_num(report.probs_KN).argmax(axis=0), -1)
+
+
+def _reasons(report: Report, purifier: Purifier, clips: NDArray[np.int64]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    events = purifier.events()
+    for number in np.unique(report.last_event[clips]).tolist():
+        if number < 0:
+            continue
+        rows = purifier.rows(number)
+        wanted = clips[report.last_event[clips] == number]
+        for row in rows[np.isin(rows["clip"], wanted)]:
+            found[int(row["clip"])] = reason(purifier, events[number], row)
+    return found
+
+
+def _number(value: Any) -> float | None:
+    return round(float(value), 4) if np.isfinite(value) else None
+
+
+def health(report: Report, purifier: Purifier, worst: int = 20) -> dict[str, Any]:
+    """Put the dataset's health in numbers."""
+    states, names = report.states, purifier.class_names
+    moved = states.training & (states.label != states.given)
+    pairs, counts = np.unique(np.stack([states.given[moved], states.label[moved]]), axis=1, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    open_questions = states.training & (states.label == states.given) & ~states.has(PINS)
+    scores = np.where(open_questions, report.label_score, np.nan)
+    ranked = np.argsort(scores, kind="stable")[: min(worst, int(np.isfinite(scores).sum()))]
+    noise = noise_matrix(report)
+    return {
+        "classes": classes_of(states, names),
+        "pairs": [
+            {"given": names[pairs[0, k]], "label": names[pairs[1, k]], "clips": int(counts[k])} for k in order.tolist()
+        ],
+        "noise": None if noise is None else [[round(float(value), 4) for value in row] for row in noise],
+        "worst": rows_of(report, purifier, ranked),
+    }
+
+
+def classes_of(states: ClipStates, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Count what became of each class's clips, a row a class."""
+    moved = states.training & (states.label != states.given)
+    return [
+        {
+            "class": name,
+            "given": int((states.given == k).sum()),
+            "training": int((states.training & (states.label == k)).sum()),
+            "pruned": int((states.has(Status.PRUNED) & (states.given == k)).sum()),
+            "corrected_away": int((moved & (states.given == k)).sum()),
+            "corrected_into": int((moved & (states.label == k)).sum()),
+            "quarantined": int((states.has(Status.QUARANTINED) & (states.given == k)).sum()),
+        }
+        for k, name in enumerate(names)
+    ]
+
+
+def noise_matrix(report: Report) -> NDArray[np.float64] | None:
+    """Estimate P(true class | given label) by counting confidently: rows given, columns true.
+
+    A clip counts for the most probable of the classes whose probability reaches what clips of that class have on
+    average (confident learning, Northcutt et al., 2021), here on the scores of the training run itself, so that it is
+    rather too low than too high.
+    """
+    scored = report.states.ours & np.isfinite(report.probs_KN[0])
+    given, probs_KN = report.states.given[scored], report.probs_KN[:, scored]
+    if not len(given):
+        return None
+    classes = len(probs_KN)
+    usual = np.array([probs_KN[k, given == k].mean() if (given == k).any() else np.inf for k in range(classes)])
+    confident = probs_KN >= usual[:, None]
+    likely = np.where(confident, probs_KN, -1.0).argmax(axis=0)
+    joint = np.zeros((classes, classes))
+    np.add.at(joint, (given[confident.any(axis=0)], likely[confident.any(axis=0)]), 1)
+    empty = joint.sum(axis=1) == 0
+    joint[empty, empty] = 1
+    shares: NDArray[np.float64] = joint / joint.sum(axis=1, keepdims=True)
+    return shares

@@ -1,0 +1,1 @@
+"""What is decided after an epoch, and by which rule."""

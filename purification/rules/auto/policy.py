@@ -1,0 +1,163 @@
+"""ELR pulls the network towards what it said of a clip before; `auto` sets how strongly, and decides by it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification.errors import PolicyError
+from sciu.purification.rules.auto.opinion import Opinion
+from sciu.purification.rules.auto.unusable import unusable_below
+from sciu.purification.rules.guards import guard, spare_shrinking
+from sciu.purification.rules.policy import Grounds, Policy, Verdict, share_setting, whole_setting
+from sciu.purification.state import PINS, ClipStates, Status
+from sciu.purification.store.evidence import Evidence
+
+Mask = NDArray[np.bool_]
+
+_MOST_PULL = 1000.0
+_LASTING = 3.0  # epochs in a row that show noise, before it is believed for good
+_STANDING = 0.85  # of every class, below which the pull is weakened
+_STANDS = 0.5  # posterior down to which a correction stays
+_OF_A_CLASS = 0.85  # of the clips that a class was given: it has no fewer after corrections
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elr(Policy):
+    """Early-learning regularisation: a running average for each clip, and a pull to it. Nothing is decided."""
+
+    method: ClassVar[str] = "elr"
+    averages: ClassVar[bool] = True
+
+    pull: float = 3.0  # lambda
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _pull(self.pull)
+
+    @property
+    def first_pull(self) -> float:
+        """Return how strongly the loss pulls in the first epoch."""
+        return self.pull
+
+    def decide(self, _evidence: Evidence, states: ClipStates, _epoch: int) -> Verdict:
+        """Change nothing, and pull on."""
+        return replace(Verdict.nothing(len(states)), thresholds={"pull": self.pull})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auto(Policy):
+    """Prune what stays unusable; where there is noise, pull, and correct what is sure. No threshold to choose.
+
+    Every epoch decides anew by the running averages and the labels that the dataset came with, so that a correction
+    which no longer stands is taken back.
+    """
+
+    method: ClassVar[str] = "auto"
+    averages: ClassVar[bool] = True
+
+    act_after: int = 10  # epochs that end before a clip is pruned or a label corrected
+    pull: float = 3.0  # where there is noise and no class fades
+    sure: float = 0.9  # posterior from which a label is corrected
+    revive_every: int = 0  # epochs between two scoring passes over pruned clips; 0: never
+    keep_per_class: float = 0.5
+    max_pruned: float = 0.6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("act_after", "revive_every"):
+            whole_setting(name, getattr(self, name), 0)
+        for name in ("sure", "keep_per_class", "max_pruned"):
+            share_setting(name, getattr(self, name))
+        _pull(self.pull)
+        if self.sure <= 0.5:
+            raise PolicyError(f"`sure` must be above 0.5, so that no other class is as likely, but is {self.sure!r}.")
+
+    @classmethod
+    def for_epochs(cls, epochs: int, **settings: Any) -> Auto:
+        """Return the policy for a training of so many epochs: it acts from a fifth of it on."""
+        return cls(act_after=-(-epochs // 5), **settings)
+
+    def grounds(self, evidence: Evidence, states: ClipStates) -> Grounds:
+        """Return how informative clips are, how sure their class is, and by how much their scores say so."""
+        return _opinion(evidence, states).grounds
+
+    def decide(self, evidence: Evidence, states: ClipStates, epoch: int) -> Verdict:
+        """Set the pull; prune, restore and correct when it is time to."""
+        opinion, judged = _opinion(evidence, states), evidence.scores >= self.window
+        seen = evidence.before.get("noise", 0.0)
+        noise = min(seen + 1, _LASTING) if opinion.shows_noise else seen if seen >= _LASTING else 0.0
+        is_noisy = noise >= _LASTING
+        verdict = replace(
+            Verdict.nothing(len(states)), grounds=opinion.grounds,
+            thresholds={
+                "pull": self._pull_for(opinion) if is_noisy else 0.0, "noise": noise,
+                "doubted": opinion.doubted, "evenness": opinion.evenness,
+                "lowest_standing": opinion.lowest_standing, "wrong_labels": opinion.wrong,
+            },
+            told={"transition": np.round(opinion.transition_KK, 4).tolist()},
+        )  # fmt: skip
+        if epoch >= self.act_after:
+            verdict = self._prune(verdict, opinion, states, judged, scored_pruned=self.scores_pruned(epoch))
+        if epoch >= self.act_after and is_noisy:
+            verdict = self._correct(verdict, opinion, states, judged)
+        return verdict
+
+    def _pull_for(self, opinion: Opinion) -> float:
+        """Return how strongly to pull: less where a class fades.
+
+        A pull to what the network says makes it say more of that: a class that it is unsure of would be lost.
+        """
+        return self.pull * min(1.0, opinion.lowest_standing / _STANDING) ** 2
+
+    def _prune(
+        self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask, *, scored_pruned: bool
+    ) -> Verdict:
+        """Prune clips that say as little as nothing, where there are enough of these to be a kind of their own."""
+        limit, usual = unusable_below(opinion, found_before=bool(states.has(Status.PRUNED).any()))
+        low = opinion.known & (opinion.information < limit)
+        wish = low & judged & states.training & ~states.has(Status.PIN_KEEP | Status.PIN_LABEL)
+        guarded = guard(
+            wish, opinion.information, states, keep_per_class=self.keep_per_class, max_pruned=self.max_pruned
+        )
+        away = states.ours & states.has(Status.PRUNED) & ~states.has(Status.QUARANTINED | PINS)
+        return replace(
+            verdict, prune=guarded.prune, restore=away & judged & ~low & scored_pruned, spared=dict(guarded.spared),
+            thresholds={**verdict.thresholds, "prune_below": limit, "usual_information": usual},
+        )  # fmt: skip
+
+    def _correct(self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask) -> Verdict:
+        """Give labels that are surely wrong their likeliest class, and all others the label that they came with.
+
+        A correction that was made stands as long as it is likelier than not, so that none goes to and fro.
+        """
+        staying = states.training & ~verdict.prune
+        needed = np.where(states.label == opinion.best, _STANDS, self.sure)
+        sure = staying & opinion.known & (opinion.posterior >= needed) & (opinion.best != states.given)
+        believed, spared = spare_shrinking(
+            sure, opinion.posterior, staying, given=states.given, after=opinion.best, share=_OF_A_CLASS
+        )
+        label = np.where(believed, opinion.best, states.given)
+        return replace(
+            verdict, correct=staying & judged & ~states.has(Status.PIN_LABEL) & (label != states.label), label=label,
+            thresholds={**verdict.thresholds, "correct_above": self.sure},
+            spared=dict(Counter(verdict.spared) + Counter(spared)),
+        )  # fmt: skip
+
+    def scores_pruned(self, epoch: int) -> bool:
+        """Say whether pruned clips are scored in an epoch."""
+        return self.revive_every > 0 and epoch % self.revive_every == 0 and epoch > self.act_after
+
+
+def _opinion(evidence: Evidence, states: ClipStates) -> Opinion:
+    assert evidence.running_KN is not None  # `averages`
+    return Opinion.of(evidence.running_KN, states)
+
+
+def _pull(value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, float | int) or not 0 <= value <= _MOST_PULL:
+        raise PolicyError(f"`pull` must be from 0 to {_MOST_PULL:g}, but is {value!r}.")

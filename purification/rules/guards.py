@@ -1,0 +1,110 @@
+"""Guards against a rule that eats its dataset: of every class a share stays, and of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification.state import ClipStates, Status
+from sciu.purification.store.evidence import Floats
+
+_LAST = 0.1  # of a class's clips, which keep its label where none would
+_ROUNDING = 1e-6  # of a clip: .07 * 100 is a little more than 7
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """What of a wish to prune remains, and how many clips each guard spared."""
+
+    prune: NDArray[np.bool_]
+    spared: Mapping[str, int]  # by class number as text, and "all"
+
+
+def guard(
+    wish: NDArray[np.bool_], confidence: Floats, states: ClipStates, *, keep_per_class: float, max_pruned: float
+) -> Guarded:
+    """Spare the best of the clips to prune where a given class would fall below its share, then where all would."""
+    prune, spared = wish.copy(), dict[str, int]()
+    for k in np.unique(states.given[wish]):
+        of_class = states.given == k
+        total, training = int(of_class.sum()), int((of_class & states.training).sum())
+        room = max(0, training - int(np.ceil(keep_per_class * total - _ROUNDING)))
+        spared[str(k)] = _spare(prune, of_class, confidence, room)
+    gone = int(states.has(Status.PRUNED).sum())
+    room = max(0, int(np.floor(max_pruned * states.ours.sum() + _ROUNDING)) - gone)
+    spared["all"] = _spare(prune, np.ones_like(prune), confidence, room)
+    return Guarded(prune, {name: count for name, count in spared.items() if count})
+
+
+def spare_classes(
+    wish: NDArray[np.bool_],
+    sureness: Floats,
+    training: NDArray[np.bool_],
+    *,
+    given: NDArray[np.int16],
+    before: NDArray[np.int16],
+    after: NDArray[np.int16],
+    share: float,
+) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Spare the least sure corrections where too few of a given class's clips would keep its label.
+
+    A share of 0 spares only a class that would be emptied, a tenth of it: a network unlearns a class without clips.
+    """
+    correct, spared = wish.copy(), dict[str, int]()
+    label = np.where(wish, after, before)
+    for k in np.unique(before[wish]):
+        of_class, keeping = training & (given == k), training & (label == k)
+        least = share if share > 0 else _LAST * (not keeping.any())
+        short = int(np.ceil(least * of_class.sum() - _ROUNDING)) - int((of_class & keeping).sum())
+        leaving = of_class & correct & (before == k)
+        if short > 0:
+            spared[str(k)] = _spare(correct, leaving, -sureness, max(0, int(leaving.sum()) - short))
+    return correct, {name: count for name, count in spared.items() if count}
+
+
+def spare_shrinking(
+    wish: NDArray[np.bool_],
+    sureness: Floats,
+    training: NDArray[np.bool_],
+    *,
+    given: NDArray[np.int16],
+    after: NDArray[np.int16],
+    share: float,
+) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Spare the least sure corrections of classes that would have fewer clips in all than this share of those given.
+
+    A clip that is spared is missing where it would have gone, so it is asked again until every class has its share.
+    """
+    correct, spared, classes = wish.copy(), dict[str, int](), int(max(given.max(), after.max(), 0)) + 1
+    clips_K = np.bincount(given[training], minlength=classes)
+    while True:
+        label = np.where(correct, after, given)
+        short_K = np.ceil(share * clips_K - _ROUNDING).astype(int) - np.bincount(label[training], minlength=classes)
+        if not (short_K > 0).any():
+            return correct, spared
+        for k in np.flatnonzero(short_K > 0):
+            leaving = correct & (given == k)
+            room = max(0, int(leaving.sum()) - int(short_K[k]))
+            spared[str(k)] = spared.get(str(k), 0) + _spare(correct, leaving, -sureness, room)
+
+
+def _spare(prune: NDArray[np.bool_], among: NDArray[np.bool_], confidence: Floats, room: int) -> int:
+    """Leave only the `room` lowest of the wishes; return how many were spared. Equals: the lower id goes first."""
+    wished = np.flatnonzero(prune & among)
+    if len(wished) <= room:
+        return 0
+    prune[wished] = False
+    prune[wished[_lowest(confidence[wished], room)]] = True
+    return len(wished) - room
+
+
+def _lowest(values: Floats, count: int) -> NDArray[np.int64]:
+    """Return where the lowest values are, of equals the first; not by sorting, which is not linear."""
+    if not count:
+        return np.zeros(0, np.int64)
+    border = np.partition(values, count - 1)[count - 1]
+    below, equal = np.flatnonzero(values < border), np.flatnonzero(values == border)
+    return np.concatenate([below, equal[: count - len(below)]])

@@ -1,0 +1,273 @@
+"""What is decided after an epoch, and by which rule: SCIU, SCN, or nothing at all. `auto` has a folder of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification.errors import PolicyError
+from sciu.purification.rules import cgp, fgc, scn
+from sciu.purification.rules.guards import guard, spare_classes
+from sciu.purification.rules.thresholds import lambda_from_scores, tau_from_noise
+from sciu.purification.state import PINS, ClipStates, Status
+from sciu.purification.store.evidence import Evidence, Floats
+
+Threshold = float | Literal["auto"] | None
+_LONGEST = 32  # scores whose sum is exact in a double; `evidence.py`
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """The numbers by clip id that a decision rests on, and that its row of the history keeps."""
+
+    quality: Floats  # for which a clip is pruned or restored
+    sureness: Floats  # with which it is corrected
+    margin: Floats  # by which the class it gets is more probable than its label
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a rule wants: masks by clip id, and how it came to them."""
+
+    prune: NDArray[np.bool_]
+    restore: NDArray[np.bool_]
+    correct: NDArray[np.bool_]
+    label: NDArray[np.int16] | None = None  # what corrected clips become; None: what the evidence predicts
+    grounds: Grounds | None = None  # None: what `Policy.grounds` says
+    thresholds: dict[str, float] = field(default_factory=dict)
+    spared: dict[str, int] = field(default_factory=dict)  # by guards
+    told: dict[str, Any] = field(default_factory=dict)  # what else the history keeps of the decision
+
+    @classmethod
+    def nothing(cls, clips: int) -> Verdict:
+        """Change nothing."""
+        return cls(np.zeros(clips, np.bool_), np.zeros(clips, np.bool_), np.zeros(clips, np.bool_))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """A rule and its settings: frozen, checked, kept with the store. By itself it records and changes nothing."""
+
+    method: ClassVar[str]
+    weighted: ClassVar[bool] = True  # whether s is w * p, or p alone
+    averages: ClassVar[bool] = False  # whether a running average of p is kept for each clip
+
+    window: int = 3
+
+    def __post_init__(self) -> None:
+        whole_setting("window", self.window, 1, _LONGEST)
+
+    def scalar(self, evidence: Evidence) -> Floats:
+        """Return the score by which a clip is pruned."""
+        return evidence.confidence
+
+    @property
+    def first_pull(self) -> float:
+        """Return how strongly the loss pulls to the running averages in the first epoch."""
+        return 0.0
+
+    def grounds(self, evidence: Evidence, _states: ClipStates) -> Grounds:
+        """Return what decisions rest on."""
+        return Grounds(self.scalar(evidence), self.scalar(evidence), evidence.delta)
+
+    def decide(self, _evidence: Evidence, states: ClipStates, _epoch: int) -> Verdict:
+        """Say what to change; the epoch counts as ended."""
+        return Verdict.nothing(len(states))
+
+    def scores_pruned(self, _epoch: int) -> bool:
+        """Say whether pruned clips are scored in an epoch."""
+        return False
+
+    def remarks(self) -> list[str]:
+        """Say what a user should know of these settings."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keep(Policy):
+    """Record, never change anything."""
+
+    method: ClassVar[str] = "keep"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sciu(Policy):
+    """SCIU: prune by CGP, then correct by FGC. None switches a stage off; "auto" follows the data."""
+
+    method: ClassVar[str] = "sciu"
+
+    prune_below: Threshold = 0.7  # lambda
+    correct_above: Threshold = 0.2  # tau
+    window: int = 3  # t
+    warmup: int = 10  # epochs that end before the first decision can change anything, that decision's own included
+    confidence: Literal["predicted", "label"] = "predicted"  # whose score is CGP's scalar
+    revive_every: int = 0  # epochs between two scoring passes over pruned clips; 0: never
+    keep_per_class: float = 0.5
+    max_pruned: float = 0.6
+    source: str = ""  # where the numbers come from
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _threshold("prune_below", self.prune_below)
+        _threshold("correct_above", self.correct_above)
+        whole_setting("warmup", self.warmup, 0)
+        whole_setting("revive_every", self.revive_every, 0)
+        share_setting("keep_per_class", self.keep_per_class)
+        share_setting("max_pruned", self.max_pruned)
+        if self.confidence not in ("predicted", "label"):
+            raise PolicyError(f"`confidence` must be 'predicted' or 'label', but is {self.confidence!r}.")
+
+    @classmethod
+    def for_dataset(cls, name: str, **overrides: Any) -> Sciu:
+        """Return the paper's thresholds for a dataset; MAFW's are not published."""
+        if name not in _PRESETS:
+            raise PolicyError(f"preset must be one of {list(_PRESETS)}, but is {name!r}. Give the thresholds yourself.")
+        settings = {**_PRESETS[name], **overrides}
+        if overrides.keys() & {"prune_below", "correct_above", "window"} and "source" not in overrides:
+            settings.pop("source", None)
+        return cls(**settings)
+
+    def scalar(self, evidence: Evidence) -> Floats:
+        """Return CGP's scalar."""
+        return evidence.own if self.confidence == "label" else evidence.confidence
+
+    def decide(self, evidence: Evidence, states: ClipStates, epoch: int) -> Verdict:
+        """Prune, restore, then correct what has passed."""
+        verdict = Verdict.nothing(len(states))
+        if epoch < self.warmup:
+            return verdict
+        passed = states.training
+        if self.prune_below is not None:
+            verdict, passed = self._prune(evidence, states, scored_pruned=self.scores_pruned(epoch))
+        if self.correct_above is not None:
+            correct, tau = self._correct(evidence, states, passed)
+            verdict = replace(verdict, correct=correct, thresholds={**verdict.thresholds, "correct_above": tau})
+        return self._spared(verdict, evidence, states) if self.keep_per_class else verdict
+
+    def _spared(self, verdict: Verdict, evidence: Evidence, states: ClipStates) -> Verdict:
+        """Leave a class that corrections would empty a tenth of its clips."""
+        correct, spared = spare_classes(
+            verdict.correct, evidence.delta, states.training & ~verdict.prune,
+            given=states.given, before=states.label, after=evidence.predicted, share=0.0,
+        )  # fmt: skip
+        return replace(verdict, correct=correct, spared=dict(Counter(verdict.spared) + Counter(spared)))
+
+    def _prune(
+        self, evidence: Evidence, states: ClipStates, *, scored_pruned: bool
+    ) -> tuple[Verdict, NDArray[np.bool_]]:
+        """Return what to prune and restore, and which clips have passed: a clip that a guard or a pin keeps has not."""
+        scalar = self.scalar(evidence)
+        judged = states.training & (evidence.scores >= self.window)
+        away = states.ours & states.has(Status.PRUNED) & ~states.has(Status.QUARANTINED | PINS)
+        back = away & (evidence.scores > 0) & scored_pruned
+        limit = lambda_from_scores(scalar[judged | back]) if self.prune_below == "auto" else self.prune_below
+        assert isinstance(limit, float | int)
+        low = states.training & cgp.pruned(scalar, evidence.scores, self.window, limit)
+        wish = low & ~states.has(Status.PIN_KEEP | Status.PIN_LABEL)
+        guarded = guard(wish, scalar, states, keep_per_class=self.keep_per_class, max_pruned=self.max_pruned)
+        restore = back & cgp.restored(scalar, evidence.scores, limit)
+        nothing = np.zeros_like(restore)
+        verdict = Verdict(
+            guarded.prune, restore, nothing, thresholds={"prune_below": float(limit)}, spared=dict(guarded.spared)
+        )
+        return verdict, states.training & ~low
+
+    def _correct(
+        self, evidence: Evidence, states: ClipStates, passed: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], float]:
+        tau = self.correct_above
+        limit = tau_from_noise(evidence, states.label, passed, self.window) if tau == "auto" else tau
+        assert isinstance(limit, float | int)
+        free = passed & ~states.has(Status.PIN_LABEL)
+        return free & fgc.corrected(evidence, states.label, self.window, limit), float(limit)
+
+    def scores_pruned(self, epoch: int) -> bool:
+        """Say whether pruned clips are scored in an epoch."""
+        return self.revive_every > 0 and epoch % self.revive_every == 0 and epoch > self.warmup
+
+    def remarks(self) -> list[str]:
+        """Say what a user should know of these settings."""
+        found = [self.source] if self.source else []
+        limit, tau = self.prune_below, self.correct_above
+        if not isinstance(limit, float | int) or not isinstance(tau, float | int):
+            return found
+        if self.confidence == "label" and limit >= 0.5:
+            found.append(
+                f"nothing can be corrected: a clip whose own label scores above prune_below {limit} has no class that"
+                " scores more. Choose confidence='predicted', or prune_below under 0.5."
+            )
+        elif self.confidence == "predicted" and tau <= 2 * limit - 1:
+            found.append(
+                f"correct_above {tau} has no effect up to {2 * limit - 1:.2f}: what is predicted stably with a score"
+                f" above {limit} beats every other class by more than that."
+            )
+        return found
+
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "ferv39k": {"prune_below": 0.7, "correct_above": 0.2, "window": 3},
+    "dfew": {"prune_below": 0.6, "correct_above": 0.4, "window": 2},
+    "mafw": {
+        "prune_below": 0.6, "correct_above": 0.4, "window": 2,
+        "source": "thresholds for MAFW are not published; these are DFEW's, chosen by us",
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scn(Policy):
+    """SCN: relabel, from an epoch on, where another class is more probable by a margin. Nothing is pruned."""
+
+    method: ClassVar[str] = "scn"
+    weighted: ClassVar[bool] = False
+
+    relabel_above: float = 0.2
+    warmup: int = 10
+    low_share: float = 1.0  # 1: all clips, as SCN's code does; .3: those of lowest weight, as its paper says
+    keep_per_class: float = 0.5
+    window: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        share_setting("relabel_above", self.relabel_above)
+        whole_setting("warmup", self.warmup, 0)
+        share_setting("low_share", self.low_share)
+        share_setting("keep_per_class", self.keep_per_class)
+        if self.window != 1:
+            raise PolicyError(f"`window` must be 1 for SCN, which looks at one epoch, but is {self.window}.")
+
+    def decide(self, evidence: Evidence, states: ClipStates, epoch: int) -> Verdict:
+        """Relabel; `epoch` counts as ended."""
+        nothing = Verdict.nothing(len(states))
+        if epoch < self.warmup:
+            return nothing
+        chosen = scn.relabelled(evidence, states.label, states.training, self.relabel_above, self.low_share)
+        chosen &= ~states.has(Status.PIN_LABEL)
+        spared: dict[str, int] = {}
+        if self.keep_per_class:
+            chosen, spared = spare_classes(
+                chosen, evidence.delta, states.training,
+                given=states.given, before=states.label, after=evidence.predicted, share=self.keep_per_class,
+            )  # fmt: skip
+        return replace(nothing, correct=chosen, thresholds={"relabel_above": self.relabel_above}, spared=spared)
+
+
+def _threshold(name: str, value: Threshold) -> None:
+    if value is None or value == "auto":
+        return
+    share_setting(name, value)
+
+
+def share_setting(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, float | int) or not 0 <= value <= 1:
+        raise PolicyError(f"`{name}` must be between 0 and 1, but is {value!r}.")
+
+
+def whole_setting(name: str, value: Any, least: int, most: int | None = None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
+        limits = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise PolicyError(f"`{name}` must be a whole number {limits}, but is {value!r}.")

@@ -1,0 +1,159 @@
+"""Which blocks a store holds, and how columns, scores and events become blocks.
+
+meta                     schema, classes, policy, fingerprint: written once
+head                     how many events there are, which epoch is open
+lines/B  given/B         paths and labels of the dataset, written once; B: block of 65,536 clips
+label/B  status/B  slot/B  fresh/B      what is believed now
+plane/P/B                the score ring: window + 1 planes
+running/E/B              the running averages that were known when an epoch was opened, from the second on
+event/N  rows/N/B        what happened, in order, and what it changed
+opened/E                 the event that opened an epoch
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.purification.errors import DamagedError
+from sciu.purification.state import ROW, ClipStates, Rows
+from sciu.purification.store.lines import Lines
+from sciu.purification.store.planes import Plane
+from sciu.purification.store.store import Transaction
+
+SCHEMA = 1
+BLOCK = 65_536
+COLUMNS = {"given": np.int16, "label": np.int16, "status": np.uint8, "slot": np.uint8, "fresh": np.uint8}
+
+assert sys.byteorder == "little", "blocks are written as they lie in memory"
+
+
+def blocks(clips: int) -> Iterator[tuple[int, slice]]:
+    """Yield the number of every block and the clips it holds."""
+    for number, start in enumerate(range(0, clips, BLOCK)):
+        yield number, slice(start, min(start + BLOCK, clips))
+
+
+# ---- columns
+
+
+def save_states(transaction: Transaction, states: ClipStates, before: ClipStates | None = None) -> None:
+    """Write the columns; with `before` only the blocks that changed."""
+    names = ClipStates.CHANGING if before else tuple(COLUMNS)
+    for name in names:
+        column = getattr(states, name)
+        for number, span in blocks(len(states)):
+            if before is None or not np.array_equal(column[span], getattr(before, name)[span]):
+                transaction.put_array(f"{name}/{number:04d}", column[span])
+
+
+def load_states(transaction: Transaction, clips: int) -> ClipStates:
+    """Read the columns."""
+    columns: dict[str, Any] = {}
+    for name, dtype in COLUMNS.items():
+        parts = [transaction.get_array(f"{name}/{number:04d}", dtype) for number, _ in blocks(clips)]
+        columns[name] = np.concatenate(parts) if parts else np.zeros(0, dtype)
+        if len(columns[name]) != clips:
+            raise DamagedError(f"column '{name}' must have {clips} clips, but has {len(columns[name])}.")
+    return ClipStates(**columns)
+
+
+def save_lines(transaction: Transaction, lines: Lines) -> None:
+    """Write the lines of the epoch lists."""
+    for number, span in blocks(len(lines)):
+        start, end = lines.starts[span.start], lines.starts[span.stop]
+        transaction.put(f"lines/{number:04d}", memoryview(lines.text)[start:end])
+
+
+def load_lines(transaction: Transaction, clips: int) -> Lines:
+    """Read the lines of the epoch lists."""
+    return Lines(b"".join([transaction.get(f"lines/{number:04d}") for number, _ in blocks(clips)]))
+
+
+# ---- the score ring
+
+
+def load_plane(transaction: Transaction, plane: int, number: int, span: slice, classes: int) -> Plane:
+    """Look at a block of a plane; valid as long as the transaction."""
+    key, clips = _plane_key(plane, number), span.stop - span.start
+    if not transaction.has(key):
+        return Plane.empty(clips, classes)
+    return Plane.from_bytes(transaction.get(key), clips, classes)
+
+
+def save_plane(transaction: Transaction, plane: int, number: int, content: Plane) -> None:
+    """Write a block of a plane."""
+    transaction.put(_plane_key(plane, number), *content.buffers())
+
+
+def _plane_key(plane: int, number: int) -> str:
+    return f"plane/{plane:02d}/{number:04d}"
+
+
+# ---- running averages
+
+
+def load_running(transaction: Transaction, epoch: int, number: int, span: slice, classes: int) -> NDArray[np.float16]:
+    """Read a block of the averages that were known when an epoch was opened, [K, clips of the block]."""
+    values = transaction.get_array(running_key(epoch, number), np.float16)
+    if len(values) != classes * (span.stop - span.start):
+        raise DamagedError(f"block '{running_key(epoch, number)}' must have {classes} classes, but has {len(values)}.")
+    return values.reshape(classes, -1)
+
+
+def save_running(transaction: Transaction, epoch: int, number: int, content_KN: NDArray[np.float16]) -> None:
+    """Write a block of the averages."""
+    transaction.put_array(running_key(epoch, number), np.ascontiguousarray(content_KN).reshape(-1))
+
+
+def running_key(epoch: int, number: int) -> str:
+    """Name a block of the averages."""
+    return f"running/{epoch:05d}/{number:04d}"
+
+
+# ---- events
+
+
+def append_event(transaction: Transaction, event: dict[str, Any], rows: Rows) -> int:
+    """Write what happened and what it changed; return its number."""
+    head = transaction.get_json("head")
+    number = head["events"]
+    transaction.put_json(f"event/{number:08d}", {**event, "event": number, "rows": len(rows)})
+    for block, span in blocks(len(rows)):
+        transaction.put_array(f"rows/{number:08d}/{block:04d}", rows[span])
+    transaction.put_json("head", {**head, "events": number + 1})
+    return number
+
+
+def open_epoch(transaction: Transaction, epoch: int, event: int) -> None:
+    """Say that an event opened an epoch."""
+    transaction.put_json("head", {**transaction.get_json("head"), "epoch": epoch})
+    transaction.put_json(f"opened/{epoch:05d}", event)
+
+
+def load_event(transaction: Transaction, number: int) -> dict[str, Any]:
+    """Read what happened."""
+    event: dict[str, Any] = transaction.get_json(f"event/{number:08d}")
+    return event
+
+
+def load_rows(transaction: Transaction, number: int) -> Rows:
+    """Read what an event changed."""
+    count = load_event(transaction, number)["rows"]
+    parts = [transaction.get_array(f"rows/{number:08d}/{block:04d}", ROW) for block, _ in blocks(count)]
+    rows: Rows = np.concatenate(parts) if parts else np.zeros(0, ROW)
+    if len(rows) != count:
+        raise DamagedError(f"event {number} must have {count} rows, but has {len(rows)}.")
+    return rows
+
+
+def replay(transaction: Transaction, states: ClipStates, events: int) -> ClipStates:
+    """Return what was believed after so many events, from the given labels on. Only labels and status are replayed."""
+    past = ClipStates.begin(states.given)
+    for number in range(events):
+        past.apply(load_rows(transaction, number))
+    return past

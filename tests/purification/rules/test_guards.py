@@ -1,0 +1,106 @@
+"""Guards spare the best of those to prune, and say how many."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sciu.purification.rules.guards import guard, spare_classes, spare_shrinking
+from sciu.purification.state import ClipStates, Status
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.floats(0, 1), st.booleans(), st.booleans()), min_size=1, max_size=40),
+    st.sampled_from([0.0, 0.3, 0.5, 1.0]),
+    st.sampled_from([0.0, 0.25, 0.6, 1.0]),
+)
+def test_no_class_and_no_whole_falls_below_its_share(
+    clips: list[tuple[int, float, bool, bool]], keep_per_class: float, max_pruned: float
+) -> None:
+    labels, confidence, already, wish = (np.array(column) for column in zip(*clips, strict=True))
+    states = ClipStates.begin(labels.astype(np.int16))
+    states.status[already] = Status.PRUNED
+    wish = wish & ~already
+    guarded = guard(wish, confidence, states, keep_per_class=keep_per_class, max_pruned=max_pruned)
+    assert not (guarded.prune & ~wish).any()
+    assert sum(guarded.spared.values()) == (wish & ~guarded.prune).sum()
+    for k in range(3):
+        of_class = labels == k
+        left = (of_class & ~already & ~guarded.prune).sum()
+        if (of_class & guarded.prune).any():
+            assert left >= math.ceil(keep_per_class * of_class.sum())
+        spared = wish & ~guarded.prune & of_class
+        if not guarded.spared.get("all") and spared.any() and (guarded.prune & of_class).any():
+            assert confidence[spared].min() >= confidence[guarded.prune & of_class].max()
+    if guarded.prune.any():
+        assert (already | guarded.prune).sum() <= max_pruned * len(labels)
+
+
+def test_without_need_nothing_is_spared() -> None:
+    states = ClipStates.begin(np.zeros(10, np.int16))
+    wish = np.arange(10) < 5
+    guarded = guard(wish, np.arange(10) / 10, states, keep_per_class=0.5, max_pruned=0.6)
+    assert guarded.prune.tolist() == wish.tolist()
+    assert guarded.spared == {}
+
+
+def test_the_best_of_those_to_prune_are_spared() -> None:
+    states = ClipStates.begin(np.array([0] * 6 + [1] * 6, np.int16))
+    confidence = np.array([5, 4, 3, 2, 1, 0, 0, 1, 2, 3, 4, 5]) / 10
+    wish = np.ones(12, np.bool_)
+    by_class = guard(wish, confidence, states, keep_per_class=0.5, max_pruned=1)
+    assert np.flatnonzero(by_class.prune).tolist() == [3, 4, 5, 6, 7, 8]
+    assert by_class.spared == {"0": 3, "1": 3}
+    by_all = guard(wish, confidence, states, keep_per_class=0, max_pruned=0.25)
+    assert np.flatnonzero(by_all.prune).tolist() == [4, 5, 6], "of equals the lower id goes first"
+    assert by_all.spared == {"all": 9}
+
+
+def test_shares_are_not_off_by_rounding() -> None:
+    states = ClipStates.begin(np.zeros(100, np.int16))
+    wish, confidence = np.ones(100, np.bool_), np.arange(100) / 100
+    assert guard(wish, confidence, states, keep_per_class=0.07, max_pruned=1).prune.sum() == 93
+    assert guard(wish, confidence, states, keep_per_class=0, max_pruned=0.29).prune.sum() == 29
+
+
+def test_a_class_keeps_its_share_of_clips_the_least_sure_first() -> None:
+    given = np.array([0] * 10 + [1] * 10, np.int16)
+    sureness = np.arange(20) / 20
+    wish, training, after = np.arange(20) < 8, np.ones(20, bool), np.ones(20, np.int16)
+    correct, spared = spare_classes(wish, sureness, training, given=given, before=given, after=after, share=0.5)
+    assert np.flatnonzero(correct).tolist() == [3, 4, 5, 6, 7]
+    assert spared == {"0": 3}
+
+
+def test_without_a_share_only_a_class_that_would_be_emptied_is_spared() -> None:
+    given = np.array([0] * 10 + [1] * 10, np.int16)
+    sureness, training, after = np.arange(20) / 20, np.ones(20, bool), np.ones(20, np.int16)
+    most, every = np.arange(20) < 9, np.arange(20) < 10
+    same = {"given": given, "before": given, "after": after, "share": 0.0}
+    assert spare_classes(most, sureness, training, **same)[1] == {}  # type: ignore[arg-type]
+    correct, spared = spare_classes(every, sureness, training, **same)  # type: ignore[arg-type]
+    assert np.flatnonzero(~correct & every).tolist() == [0]
+    assert spared == {"0": 1}
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5), st.integers(1, 60), st.sampled_from([0.5, 0.85, 1.0]))
+def test_no_class_shrinks_below_its_share_and_only_the_least_sure_are_spared(
+    seed: int, classes: int, clips: int, share: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    given_labels, after = rng.integers(0, classes, (2, clips)).astype(np.int16)
+    training, sureness = rng.random(clips) < 0.9, rng.random(clips)
+    wish = training & (rng.random(clips) < 0.7) & (given_labels != after)
+    correct, spared = spare_shrinking(wish, sureness, training, given=given_labels, after=after, share=share)
+    assert not (correct & ~wish).any()
+    assert sum(spared.values()) == (wish & ~correct).sum()
+    label = np.where(correct, after, given_labels)
+    for k in range(classes):
+        of_class = training & (given_labels == k)
+        assert (label[training] == k).sum() >= share * of_class.sum() - 1e-9
+        leaves, stays = sureness[of_class & correct], sureness[of_class & wish & ~correct]
+        assert not len(leaves) or not len(stays) or leaves.min() >= stays.max()

@@ -1,0 +1,26 @@
+"""Lines are rendered once, and any choice of them is the same as rendering those."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sciu.purification.store.lines import Lines
+
+PATHS = st.lists(st.text("ab/ü.", min_size=1, max_size=6), min_size=1, max_size=20)
+
+
+@given(PATHS, st.data())
+def test_picking_is_rendering(paths: list[str], data: st.DataObject) -> None:
+    lines = Lines.render(paths)
+    clips = sorted(data.draw(st.sets(st.integers(0, len(paths) - 1))))
+    assert lines.pick(np.array(clips, np.int64)) == "".join(f"{paths[clip]} {clip}\n" for clip in clips).encode()
+    assert [lines.path(clip) for clip in range(len(lines))] == paths
+
+
+@given(PATHS, st.data())
+def test_a_clip_is_found_by_its_path_or_the_end_of_it(paths: list[str], data: st.DataObject) -> None:
+    wanted = data.draw(st.sampled_from(paths))
+    expected = [clip for clip, path in enumerate(paths) if path == wanted or path.endswith("/" + wanted)]
+    assert Lines.render(paths).find(wanted) == expected
