@@ -24,10 +24,10 @@ from PIL import Image
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.encode import encode_clip, encode_jpeg, encode_video
 from sciu.pipeline.dataset.importers import folder
-from sciu.pipeline.feed.augmentation import Augmentation
 from sciu.pipeline.feed.feed import Feed
-from sciu.pipeline.feed.plan import Plan, Planner
-from sciu.pipeline.feed.sampling import Sampling
+from sciu.pipeline.feed.plan.augmentation import Augmentation
+from sciu.pipeline.feed.plan.plan import Plan, Planner
+from sciu.pipeline.feed.plan.sampling import Sampling
 from sciu.pipeline.feed.torch_feed import TorchFeed
 from sciu.purification import EpochIndex
 

@@ -18,6 +18,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "purification.care": ("purification",),
     "pipeline.dataset": (),
     "pipeline.feed": ("pipeline.dataset", "purification.index"),
+    "pipeline.feed.plan": ("pipeline.dataset", "pipeline.feed.errors", "purification.index"),
+    "pipeline.feed.memory": ("pipeline.dataset", "pipeline.feed.errors"),
+    "pipeline.feed.files": ("pipeline.dataset", "pipeline.feed.errors"),
+    "pipeline.feed.pixels": ("pipeline.dataset", "pipeline.feed"),
+    "pipeline.feed.decode": ("pipeline.dataset", "pipeline.feed"),
     "pipeline.train": ("pipeline.dataset", "pipeline.feed", "models", "purification"),
     "tools": ("models", "purification", "pipeline", "tools"),
 }

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sciu.pipeline.train.errors import TrainError
-from sciu.pipeline.train.ranks import joined
+from sciu.pipeline.train.job.ranks import joined
 
 SMALL = ["--preset", "demo", "--size", "32", "--frames", "8", "--batch-size", "8"]
 QUICK = ["--method", "sciu", "--set", "lr_warmup=1", "--set", "warmup=1", "--set", "window=1"]

@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from sciu.pipeline.feed import nvdec
+from sciu.pipeline.feed.files import nvdec
 from sciu.tools.command import RUN_FAILED, Command, json_option, print_json, print_table
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"

@@ -10,9 +10,9 @@ import click
 from sciu.tools.command import Command, Progress, json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from sciu.pipeline.train.evaluation import Evaluation
-    from sciu.pipeline.train.metrics import Confusion
-    from sciu.pipeline.train.trained import Trained
+    from sciu.pipeline.train.report.metrics import Confusion
+    from sciu.pipeline.train.run.trained import Trained
+    from sciu.pipeline.train.step.evaluation import Evaluation
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -34,8 +34,8 @@ def main(
 
     Example: sciu-eval runs/dfew-1 runs/dfew-2 runs/dfew-3 runs/dfew-4 runs/dfew-5 --folds
     """
-    from sciu.pipeline.train.choices import choose_device
-    from sciu.pipeline.train.trained import Trained
+    from sciu.pipeline.train.config.choices import choose_device
+    from sciu.pipeline.train.run.trained import Trained
 
     if len(runs) > 1 and not folds:
         raise click.UsageError(f"one run is evaluated at a time, but {len(runs)} are given. --folds takes several.")

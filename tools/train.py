@@ -15,13 +15,13 @@ from sciu.tools.backbone import list_or_name
 from sciu.tools.command import Command, Progress, json_option, print_json
 
 if TYPE_CHECKING:
-    from sciu.pipeline.train.resolve import Resolved
-    from sciu.pipeline.train.run import Run
+    from sciu.pipeline.train.config.resolve import Resolved
+    from sciu.pipeline.train.run.run import Run
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add an option for every setting that has one of its own."""
-    from sciu.pipeline.train.settings import TYPES, by_name
+    from sciu.pipeline.train.config.settings import TYPES, by_name
 
     for name, described in reversed(by_name().items()):
         if described.metadata["flag"]:
@@ -87,8 +87,8 @@ def _resolve(
     run: Path | None, preset: str | None, config: Path | None, assignments: tuple[str, ...], flags: dict[str, Any]
 ) -> Resolved:
     """Put the layers together; a run that goes on is the lowest of them."""
-    from sciu.pipeline.train.resolve import assignment_layer, file_layer, preset_layer, resolve
-    from sciu.pipeline.train.run_folder import RunFolder
+    from sciu.pipeline.train.config.resolve import assignment_layer, file_layer, preset_layer, resolve
+    from sciu.pipeline.train.run.run_folder import RunFolder
 
     card = RunFolder(run).read() if run else None
     layers: list[tuple[str, Any]] = [("the run", card["settings"])] if card else []
@@ -108,13 +108,13 @@ def _require_new_or_resume(out: Path, *, resume: bool) -> None:
 
 def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
     """Train on this rank."""
-    from sciu.pipeline.train.choices import choose_device
+    from sciu.pipeline.train.config.choices import choose_device
+    from sciu.pipeline.train.job.ranks import joined
+    from sciu.pipeline.train.job.stopping import Stop, StopAsked
     from sciu.pipeline.train.loop import train
-    from sciu.pipeline.train.ranks import joined
-    from sciu.pipeline.train.resume import restore
-    from sciu.pipeline.train.run import Wishes, opened
-    from sciu.pipeline.train.stopping import Stop, StopAsked
-    from sciu.pipeline.train.trouble import trouble_told
+    from sciu.pipeline.train.report.trouble import trouble_told
+    from sciu.pipeline.train.run.resume import restore
+    from sciu.pipeline.train.run.run import Wishes, opened
 
     settings = resolved.settings
     device, choice = choose_device(settings.device, deterministic=settings.deterministic)
@@ -159,11 +159,11 @@ def _rehearse(data: Path, resolved: Resolved, *, as_json: bool) -> None:
     """Build everything in a folder that is thrown away, and take one step."""
     import tempfile
 
-    from sciu.pipeline.train.choices import choose_device
+    from sciu.pipeline.train.config.choices import choose_device
+    from sciu.pipeline.train.job.ranks import Ranks
+    from sciu.pipeline.train.job.stopping import Stop
     from sciu.pipeline.train.loop import rehearse
-    from sciu.pipeline.train.ranks import Ranks
-    from sciu.pipeline.train.run import Wishes, opened
-    from sciu.pipeline.train.stopping import Stop
+    from sciu.pipeline.train.run.run import Wishes, opened
 
     settings = resolved.settings
     device, _ = choose_device(settings.device, deterministic=settings.deterministic)

@@ -19,19 +19,20 @@ from torch import Tensor
 from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.dataset.workers import cores
 from sciu.pipeline.feed.batch import ClipBatch
-from sciu.pipeline.feed.buffers import keep_freed_memory
-from sciu.pipeline.feed.cache import Cache
-from sciu.pipeline.feed.clip_files import ClipFiles, OnHost
-from sciu.pipeline.feed.dali import ImageDecoder, Refused, SharedVideoDecoder, VideoDecoder
-from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, ahead, fault
-from sciu.pipeline.feed.gpu_render import GpuRenderer
-from sciu.pipeline.feed.host import HostDecoder
-from sciu.pipeline.feed.plan import Plan, Views
-from sciu.pipeline.feed.render import HostRenderer, Source
-from sciu.pipeline.feed.routes import Routes, choose_routes
-from sciu.pipeline.feed.sampling import distinct
-from sciu.pipeline.feed.sights import Images, Video
-from sciu.pipeline.feed.threads import Spread, spread
+from sciu.pipeline.feed.decode.dali import ImageDecoder, Refused, SharedVideoDecoder, VideoDecoder
+from sciu.pipeline.feed.decode.faults import FAULTS, Fault, fault
+from sciu.pipeline.feed.decode.host import HostDecoder
+from sciu.pipeline.feed.feed import Feed, ahead
+from sciu.pipeline.feed.files.clip_files import ClipFiles, OnHost
+from sciu.pipeline.feed.files.routes import Routes, choose_routes
+from sciu.pipeline.feed.files.sights import Images, Video
+from sciu.pipeline.feed.memory.buffers import keep_freed_memory
+from sciu.pipeline.feed.memory.cache import Cache
+from sciu.pipeline.feed.pixels.gpu_render import GpuRenderer
+from sciu.pipeline.feed.pixels.render import HostRenderer, Source
+from sciu.pipeline.feed.pixels.threads import Spread, spread
+from sciu.pipeline.feed.plan.plan import Plan, Views
+from sciu.pipeline.feed.plan.sampling import distinct
 
 _READ_AHEAD = 2  # batches
 _DECODE_AHEAD = 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -11,34 +10,21 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-import av
 import numpy as np
 import torch
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.errors import require
-from sciu.pipeline.dataset.probe import MEDIA_ERRORS, MISSING, is_outage, reason
+from sciu.pipeline.dataset.probe import MISSING
 from sciu.pipeline.feed.batch import ClipBatch
-from sciu.pipeline.feed.buffers import to_device
+from sciu.pipeline.feed.decode.faults import Fault
 from sciu.pipeline.feed.errors import FeedError
-from sciu.pipeline.feed.memory import available_bytes
-from sciu.pipeline.feed.plan import Plan, Views
+from sciu.pipeline.feed.memory.buffers import to_device
+from sciu.pipeline.feed.plan.plan import Plan, Views
 
-FAULTS = (*MEDIA_ERRORS, RuntimeError, MemoryError)
-"""What decoders raise at bad clips, torchvision RuntimeError; `fault` tells what was the machine's."""
-_MACHINE_FAULT = re.compile("can't allocate memory|out of memory|can't start new thread", re.IGNORECASE)
-_PLENTY = 1 << 30  # bytes
 _ALWAYS_ALLOWED = 3  # bad clips, however small the dataset
 
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A clip that cannot be decoded, and why."""
-
-    clip: int
-    reason: str
 
 
 @dataclass
@@ -148,23 +134,6 @@ class Feed(ABC):
         """Return a batch of no clips: this rank has none left, or all of them were bad."""
         shape = 0, plan.views.numbers.shape[1], plan.size, plan.size, 3
         return self._batch(plan.views[:0], torch.empty(shape, dtype=torch.uint8))
-
-
-def fault(clip: int, dataset: Dataset, error: Exception) -> Fault:
-    """Say what is wrong with a clip; what is wrong with the machine is raised."""
-    if isinstance(error, FileNotFoundError):
-        return Fault(clip, MISSING)
-    if is_outage(error) or _lacks_memory(error) or _MACHINE_FAULT.search(str(error)):
-        raise FeedError(
-            f"'{dataset.path(clip)}' cannot be read: {reason(error)}. Mend the disk or its permissions, and resume."
-        ) from error
-    return Fault(clip, reason(error))
-
-
-def _lacks_memory(error: Exception) -> bool:
-    """Tell a full memory from a damaged file that speaks of gigabytes: FFmpeg has one word for both."""
-    damaged = isinstance(error, av.error.FFmpegError) and available_bytes() > _PLENTY
-    return isinstance(error, MemoryError) and not damaged
 
 
 def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:

@@ -9,7 +9,7 @@ import torch
 
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.feed import Feed
-from sciu.pipeline.feed.plan import Plan
+from sciu.pipeline.feed.plan.plan import Plan
 
 
 @dataclass(kw_only=True)

@@ -25,11 +25,12 @@ from sciu.pipeline.dataset.media import is_packed
 from sciu.pipeline.dataset.read import decode_image, read_images
 from sciu.pipeline.dataset.workers import cores, follow_the_command
 from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.feed.decode.faults import FAULTS, Fault, fault
 from sciu.pipeline.feed.errors import FeedError
-from sciu.pipeline.feed.feed import FAULTS, Fault, Feed, fault
-from sciu.pipeline.feed.plan import Plan, Views
-from sciu.pipeline.feed.render import Source, render_clip, stacked
-from sciu.pipeline.feed.sampling import distinct
+from sciu.pipeline.feed.feed import Feed
+from sciu.pipeline.feed.pixels.render import Source, render_clip, stacked
+from sciu.pipeline.feed.plan.plan import Plan, Views
+from sciu.pipeline.feed.plan.sampling import distinct
 
 _BATCHES_AHEAD = 2  # of each worker
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux keeps what processes share

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from sciu.pipeline.feed.draws import Draw, Draws
-from sciu.pipeline.feed.plan import Plan
-from sciu.pipeline.train.board import scores_of
+from sciu.pipeline.feed.plan.draws import Draw, Draws
+from sciu.pipeline.feed.plan.plan import Plan
 from sciu.pipeline.train.errors import TrainError
-from sciu.pipeline.train.evaluation import evaluate
-from sciu.pipeline.train.pace import Pace
+from sciu.pipeline.train.job.stopping import StopAsked
 from sciu.pipeline.train.purify import close_epoch, index_of, require_every_class
-from sciu.pipeline.train.rehearsal import undisturbed
-from sciu.pipeline.train.resume import name_checkpoint, save, statistics
-from sciu.pipeline.train.run import Run
-from sciu.pipeline.train.state import State
-from sciu.pipeline.train.stopping import StopAsked
-from sciu.pipeline.train.trouble import trouble_told
+from sciu.pipeline.train.report.pace import Pace
+from sciu.pipeline.train.report.trouble import trouble_told
+from sciu.pipeline.train.run.resume import name_checkpoint, save, statistics
+from sciu.pipeline.train.run.run import Run
+from sciu.pipeline.train.run.state import State
+from sciu.pipeline.train.step.board import scores_of
+from sciu.pipeline.train.step.evaluation import evaluate
+from sciu.pipeline.train.step.rehearsal import undisturbed
 from sciu.purification import EpochIndex
 
 _STEPS_BETWEEN_CHECKS = 64  # of the loss, each of which waits for a GPU

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.feed.draws import Draw, Draws
-from sciu.pipeline.train.board import Scores
+from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.train.errors import RunError, TrainError
-from sciu.pipeline.train.run_folder import RunFolder
-from sciu.pipeline.train.state import State
+from sciu.pipeline.train.run.run_folder import RunFolder
+from sciu.pipeline.train.run.state import State
+from sciu.pipeline.train.step.board import Scores
 from sciu.purification import EpochIndex, Purifier, SharedPurifier
 
 _ALL_EPOCHS = 0

@@ -20,7 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training import QUICK, SMALL, indexes, same_tensors, tensors
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.train.settings import METHODS
+from sciu.pipeline.train.config.settings import METHODS
 from sciu.purification import EpochIndex, Purifier
 
 Sciu = Callable[..., Answer]

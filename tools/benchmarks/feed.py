@@ -16,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.feed.augmentation import CROPS, Augmentation
-from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.feed import Feed
-from sciu.pipeline.feed.plan import Plan, Planner
+from sciu.pipeline.feed.memory.cache import Cache
+from sciu.pipeline.feed.plan.augmentation import CROPS, Augmentation
+from sciu.pipeline.feed.plan.plan import Plan, Planner
 from sciu.pipeline.feed.torch_feed import TorchFeed
-from sciu.pipeline.train.pace import Pace
+from sciu.pipeline.train.report.pace import Pace
 from sciu.purification.index import EpochIndex
 from sciu.tools.benchmarks.feed_peers import RawDecoding, Reader, missing, readers, usual_loader
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, default_collate
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.read import read_images
 from sciu.pipeline.dataset.workers import cores
-from sciu.pipeline.feed.plan import Plan, Views
+from sciu.pipeline.feed.plan.plan import Plan, Views
 
 _MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 _DEVIATION = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)

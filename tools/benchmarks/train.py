@@ -15,15 +15,15 @@ import click
 import torch
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.train.evaluation import Progress
+from sciu.pipeline.train.config.resolve import resolve
+from sciu.pipeline.train.job.ranks import Ranks
+from sciu.pipeline.train.job.stopping import Stop
 from sciu.pipeline.train.loop import learn
-from sciu.pipeline.train.pace import Pace
 from sciu.pipeline.train.purify import index_of
-from sciu.pipeline.train.ranks import Ranks
-from sciu.pipeline.train.resolve import resolve
-from sciu.pipeline.train.run import Run, Wishes, opened
-from sciu.pipeline.train.state import State
-from sciu.pipeline.train.stopping import Stop
+from sciu.pipeline.train.report.pace import Pace
+from sciu.pipeline.train.run.run import Run, Wishes, opened
+from sciu.pipeline.train.run.state import State
+from sciu.pipeline.train.step.evaluation import Progress
 from sciu.purification import EpochIndex
 from sciu.tools.backbone import backbone_option
 from sciu.tools.benchmarks.feed_peers import missing, readers

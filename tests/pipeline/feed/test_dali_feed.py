@@ -20,11 +20,11 @@ from sciu.pipeline.dataset.encode import encode_video
 from sciu.pipeline.dataset.importers import folder
 from sciu.pipeline.dataset.synth import Synth, generate
 from sciu.pipeline.feed.batch import ClipBatch
-from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.errors import FeedError
-from sciu.pipeline.feed.plan import Plan, Planner
-from sciu.pipeline.feed.sampling import Sampling
+from sciu.pipeline.feed.memory.cache import Cache
+from sciu.pipeline.feed.plan.plan import Plan, Planner
+from sciu.pipeline.feed.plan.sampling import Sampling
 from sciu.purification import Keep, Purifier
 
 
@@ -313,7 +313,9 @@ def test_a_busy_gpu_does_not_mix_clips_up(
     large_zoo: Dataset, cache: str, decode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Work is queued on both streams in front of every batch: decoders run far ahead of what reads their memory."""
-    monkeypatch.setattr("sciu.pipeline.feed.dali._MOST_SAMPLES", {"cpu": 1 << 16, "cuda": 16})  # several runs a batch
+    monkeypatch.setattr(
+        "sciu.pipeline.feed.decode.dali._MOST_SAMPLES", {"cpu": 1 << 16, "cuda": 16}
+    )  # several runs a batch
     plans = [plan_of(large_zoo, epoch, batch_size=2, augmentation=AUGMENTATIONS["resized"]) for epoch in range(1, 5)]
     quiet = [read_in_place(large_zoo, plan, CACHES[cache](), decode, busy=0) for plan in plans]
     with DaliFeed(dataset=large_zoo, device=GPU, cache=CACHES[cache](), decode=decode, threads=4) as feed:

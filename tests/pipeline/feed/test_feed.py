@@ -20,8 +20,8 @@ from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.importers import folder
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.errors import FeedError
-from sciu.pipeline.feed.plan import Planner
-from sciu.pipeline.feed.sampling import HOWS, Sampling
+from sciu.pipeline.feed.plan.plan import Planner
+from sciu.pipeline.feed.plan.sampling import HOWS, Sampling
 from sciu.pipeline.feed.torch_feed import TorchFeed
 from sciu.purification import Keep, Purifier
 

@@ -61,7 +61,7 @@ FULL = Sizes(
 DRY = Sizes(
     clips=12, videos=4, stored=8, side=40, classes=2, backbones=("tiny_lstm",), batches=(4,),
     short=3, frames=2, size=32, seconds=0.0, rounds=1, copied=1 << 20, product=128, raced=10, whole_epochs=2,
-    short_epochs=2, previews=0, learnt=14, learnt_epochs=3, tests=("tests/pipeline/feed/test_nvdec.py",),
+    short_epochs=2, previews=0, learnt=14, learnt_epochs=3, tests=("tests/pipeline/feed/files/test_nvdec.py",),
 )  # fmt: skip
 
 

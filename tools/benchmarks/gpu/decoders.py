@@ -10,9 +10,9 @@ import torch
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.workers import cores
-from sciu.pipeline.feed.clip_files import ClipFiles
-from sciu.pipeline.feed.dali import ImageDecoder, Refused, SharedVideoDecoder
-from sciu.pipeline.feed.routes import cpu_refusal, gpu_refusal
+from sciu.pipeline.feed.decode.dali import ImageDecoder, Refused, SharedVideoDecoder
+from sciu.pipeline.feed.files.clip_files import ClipFiles
+from sciu.pipeline.feed.files.routes import cpu_refusal, gpu_refusal
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
 from sciu.tools.benchmarks.gpu.clock import clocked
 from sciu.tools.benchmarks.gpu.media import VIDEOS

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.workers import cores
-from sciu.pipeline.feed.augmentation import Augmentation
-from sciu.pipeline.feed.cache import Cache
 from sciu.pipeline.feed.dali_feed import DaliFeed
-from sciu.pipeline.feed.plan import Plan, Planner
-from sciu.pipeline.feed.sampling import Sampling
-from sciu.pipeline.train.pace import Pace
+from sciu.pipeline.feed.memory.cache import Cache
+from sciu.pipeline.feed.plan.augmentation import Augmentation
+from sciu.pipeline.feed.plan.plan import Plan, Planner
+from sciu.pipeline.feed.plan.sampling import Sampling
+from sciu.pipeline.train.report.pace import Pace
 from sciu.purification import EpochIndex
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
 from sciu.tools.benchmarks.gpu.clock import clocked

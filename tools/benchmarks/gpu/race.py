@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from sciu.pipeline.feed.feed import Feed
-from sciu.pipeline.feed.plan import Plan
-from sciu.pipeline.feed.sampling import Sampling
+from sciu.pipeline.feed.plan.plan import Plan
+from sciu.pipeline.feed.plan.sampling import Sampling
 from sciu.tools.benchmarks.gpu.bench import Bench, Row
 from sciu.tools.benchmarks.gpu.clock import timed
 from sciu.tools.benchmarks.gpu.feed import feed_of, index_of_ids, planner_of

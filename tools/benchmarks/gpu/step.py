@@ -13,8 +13,8 @@ import torch
 
 from sciu.models.registry import describe, frame_size
 from sciu.pipeline.feed.batch import ClipBatch
-from sciu.pipeline.train.settings import Settings
-from sciu.pipeline.train.step import Step
+from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.step.step import Step
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row, read_results
 from sciu.tools.benchmarks.gpu.clock import timed
 from sciu.tools.benchmarks.measure import median_and_spread

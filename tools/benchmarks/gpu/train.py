@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.train.evaluation import Progress
 from sciu.pipeline.train.loop import train as train_to_the_end
-from sciu.pipeline.train.run import Run
-from sciu.pipeline.train.state import State
+from sciu.pipeline.train.run.run import Run
+from sciu.pipeline.train.run.state import State
+from sciu.pipeline.train.step.evaluation import Progress
 from sciu.tools.benchmarks.feed_peers import readers
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
 from sciu.tools.benchmarks.gpu.clock import clocked

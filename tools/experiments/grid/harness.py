@@ -50,7 +50,7 @@ class Harness:
 
     def check(self, jobs: list[Job]) -> None:
         """Refuse, before anything is made, settings that contradict each other and data that are nowhere."""
-        from sciu.pipeline.train.resolve import preset_layer, resolve
+        from sciu.pipeline.train.config.resolve import preset_layer, resolve
 
         for job in jobs:
             folder_of(job, self.places, self.given)

@@ -19,7 +19,7 @@ from sciu.tools.experiments.grid.jobs import Job, Places
 from sciu.tools.experiments.grid.spec import GIVEN, PART, PARTS, Source
 
 if TYPE_CHECKING:
-    from sciu.pipeline.train.detection import Truth
+    from sciu.pipeline.train.report.detection import Truth
 
 Labels = NDArray[np.int16]
 Painting = Callable[[int, int], None]
@@ -85,7 +85,7 @@ def labels_of(job: Job, data: Path, places: Places) -> Path | None:
 
 def require_truth(dataset: Dataset) -> Truth:
     """Return the truth of a dataset that must have one."""
-    from sciu.pipeline.train.detection import read_truth
+    from sciu.pipeline.train.report.detection import read_truth
 
     if (truth := read_truth(dataset)) is None:
         raise DatasetError(f"'{dataset.folder / TRUTH}' must tell the true labels, but is not there. Put it there.")
@@ -117,7 +117,7 @@ def without_part(dataset: Dataset, fold: int, part: int, seed: int) -> Labels:
 
 def first_and_last_labels(run: Path) -> tuple[Labels, Labels]:
     """Return the labels that a finished run began with and those that it came to."""
-    from sciu.pipeline.train.run_folder import RunFolder
+    from sciu.pipeline.train.run.run_folder import RunFolder
     from sciu.purification.index import EpochIndex
 
     folder = RunFolder(run)

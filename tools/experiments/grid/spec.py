@@ -132,7 +132,7 @@ def _row(entry: Layer) -> Row:
 
 def _check(spec: Spec) -> None:
     """Refuse names that cannot be folders, settings that there are not, and labels of nobody."""
-    from sciu.pipeline.train.settings import checked
+    from sciu.pipeline.train.config.settings import checked
 
     for what, names in _names(spec).items():
         require(len(set(names)) == len(names), what, "different", list(names))

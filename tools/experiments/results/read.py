@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.train.metrics import Confusion
+from sciu.pipeline.train.report.metrics import Confusion
 from sciu.tools.experiments.grid.spec import PART, Spec, read_spec
 
 PLAIN, ORACLE = "plain", "oracle"  # the rows that others are held against

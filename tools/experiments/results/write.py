@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.files import write_atomically
-from sciu.pipeline.train.choices import choose_device
-from sciu.pipeline.train.detection import read_truth, scores
+from sciu.pipeline.train.config.choices import choose_device
 from sciu.pipeline.train.purify import labels_to_train
-from sciu.pipeline.train.run_folder import RunFolder
-from sciu.pipeline.train.trained import Trained
+from sciu.pipeline.train.report.detection import read_truth, scores
+from sciu.pipeline.train.run.run_folder import RunFolder
+from sciu.pipeline.train.run.trained import Trained
 from sciu.purification import Purifier
 from sciu.tools.experiments.grid.sources import first_and_last_labels
 from sciu.tools.experiments.grid.spec import PART

@@ -1,0 +1,43 @@
+"""A clip that cannot be decoded, and why; what is wrong with the machine is no fault of a clip."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import av
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.probe import MEDIA_ERRORS, MISSING, is_outage, reason
+from sciu.pipeline.feed.errors import FeedError
+from sciu.pipeline.feed.memory.left import available_bytes
+
+FAULTS = (*MEDIA_ERRORS, RuntimeError, MemoryError)
+"""What decoders raise at bad clips, torchvision RuntimeError; `fault` tells what was the machine's."""
+_MACHINE_FAULT = re.compile("can't allocate memory|out of memory|can't start new thread", re.IGNORECASE)
+_PLENTY = 1 << 30  # bytes
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A clip that cannot be decoded, and why."""
+
+    clip: int
+    reason: str
+
+
+def fault(clip: int, dataset: Dataset, error: Exception) -> Fault:
+    """Say what is wrong with a clip; what is wrong with the machine is raised."""
+    if isinstance(error, FileNotFoundError):
+        return Fault(clip, MISSING)
+    if is_outage(error) or _lacks_memory(error) or _MACHINE_FAULT.search(str(error)):
+        raise FeedError(
+            f"'{dataset.path(clip)}' cannot be read: {reason(error)}. Mend the disk or its permissions, and resume."
+        ) from error
+    return Fault(clip, reason(error))
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Tell a full memory from a damaged file that speaks of gigabytes: FFmpeg has one word for both."""
+    damaged = isinstance(error, av.error.FFmpegError) and available_bytes() > _PLENTY
+    return isinstance(error, MemoryError) and not damaged

@@ -1,0 +1,164 @@
+"""The plan of an epoch: which clips in which order, which of their frames, and how they are looked at.
+
+A pure function of the index, the seed, the epoch, the rank and the settings. Whatever decodes executes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.feed.errors import FeedError
+from sciu.pipeline.feed.plan.augmentation import Augmentation
+from sciu.pipeline.feed.plan.draws import Draw, Draws
+from sciu.pipeline.feed.plan.sampling import Sampling
+from sciu.purification.index import EpochIndex
+
+_ALL_EPOCHS = 0  # of draws that stay the same for a whole run
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Views:
+    """What is looked at: a row a clip."""
+
+    ids: Ids
+    numbers: NDArray[np.int32]  # of frames, [clips, T], ascending
+    sizes: NDArray[np.int32]  # height, width of the clip, [clips, 2]
+    boxes: NDArray[np.int32]  # top, left, height, width in it, [clips, 4]
+    flips: NDArray[np.bool_]
+    angles: NDArray[np.float32]  # degrees, anticlockwise
+    brightness: NDArray[np.float32]
+    contrast: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, rows: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Views:
+        return Views(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """One rank's part of an epoch, in steps; all ranks take the same number of them."""
+
+    dataset: str  # its fingerprint
+    epoch: int
+    training: bool
+    size: int  # width and height of what comes out
+    views: Views
+    offsets: NDArray[np.int64]  # where each step begins, and the end
+
+    @property
+    def steps(self) -> int:
+        """How many batches; the last ones may be short or, in some ranks, empty."""
+        return len(self.offsets) - 1
+
+    def step(self, number: int) -> Views:
+        """Return the views of a step."""
+        return self.views[slice(self.offsets[number], self.offsets[number + 1])]
+
+    @property
+    def digest(self) -> str:
+        """Identify the plan: SHA-256 of all that is in it."""
+        digest = hashlib.sha256(
+            f"{self.dataset} {self.epoch} {self.training} {self.size} {self.offsets.tolist()}".encode()
+        )
+        for column in fields(Views):
+            digest.update(np.ascontiguousarray(getattr(self.views, column.name)).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planner:
+    """The settings of a run's plans."""
+
+    dataset: Dataset
+    sampling: Sampling = field(default_factory=Sampling)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    size: int = 112
+    batch_size: int = 16  # of each rank
+    seed: int = 0
+    rank: int = 0
+    world: int = 1
+
+    def __post_init__(self) -> None:
+        require(self.size >= 1, "size", "at least 1", self.size)
+        require(self.batch_size >= 1, "batch size", "at least 1", self.batch_size)
+        require(0 <= self.seed < 1 << 63, "seed", "at least 0 and below 2^63", self.seed)
+        require(0 <= self.rank < self.world, "rank", f"0 to {self.world - 1}", self.rank)
+
+    def training(self, index: EpochIndex) -> Plan:
+        """Plan an epoch of training: shuffled, at random frames, augmented."""
+        if len(index.labels) != len(self.dataset):
+            raise FeedError(
+                f"index of epoch {index.epoch} must be of {len(self.dataset)} clips like dataset"
+                f" '{self.dataset.name}', but is of {len(index.labels)}. It is of another dataset."
+            )
+        ids = self._checked(index.ids, f"index of epoch {index.epoch}")
+        mine = self._shard(ids)
+        draws = Draws(self.seed, index.epoch, mine)
+        order = np.argsort(draws.words(Draw.ORDER)[:, 0], kind="stable")
+        sizes, chances = self._sizes(mine), draws.uniforms(Draw.FRAMES, self.sampling.frames)
+        views = self._views(mine, chances, sizes=sizes, **self.augmentation.draw(sizes, self.size, draws))
+        return self._plan(views[order], len(ids), index.epoch, training=True)
+
+    def testing(self, ids: Ids, view: int = 0, views: int = 1) -> Plan:
+        """Plan a look at some clips, by ascending id and without chance; views differ in the frames they take."""
+        require(0 <= view < views, "view", f"0 to {views - 1}", view)
+        require(views == 1 or self.sampling.how != "uniform", "views", "1 with uniform sampling", views)
+        ids = self._checked(np.unique(np.asarray(ids, np.int64)), "list of clips")
+        mine = np.sort(self._shard(ids))
+        sizes, chances = self._sizes(mine), np.full((len(mine), self.sampling.frames), (view + 0.5) / views)
+        looked_at = self._views(mine, chances, sizes=sizes, **self.augmentation.without_chance(sizes, self.size))
+        return self._plan(looked_at, len(ids), 0, training=False)
+
+    def _sizes(self, ids: Ids) -> NDArray[np.int32]:
+        """Return height and width of clips, [N, 2]."""
+        table = self.dataset.clips
+        return np.stack([table.height[ids], table.width[ids]], axis=1)
+
+    def _views(self, ids: Ids, chances: NDArray[np.float64], **looks: Any) -> Views:
+        return Views(ids=ids, numbers=self.sampling.numbers(self.dataset.clips.frames[ids], chances), **looks)
+
+    def _checked(self, ids: Ids, what: str) -> Ids:
+        if len(ids) and not (ids[0] >= 0 and ids[-1] < len(self.dataset)):
+            stranger = ids[0] if ids[0] < 0 else ids[-1]
+            raise FeedError(
+                f"{what} names clip {stranger}, but dataset '{self.dataset.name}' has clips 0 to"
+                f" {len(self.dataset) - 1}. It is of another dataset."
+            )
+        if len(unusable := ids[self.dataset.clips.frames[ids] < 1]):
+            reason = self.dataset.clips.quarantine[int(unusable[0])] or "it has no frames"
+            raise FeedError(
+                f"{what} names clip {unusable[0]}, which the dataset has in quarantine: {reason}."
+                " Mend the clip and run `sciu-data check`, or take it out of the run by Purifier.quarantine()."
+            )
+        return ids
+
+    def _shard(self, ids: Ids) -> Ids:
+        """Deal the clips out to the ranks, for the whole run: what a rank has cached is what it needs again.
+
+        Dealing by position would be even but new in each epoch. When clips are pruned, few others change their rank.
+        """
+        if self.world == 1:
+            return ids
+        shuffled = np.argsort(Draws(self.seed, _ALL_EPOCHS, ids).words(Draw.SHARD)[:, 0], kind="stable")
+        return ids[np.sort(np.array_split(shuffled, self.world)[self.rank])]
+
+    def _plan(self, views: Views, clips: int, epoch: int, *, training: bool) -> Plan:
+        largest_share = math.ceil(clips / self.world)
+        steps = math.ceil(largest_share / self.batch_size)
+        offsets = np.minimum(np.arange(steps + 1) * self.batch_size, len(views))
+        return Plan(
+            dataset=self.dataset.fingerprint, epoch=epoch, training=training, size=self.size, views=views,
+            offsets=offsets,
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What can be chosen, what goes together, and what `auto` stands for on this machine."""

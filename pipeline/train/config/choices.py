@@ -1,0 +1,137 @@
+"""What `auto` stands for on this machine: every choice comes with its reason."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.feed.memory.cache import Cache
+from sciu.pipeline.feed.memory.left import available_bytes
+from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.job.ranks import Ranks, local_rank
+
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_BF16_FROM = 8, 0  # compute capability
+_GIB = 1 << 30
+_MARGIN = 4 * _GIB  # on a GPU: what nvJPEG, NVDEC and batches on their way take
+_MORE = 1.03  # a rank's clips are not the mean ones, and the last of a block does not fill it
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and why."""
+
+    value: str
+    reason: str
+
+
+def choose_device(wanted: str, *, deterministic: bool = False) -> tuple[torch.device, Choice]:
+    """Take the GPU of this process where there is one, and make it torch's current one."""
+    chosen = "cuda" if wanted == "auto" and torch.cuda.is_available() else "cpu" if wanted == "auto" else wanted
+    known = re.fullmatch(r"cpu|cuda(:\d{1,4})?", chosen)
+    require(known is not None, "device", "auto, cpu, cuda or cuda:N", repr(wanted))
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it begins
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    if chosen == "cpu":
+        return torch.device("cpu"), Choice("cpu", "as asked" if wanted == "cpu" else "torch finds no GPU")
+    device = torch.device(chosen if ":" in chosen else f"cuda:{local_rank()}")
+    count = torch.cuda.device_count()
+    require((device.index or 0) < count, "device", f"one of the {count} GPUs that torch finds", str(device))
+    torch.cuda.set_device(device)  # graphs, events and NCCL go by the current one
+    return device, Choice(str(device), torch.cuda.get_device_name(device))
+
+
+def choose_amp(wanted: str, device: torch.device) -> Choice:
+    """Take bf16 where the hardware multiplies it."""
+    if wanted != "auto":
+        return Choice(wanted, "as asked")
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        if capability >= _BF16_FROM:
+            return Choice("bf16", "this GPU multiplies bf16, which needs no scaling of the loss")
+        return Choice("fp16", f"compute capability {capability[0]}.{capability[1]} has fp16, but no bf16")
+    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():  # noqa: SLF001 - nothing else tells
+        return Choice("bf16", "this CPU multiplies bf16")
+    return Choice("off", "this CPU does not multiply bf16")
+
+
+def choose_cuda_graph(wanted: str, device: torch.device) -> Choice:
+    """Capture wherever there is a GPU."""
+    if device.type != "cuda":
+        require(wanted != "on", "cuda_graph", "off or auto without a GPU", wanted)
+        return Choice("off", "a CPU has no launches to save")
+    return Choice("on", "a step is launched at once") if wanted == "auto" else Choice(wanted, "as asked")
+
+
+def choose_compile(wanted: str) -> Choice:
+    """Leave it to the user: compiling takes minutes."""
+    return (
+        Choice("off", "compiling takes minutes; try `on` for long runs")
+        if wanted == "auto"
+        else Choice(wanted, "as asked")
+    )
+
+
+def choose_cache(settings: Settings, dataset: Dataset, ranks: Ranks, device: torch.device) -> tuple[Cache, Choice]:
+    """Keep all clips decoded where they fit: on the GPU, else in half of the memory that is free."""
+    wanted = settings.cache
+    if settings.pipeline != "dali" or wanted == "off":
+        return Cache(0), Choice(
+            "off", "as asked" if wanted == "off" else f"--pipeline {settings.pipeline} keeps nothing"
+        )
+    if wanted != "auto":
+        return _cache_as_asked(wanted, device), Choice(wanted, "as asked")
+    clips = len(dataset.ids("train", settings.fold)) + len(dataset.ids("test", settings.fold))
+    needed = int(clips // ranks.world * _mean_bytes(dataset) * _MORE)
+    half = available_bytes() // 2 // ranks.here
+    told = f"all frames of {clips // ranks.world:,} clips need {_gib(needed)}"
+    if device.type == "cuda":
+        room = _room_on(device)
+        told += f", {device} has {_gib(room)} beside the step and {_gib(_MARGIN)} left free"
+        if needed <= room:
+            return Cache(room, "cuda"), Choice(f"gpu:{room >> 30}G", f"{told}; taken as it fills")
+    told += f", half of the free memory is {_gib(half)}"
+    if needed > half:
+        return Cache(0), Choice("off", f"{told}: --cache {max(1, half >> 30)}G keeps what fits")
+    return Cache(half), Choice(f"{half >> 30}G", told)
+
+
+def _cache_as_asked(wanted: str, device: torch.device) -> Cache:
+    place, _, amount = wanted.rpartition(":")
+    require(place in ("", "cpu", "gpu"), "cache", "auto, off, 8G or gpu:8G", repr(wanted))
+    size = _bytes(amount, wanted)
+    if place != "gpu":
+        return Cache(size)
+    require(device.type == "cuda", "cache", "on the CPU, as in 8G, without a GPU", repr(wanted))
+    room = _room_on(device)
+    require(size <= room, "cache", f"at most {_gib(room)} on {device}, which has no more beside the step", repr(wanted))
+    return Cache(size, "cuda")
+
+
+def _room_on(device: torch.device) -> int:
+    """Return what a GPU has free now, with the step in place; some of it is left to decoders."""
+    return max(0, torch.cuda.mem_get_info(device)[0] - _MARGIN)
+
+
+def _gib(size: int) -> str:
+    return f"{size / _GIB:.1f} GiB"
+
+
+def _mean_bytes(dataset: Dataset) -> int:
+    table = dataset.clips
+    usable = table.frames > 0
+    pixels = table.frames[usable].astype(np.int64) * table.width[usable] * table.height[usable]
+    return int(pixels.mean() * 3) if usable.any() else 0
+
+
+def _bytes(amount: str, told: str) -> int:
+    number, unit = amount.rstrip("iB")[:-1], amount.rstrip("iB")[-1:].upper()
+    require(number.replace(".", "", 1).isdigit() and unit in _UNITS, "cache", "auto, off, 8G or gpu:8G", repr(told))
+    return int(float(number) * _UNITS[unit])

@@ -1,0 +1,95 @@
+"""Settings from their layers, later ones over earlier ones, and where each value came from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from sciu.pipeline.dataset.errors import SettingError, require
+from sciu.pipeline.train.config.presets import PRESETS
+from sciu.pipeline.train.config.settings import Settings, by_name, checked
+from sciu.pipeline.train.errors import RunError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """All settings, and the origin of each."""
+
+    settings: Settings
+    origins: dict[str, str]
+
+    def remarks(self) -> list[str]:
+        """Say of the presets in use what is published and what is ours."""
+        used = {origin.removeprefix("preset ") for origin in self.origins.values() if origin.startswith("preset ")}
+        return [PRESETS[name].source for name in sorted(used)]
+
+    def toml(self) -> str:
+        """Return a file that --config takes; each line says where its value came from."""
+        lines = tomli_w.dumps(asdict(self.settings)).splitlines()
+        width = max(map(len, lines)) + 2
+        return "".join(f"{line:<{width}}# {self.origins[line.split(' = ')[0]]}\n" for line in lines)
+
+
+def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Resolved:
+    """Put layers over the defaults; each is an origin and its settings."""
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(by_name(), "default")
+    for origin, layer in layers:
+        for name, value in layer.items():
+            values[name] = checked(name, value)
+            origins[name] = origin
+    return Resolved(Settings(**values), origins)
+
+
+def preset_layer(name: str) -> tuple[str, dict[str, Any]]:
+    """Return a preset's settings."""
+    require(name in PRESETS, "preset", f"one of {', '.join(PRESETS)}", repr(name))
+    return f"preset {name}", PRESETS[name].settings
+
+
+def file_layer(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return a TOML file's settings."""
+    try:
+        return str(path), tomllib.loads(path.read_text("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of 5,000 digits
+        raise SettingError(f"'{path}' must be a TOML file of settings, but is not: {error}. Mend it.") from error
+
+
+def assignment_layer(assignments: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return what --set says: `key=value`, the value as TOML has it; text may go without quotes."""
+    return "--set", dict(_assignment(text) for text in assignments)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    require(bool(equals), "--set", "key=value", repr(text))
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except ValueError:
+        return name.strip(), value.strip()
+
+
+def require_same(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuse to go on with anything else than the run was begun with; both sides are shown."""
+    differing = [name for name in saved.keys() | wanted.keys() if saved.get(name) != wanted.get(name)]
+    if differing:
+        shown = "; ".join(
+            f"{name}: {saved.get(name)!r} in the run, {wanted.get(name)!r} now" for name in sorted(differing)
+        )
+        raise RunError(f"a run must go on as it was begun, but: {shown}. Change that back, or begin a new run.")
+
+
+def lasting(settings: Settings) -> dict[str, Any]:
+    """Return the settings that may not change when a run goes on."""
+    described = by_name()
+    return {name: value for name, value in asdict(settings).items() if not described[name].metadata["may_change"]}

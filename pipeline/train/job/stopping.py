@@ -1,0 +1,50 @@
+"""SIGTERM and SIGINT ask the loop to stop after its step; a second SIGINT does not ask.
+
+A second SIGTERM changes nothing: SLURM and torchrun both send one to every process.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType, TracebackType
+from typing import Any
+
+from sciu.pipeline.train.job.ranks import Ranks
+
+_ASKED_BY = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopAsked(BaseException):
+    """Somebody asked for an end, and where the run stands can be saved. Not an error."""
+
+
+class Stop:
+    """Listens for SIGTERM and SIGINT while the block runs."""
+
+    def __init__(self) -> None:
+        self.signal = 0  # that has asked
+
+    def __enter__(self) -> Stop:  # noqa: PYI034 - Self needs Python 3.11
+        self._before: dict[int, Any] = {number: signal.signal(number, self._ask) for number in _ASKED_BY}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listen_as_before()
+        if kind is not None and not issubclass(kind, StopAsked):
+            # What went wrong is on its way to be told, as one of several ranks perhaps, which torchrun then stops.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def check(self, ranks: Ranks) -> None:
+        """Stop here if any rank was asked to. Collective: all ranks stop after the same step."""
+        if ranks.any(self.signal != 0):
+            raise StopAsked
+
+    def _ask(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
+        signal.signal(signal.SIGINT, self._before[signal.SIGINT])
+
+    def _listen_as_before(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

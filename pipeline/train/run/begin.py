@@ -1,0 +1,75 @@
+"""A run begun: which clips it trains on, its store and its card, in a folder that appears when it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sciu.pipeline.dataset import Dataset, list_paths
+from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.dataset.files import new_folder, write_atomically
+from sciu.pipeline.train.config.resolve import Resolved
+from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.errors import RunError
+from sciu.pipeline.train.purify import Labels, cleaned_labels, hold_out, labels_of_file, labels_to_train
+from sciu.pipeline.train.run.run_folder import FORMAT, RunFolder
+from sciu.pipeline.train.step.methods import policy
+from sciu.purification import Purifier
+
+
+def begin(folder: RunFolder, resolved: Resolved, command: str, dataset: Dataset) -> dict[str, Any]:
+    """Make the folder of a new run; return its card."""
+    settings = resolved.settings
+    labels, source = _labels(settings, dataset)
+    held_out = hold_out(labels, dataset.ids("train", settings.fold), settings.validation, settings.seed)
+    held_out = held_out if len(held_out) else dataset.ids("val", settings.fold)
+    _require_clips(labels, dataset, settings)
+    tested = len(dataset.ids("test", settings.fold))
+    require(tested > 0, "test split", f"of at least one clip in fold {settings.fold}", tested)
+    card = {
+        "format": FORMAT, "run": uuid.uuid4().hex, "command": command,
+        "settings": asdict(settings), "origins": resolved.origins,
+        "dataset": {"folder": str(dataset.folder), "name": dataset.name, "fingerprint": dataset.fingerprint,
+            "classes": list(dataset.classes)},
+        "labels_from": source, "held_out": held_out.tolist(),
+    }  # fmt: skip
+    with new_folder(folder.path, maker="training run") as partial:
+        with Purifier.create(
+            partial / folder.store.name, labels=labels, num_classes=len(dataset.classes), policy=policy(settings),
+            paths=list_paths(dataset), class_names=dataset.classes, fingerprint=dataset.fingerprint,
+            network=settings.network_store,
+        ) as purifier:  # fmt: skip
+            card["store"] = purifier.events()[0]["time"]
+        write_atomically(partial / "settings.toml", resolved.toml().encode())
+        write_atomically(partial / folder.card.name, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
+    return card
+
+
+def _require_clips(labels: Labels, dataset: Dataset, settings: Settings) -> None:
+    """Refuse to begin without clips of some class that the dataset has: what is held out is the likely reason."""
+    counts, known = (np.bincount(each[each >= 0], minlength=len(dataset.classes)) for each in (labels, dataset.labels))
+    for k in np.flatnonzero((counts == 0) & (known > 0)).tolist():
+        raise RunError(
+            f"class '{dataset.classes[k]}' must have clips to train on, but has none in fold {settings.fold} with"
+            f" validation {settings.validation}. Hold less out, or import the dataset without the class."
+        )
+
+
+def _labels(settings: Settings, dataset: Dataset) -> tuple[Labels, dict[str, Any] | None]:
+    if not settings.labels_from:
+        return labels_to_train(dataset, settings.fold), None
+    source = Path(settings.labels_from)
+    if source.suffix == ".npy":
+        return labels_of_file(source, dataset, settings.fold), {"file": str(source), "sha256": _sha256(source)}
+    run = RunFolder(source)
+    return cleaned_labels(run, dataset, settings.fold), {"run": run.require()["run"], "folder": str(source)}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

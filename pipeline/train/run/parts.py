@@ -1,0 +1,141 @@
+"""A run put together: every part built from the settings, each automatic choice with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sciu.models.compiled import compiled
+from sciu.models.errors import ModelError
+from sciu.models.registry import build_backbone, frame_size
+from sciu.models.sciu_model import SciuModel
+from sciu.models.weights import load_imagenet, load_weights
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.dataset.workers import cores
+from sciu.pipeline.feed.dali_feed import DaliFeed
+from sciu.pipeline.feed.feed import Feed
+from sciu.pipeline.feed.plan.plan import Planner
+from sciu.pipeline.feed.synthetic_feed import SyntheticFeed
+from sciu.pipeline.feed.torch_feed import TorchFeed
+from sciu.pipeline.train.config.choices import choose_amp, choose_cache, choose_compile, choose_cuda_graph
+from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.errors import TrainError
+from sciu.pipeline.train.job.ranks import Ranks
+from sciu.pipeline.train.report.telemetry import Say
+from sciu.pipeline.train.report.trouble import trouble_told
+from sciu.pipeline.train.step.average import Average
+from sciu.pipeline.train.step.board import Board
+from sciu.pipeline.train.step.methods import WEIGHT_HEADS, objective, policy
+from sciu.pipeline.train.step.optimiser import make_optimiser
+from sciu.pipeline.train.step.step import Step
+
+_TRIED = 2  # clips, where there is nothing to compile or capture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What decodes, and what learns."""
+
+    feed: Feed
+    planner: Planner
+    step: Step
+
+
+def build(
+    settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say, stack: ExitStack
+) -> Parts:
+    """Build the parts, and tell what was chosen. The step is tried out before the feed's threads begin."""
+    step = build_step(settings, len(dataset), len(dataset.classes), device, ranks, say)
+    stack.callback(step.close)
+    planner = Planner(
+        dataset=dataset, sampling=settings.sampling_of_frames(), augmentation=settings.augmentation(),
+        size=size_of(settings), batch_size=settings.batch_size, seed=settings.seed, rank=ranks.rank, world=ranks.world,
+    )  # fmt: skip
+    return Parts(
+        feed=stack.enter_context(build_feed(settings, dataset, device, ranks, say)), planner=planner, step=step
+    )
+
+
+def size_of(settings: Settings) -> int:
+    """Return the size of frames."""
+    return settings.size or frame_size(settings.backbone)
+
+
+def build_network(settings: Settings, classes: int, say: Say) -> SciuModel:
+    """Build the network, the same for the same seed, with the weights that were asked for."""
+    torch.manual_seed(settings.seed)
+    network = SciuModel(build_backbone(settings.backbone), classes, WEIGHT_HEADS[settings.method])
+    if settings.weights:
+        loaded = (
+            load_imagenet(network, settings.backbone)
+            if settings.weights == "imagenet"
+            else load_weights(network, settings.weights)
+        )
+        say(f"weights: {loaded}")
+    return network
+
+
+def build_step(settings: Settings, clips: int, classes: int, device: torch.device, ranks: Ranks, say: Say) -> Step:
+    """Build the step, and try it out."""
+    network: nn.Module = build_network(settings, classes, say).to(device)
+    if settings.sync_batchnorm:
+        require(device.type == "cuda", "sync_batchnorm", "off on a CPU, for which torch has none", True)
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    amp, graph = choose_amp(settings.amp, device), choose_cuda_graph(settings.cuda_graph, device)
+    compile_ = choose_compile(settings.compile)
+    for name, choice in (("amp", amp), ("cuda graph", graph), ("compile", compile_)):
+        say(f"{name}: {choice.value} ({choice.reason})")
+    step = Step(
+        network=network.train(),
+        optimiser=make_optimiser(network.parameters(), settings, device),
+        objective=objective(settings),
+        board=Board(
+            clips, classes, device, balance=settings.class_balance, averages=policy(settings).averages
+        ),
+        average=Average(network, settings.average),
+        amp=amp.value, clip_gradients=settings.clip_gradients, weighted_scores=settings.scores == "weighted",
+        ranks=ranks, forward=compiled(network) if compile_.value == "on" else None,
+    )  # fmt: skip
+    size, wanted = size_of(settings), "on" in (graph.value, compile_.value)
+    with trouble_told(settings), _own_backbone_told(settings.backbone):
+        step.prepare(
+            settings.batch_size if wanted else _TRIED, (settings.frames, size, size), graph=graph.value == "on"
+        )
+    return step
+
+
+@contextmanager
+def _own_backbone_told(name: str) -> Iterator[None]:
+    """Say in one line what goes wrong in somebody's own network."""
+    try:
+        yield
+    except (ModelError, TrainError, MemoryError):
+        raise
+    except Exception as error:
+        if ":" not in name:
+            raise
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ModelError(f"backbone {name!r} must take a batch, but fails: {told}. Mend its module.") from error
+
+
+def build_feed(settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say) -> Feed:
+    """Build what decodes."""
+    cache, choice = choose_cache(settings, dataset, ranks, device)
+    say(f"cache: {choice.value} ({choice.reason})")
+    threads = settings.threads or max(1, cores() // ranks.here)
+    shared: dict[str, object] = {"dataset": dataset, "device": device, "max_faulty": settings.max_faulty}
+    feed: Feed
+    if settings.pipeline == "dali":
+        feed = DaliFeed(**shared, cache=cache, threads=threads, decode=settings.decode)  # type: ignore[arg-type]
+    elif settings.pipeline == "torch":
+        feed = TorchFeed(**shared, size=size_of(settings), threads=threads)  # type: ignore[arg-type]
+    else:
+        feed = SyntheticFeed(**shared)  # type: ignore[arg-type]
+    for reason in feed.reasons:
+        say(f"{settings.pipeline}: {reason}")
+    return feed

@@ -1,0 +1,101 @@
+"""A run saved and gone on with: tensors, position, scores of the unfinished epoch, as one file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sciu.pipeline.train.errors import RunError
+from sciu.pipeline.train.run.checkpoints import read_checkpoint
+from sciu.pipeline.train.run.run import Run
+from sciu.pipeline.train.run.state import State
+from sciu.pipeline.train.step.rehearsal import put_back
+from sciu.pipeline.train.step.step import Step
+from sciu.purification import EpochIndex
+
+
+def save(run: Run, state: State, index: EpochIndex) -> None:
+    """Begin to write where the run stands. Collective; rank 0 writes."""
+    step, ranks = run.parts.step, run.ranks
+    listed = set(index.ids.tolist())
+    faults = ranks.gather({clip: why for clip, why in run.parts.feed.faults.items() if clip in listed})
+    own = ranks.gather(own_state(step))
+    board = step.board.of_all(ranks)
+    if ranks.first:
+        state.faults = {clip: why for each in faults or () for clip, why in each.items()}
+        run.saver.save({
+            "run": run.card["run"], "settings": run.card["settings"], "dataset": run.dataset.fingerprint,
+            "state": state.content(), **step.tensors(), "board": board, "of_each_rank": own, "amp": step.amp,
+            "scaler": step.scaler.state_dict(),
+        })  # fmt: skip
+
+
+def name_checkpoint(run: Run, state: State) -> None:
+    """Give an ended epoch's checkpoint its names; a run that was killed before comes here again."""
+    if run.ranks.first:
+        best = state.best is not None and state.best["epoch"] == state.epoch
+        run.saver.name(state.epoch, best=best)
+
+
+def restore(run: Run) -> State:
+    """Return where the run stands, its tensors in place; never saved, it stands at its beginning. Collective."""
+    step, ranks = run.parts.step, run.ranks
+    content = ranks.from_first(lambda: _read(run))
+    ranks.share([t for name, group in step.tensors().items() if name != "board" for t in group.values()])
+    if content is None:
+        return State(world=ranks.world)
+    if content["amp"] != step.amp:
+        run.say(f"amp was {content['amp']} and is {step.amp} now: the run goes on, but not as it would have")
+    elif step.amp == "fp16":
+        step.scaler.load_state_dict(content["scaler"])
+    state = State(**content["state"])
+    if state.world == ranks.world:
+        own = content["of_each_rank"][ranks.rank]
+        set_random_state(own["random"], step.device)
+        put_back({"": statistics(step)}, {"": own["statistics"]})
+    elif state.measured is None:
+        seen = step.board.seen_N[:-1].nonzero().squeeze(1).tolist()
+        state.done, state.step = ranks.broadcast(seen), 0
+    state.world = ranks.world
+    step.board.step.fill_(state.step)
+    run.parts.feed.faults.update(state.faults)
+    return state
+
+
+def _read(run: Run) -> dict[str, Any] | None:
+    """Put the tensors of the newest checkpoint in place; return the rest of it."""
+    if (path := run.checkpoints.latest()) is None:
+        return None
+    content = read_checkpoint(path)
+    if content["run"] != run.card["run"]:
+        raise RunError(f"checkpoint '{path}' must be of run {run.card['run']}, but is of {content['run']}. Remove it.")
+    tensors = run.parts.step.tensors()
+    put_back(tensors, content)
+    return {name: value for name, value in content.items() if name not in tensors}
+
+
+def statistics(step: Step) -> dict[str, Tensor]:
+    """Return BatchNorm's running statistics and their averages, which differ between ranks until an epoch ends."""
+    own = {name: buffer for name, buffer in step.network.named_buffers() if buffer.is_floating_point()}
+    return {**own, **{f"average.{k}": value for k, value in enumerate(step.average.statistics)}}
+
+
+def own_state(step: Step) -> dict[str, Any]:
+    """Return what a rank has to itself, on the host: the rank that unpickles it would else use our GPU."""
+    on_host = {name: tensor.cpu() for name, tensor in statistics(step).items()}
+    return {"random": random_state(step.device), "statistics": on_host}
+
+
+def random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    """Return the state of torch's generators, which dropout draws from."""
+    states = {"cpu": torch.get_rng_state()}
+    return {**states, "cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else states
+
+
+def set_random_state(states: dict[str, torch.Tensor], device: torch.device) -> None:
+    """Put it back."""
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)

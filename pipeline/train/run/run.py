@@ -1,0 +1,160 @@
+"""A run: its folder, its store, its parts; begun, or gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.train.config.resolve import Resolved, lasting, require_same
+from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.errors import RunError
+from sciu.pipeline.train.job.ranks import Ranks
+from sciu.pipeline.train.job.stopping import Stop
+from sciu.pipeline.train.report.detection import read_truth
+from sciu.pipeline.train.report.telemetry import Say, Telemetry
+from sciu.pipeline.train.report.tensorboard import EventFiles
+from sciu.pipeline.train.run.begin import begin
+from sciu.pipeline.train.run.checkpoints import Checkpoints
+from sciu.pipeline.train.run.parts import Parts, build
+from sciu.pipeline.train.run.run_folder import RunFolder
+from sciu.pipeline.train.run.saver import Saver
+from sciu.pipeline.train.step.evaluation import Progress
+from sciu.pipeline.train.step.methods import policy
+from sciu.purification import Purifier, SharedPurifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a user wants of a run."""
+
+    data: Path
+    out: Path
+    resolved: Resolved
+    say: Say
+    progress: Callable[[str], Progress]
+    command: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """What the loop works with."""
+
+    settings: Settings
+    dataset: Dataset
+    folder: RunFolder
+    card: dict[str, Any]
+    ranks: Ranks
+    parts: Parts
+    purifier: SharedPurifier
+    saver: Saver
+    telemetry: Telemetry | None  # rank 0 tells
+    say: Say
+    progress: Callable[[str], Progress]
+    stop: Stop
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Where the run stood; `saver` writes them."""
+        return Checkpoints(self.folder.checkpoints, self.settings.keep)
+
+    def evaluated(self) -> dict[str, NDArray[np.int64]]:
+        """Return the clips to look at after an epoch; those that the best one is chosen by come first."""
+        test = self.dataset.ids("test", self.settings.fold)
+        return {"validation": self.held_out, "test": test} if len(self.held_out) else {"test": test}
+
+    def watched(self, label: str) -> Progress:
+        """Return a progress that stops where somebody has asked to. Collective, as often as it is told."""
+        show = self.progress(label)
+
+        def tell(done: int, total: int, note: str) -> None:
+            show(done, total, note)
+            self.stop.check(self.ranks)
+
+        return tell
+
+    @property
+    def held_out(self) -> NDArray[np.int64]:
+        """Clips of the training split that the best epoch is chosen by."""
+        return np.array(self.card["held_out"], np.int64)
+
+
+@contextmanager
+def opened(wishes: Wishes, device: torch.device, ranks: Ranks, stop: Stop) -> Iterator[Run]:
+    """Begin a run, or go on with the one that is there. Collective."""
+    dataset, folder = Dataset.load(wishes.data), RunFolder(wishes.out)
+    settings = wishes.resolved.settings
+    _require_one_mind(wishes, dataset, ranks)
+    with ExitStack() as stack:
+        card = ranks.from_first(folder.read)
+        if card is not None:
+            _require_the_same(card, settings, dataset)
+        say = wishes.say if ranks.first else _silent
+        for remark in (*wishes.resolved.remarks(), *policy(settings).remarks()):
+            say(f"settings: {remark}")
+        parts = build(settings, dataset, device, ranks, say, stack)
+        card = card or ranks.from_first(lambda: begin(folder, wishes.resolved, wishes.command, dataset))
+        purifier = stack.enter_context(_open_store(folder, card, settings)) if ranks.first else None
+        telemetry = None
+        if purifier is not None:
+            telemetry = stack.enter_context(Telemetry(
+                folder=folder, settings=settings, dataset=dataset, purifier=purifier, device=str(device), say=say,
+                truth=read_truth(dataset),
+                begin=lambda epoch: EventFiles(folder.tensorboard, wishes.resolved.toml(), epoch),
+            ))  # fmt: skip
+        saver = Saver(Checkpoints(folder.checkpoints, settings.keep))
+        stack.callback(saver.close)
+        yield Run(
+            settings=settings, dataset=dataset, folder=folder, card=card, ranks=ranks, parts=parts,
+            purifier=SharedPurifier(purifier, gather=ranks.gather, broadcast=ranks.broadcast),
+            saver=saver, telemetry=telemetry, say=say,
+            progress=wishes.progress if ranks.first else _no_progress, stop=stop,
+        )  # fmt: skip
+
+
+def _open_store(folder: RunFolder, card: dict[str, Any], settings: Settings) -> Purifier:
+    if not folder.store.is_dir():
+        raise RunError(
+            f"store '{folder.store}' must be there, but is not. Bring it back: it holds what was decided. Without it,"
+            f" the labels of every epoch are in '{folder.index}', but the run cannot go on."
+        )
+    purifier = Purifier.open(
+        folder.store, fingerprint=card["dataset"]["fingerprint"], policy=policy(settings),
+        network=settings.network_store,
+    )  # fmt: skip
+    if (created := purifier.events()[0]["time"]) != card["store"]:
+        purifier.close()
+        raise RunError(
+            f"store '{folder.store}' must be the run's own, made {card['store']}, but was made {created}."
+            " Bring back the one that belongs to it."
+        )
+    return purifier
+
+
+def _require_the_same(card: dict[str, Any], settings: Settings, dataset: Dataset) -> None:
+    saved, now = Settings(**card["settings"]), {"dataset": dataset.fingerprint, **lasting(settings)}
+    require_same({"dataset": card["dataset"]["fingerprint"], **lasting(saved)}, now)
+
+
+def _require_one_mind(wishes: Wishes, dataset: Dataset, ranks: Ranks) -> None:
+    """Refuse ranks that do not see the same folders: each has read the settings and the dataset for itself."""
+    mine = asdict(wishes.resolved.settings), dataset.fingerprint
+    if ranks.any(ranks.broadcast(mine) != mine):
+        raise RunError(
+            "all ranks must see the same dataset and the same --out, but do not. Put both where all see them."
+        )
+
+
+def _silent(_line: str) -> None:
+    """Say nothing: rank 0 does."""
+
+
+def _no_progress(_label: str) -> Progress:
+    return lambda _done, _total, _note: None

@@ -1,0 +1,166 @@
+"""The step: frames -> loss -> weights, and scores by clip id. Nothing in it waits for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sciu.models.sciu_model import Output
+from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.train.job.ranks import Ranks
+from sciu.pipeline.train.step.average import Average
+from sciu.pipeline.train.step.board import Board
+from sciu.pipeline.train.step.methods import Objective
+from sciu.pipeline.train.step.optimiser import rate_of, state_of
+from sciu.pipeline.train.step.rehearsal import Replay, undisturbed
+from sciu.purification.index import Targets
+
+_MEAN, _SPREAD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet, which pretrained networks expect
+_AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Pixels(nn.Module):
+    """Bytes -> what networks expect, [B, T, 3, H, W]; colours stay innermost in memory."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.mean, self.spread = torch.tensor(_MEAN, device=device), torch.tensor(_SPREAD, device=device)
+
+    def forward(self, frames_BTHWC: Tensor) -> Tensor:
+        """Cast and normalise."""
+        return ((frames_BTHWC.float() - self.mean) / self.spread).permute(0, 1, 4, 2, 3)
+
+
+@dataclass(kw_only=True, eq=False)
+class Step:
+    """Learns from batches, one after the other."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    objective: Objective
+    board: Board
+    average: Average
+    amp: str = "off"
+    clip_gradients: float = 0.0
+    weighted_scores: bool = False
+    ranks: Ranks = field(default_factory=Ranks)
+    forward: Callable[[Tensor], Output] | None = None  # the network compiled, for batches of the usual size
+    usual_size: int = 0
+
+    def __post_init__(self) -> None:
+        self.device = self.board.labels_N.device
+        self.pixels = Pixels(self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp == "fp16")
+        self._weights = [weight for weight in self.network.parameters() if weight.requires_grad]
+        self._learning = self._weights  # those that the loss depends on, once that was seen
+        self._rate = rate_of(self.optimiser)
+        self._nobody = torch.tensor([self.board.nobody], device=self.device)
+        self._replay: Replay | None = None
+
+    def prepare(self, batch_size: int, shape_THW: tuple[int, int, int], *, graph: bool) -> None:
+        """Compile, capture, and meet what is wrong before anything is learnt; nothing is changed by it."""
+        self.usual_size = batch_size
+        frames_BTHWC = torch.zeros((batch_size, *shape_THW, 3), dtype=torch.uint8, device=self.device)
+        batch = ClipBatch(self._nobody.expand(batch_size).clone(), frames_BTHWC)
+        with undisturbed(self):
+            if graph:
+                self._replay = Replay(self.learn, batch)
+            self.learn(batch.ids, batch.frames_BTHWC)
+        self._learning = [weight for weight in self._weights if weight.grad is not None]
+
+    @property
+    def input(self) -> ClipBatch | None:
+        """Where a captured step reads its batch; None where there is none."""
+        return self._replay.input if self._replay else None
+
+    def close(self) -> None:
+        """Let go of the graph, and wait for it: ranks that leave their group with a graph alive would hang."""
+        self._replay = None
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def begin(self, labels: NDArray[np.int16], targets: Targets | None = None, *, seed: int | None) -> None:
+        """Begin an epoch with its labels and targets, or go on with one: then without a seed."""
+        self.board.take(labels, targets)
+        if seed is not None:
+            self.board.clear()
+            torch.manual_seed(seed)
+
+    def __call__(self, batch: ClipBatch, rate: float) -> None:
+        """Learn from a batch at a learning rate."""
+        self._rate.fill_(rate)
+        if len(batch):
+            if self._replay is not None and len(batch) == self.usual_size:
+                self._replay(batch)
+            else:
+                self.learn(batch.ids, batch.frames_BTHWC)
+        elif self.ranks.world > 1:
+            self._join(batch.frames_BTHWC.shape[1:])
+
+    def learn(self, ids_B: Tensor, frames_BTHWC: Tensor) -> None:
+        """Learn from a batch: all that a CUDA graph captures."""
+        self.optimiser.zero_grad(set_to_none=True)
+        lesson = self.board.lesson(ids_B)
+        labels_B = lesson.labels_B
+        output = self._look(frames_BTHWC)
+        losses_B = self.objective(output, lesson) * self.board.class_weight_K[labels_B.clamp_min(0)]
+        learnt = self.ranks.sum((labels_B >= 0).sum())
+        self.scaler.scale(losses_B.sum() / learnt.clamp_min(1)).backward()
+        self._move()
+        self._tell(ids_B, labels_B, output, losses_B.detach())
+
+    def _look(self, frames_BTHWC: Tensor) -> Output:
+        forward: Callable[[Tensor], Output] = self.network
+        if self.forward is not None and len(frames_BTHWC) == self.usual_size:
+            forward = self.forward
+        with self.autocast():
+            return forward(self.pixels(frames_BTHWC))
+
+    def _join(self, shape: torch.Size) -> None:
+        """Take part without clips: the other ranks wait for this one's gradients; with SyncBN, for its statistics."""
+        if any(isinstance(module, nn.SyncBatchNorm) for module in self.network.modules()):
+            self.learn(self._nobody, torch.zeros((1, *shape), dtype=torch.uint8, device=self.device))
+            return
+        for weight in self._learning:
+            weight.grad = torch.zeros_like(weight)
+        self.ranks.sum(torch.zeros((), dtype=torch.int64, device=self.device))
+        self._move()
+        self.board.step += 1
+
+    def _move(self) -> None:
+        """Take the optimiser's step; one whose fp16 gradients overflow is left out, by the fused optimiser itself."""
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        self.ranks.sum_all(gradients)
+        if self.clip_gradients:
+            self.scaler.unscale_(self.optimiser)
+            nn.utils.clip_grad_norm_(self._weights, self.clip_gradients)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.average.follow()
+
+    @torch.no_grad()
+    def _tell(self, ids_B: Tensor, labels_B: Tensor, output: Output, losses_B: Tensor) -> None:
+        logits_BK, weight_B = output.logits_BK.detach().float(), output.weight_B.detach().float()
+        scaled_BK = logits_BK * weight_B[:, None] if self.weighted_scores else logits_BK
+        self.board.write(ids_B, weight_B, scaled_BK.softmax(dim=1))
+        self.board.count(losses_B, logits_BK.argmax(dim=1) == labels_B, labels_B)
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Work in the chosen precision; no cache of cast weights, which a CUDA graph would keep for ever."""
+        kind = _AMP.get(self.amp, torch.bfloat16)
+        return torch.autocast(self.device.type, kind, enabled=self.amp in _AMP, cache_enabled=False)
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """Return all that the step changes, by address: what a checkpoint keeps, and what a rehearsal puts back."""
+        return {
+            "model": dict(self.network.state_dict(keep_vars=False)),
+            "average": self.average.tensors(),
+            "optimiser": state_of(self.optimiser),
+            "board": self.board.tensors(),
+        }

@@ -1,0 +1,163 @@
+"""The plan is a pure function of its inputs; a clip's part in it depends on nothing but that clip."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from feeding import index_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.dataset.table import KINDS, Categories, ClipTable
+from sciu.pipeline.feed.errors import FeedError
+from sciu.pipeline.feed.plan.augmentation import Augmentation
+from sciu.pipeline.feed.plan.plan import Plan, Planner, Views
+from sciu.pipeline.feed.plan.sampling import HOWS, Sampling
+
+CLIPS = 60
+
+
+def _dataset() -> Dataset:
+    rng = np.random.default_rng(0)
+    numbers = {name: rng.integers(1, 90, CLIPS).astype(np.int32) for name in ("frames", "width", "height")}
+    some = np.zeros(CLIPS, np.int32)
+    table = ClipTable(
+        name=[str(k) for k in range(CLIPS)], path=[str(k) for k in range(CLIPS)], kind=Categories(some, KINDS),
+        codec=Categories(some, ("vp9",)), label=Categories(some, ("happy",)), folds=(Categories(some, ("train",)),),
+        group=Categories(some - 1, ()), quarantine=Categories(some - 1, ()), **numbers,
+    )  # fmt: skip
+    return Dataset(folder=Path(), name="sixty", classes=("happy",), root=".", clips=table)
+
+
+SIXTY = _dataset()
+IDS = st.sets(st.integers(0, CLIPS - 1))
+RICH = Augmentation(rotation=5, brightness=0.2, contrast=0.2)
+
+
+def planner(**changes: object) -> Planner:
+    return Planner(dataset=SIXTY, batch_size=4, augmentation=RICH, **changes)  # type: ignore[arg-type]
+
+
+def rows(plan: Plan) -> dict[int, list[object]]:
+    """What the plan says of each clip."""
+    return {
+        int(clip): [getattr(plan.views, field.name)[row].tolist() for field in fields(Views)]
+        for row, clip in enumerate(plan.views.ids)
+    }
+
+
+@given(IDS, st.integers(1, 9), st.integers(1, 7), st.integers(0, 9))
+def test_each_clip_is_in_the_plan_of_exactly_one_rank_and_all_take_as_many_steps(
+    ids: set[int], world: int, batch_size: int, seed: int
+) -> None:
+    ranks = [replace(planner(seed=seed, rank=rank, world=world), batch_size=batch_size) for rank in range(world)]
+    training = [one.training(index_of(SIXTY, ids)) for one in ranks]
+    testing = [one.testing(np.array([*ids], int)) for one in ranks]
+    for plans in (training, testing):
+        assert sorted(clip for plan in plans for clip in plan.views.ids.tolist()) == sorted(ids)
+        assert len({plan.steps for plan in plans}) == 1
+        for plan in plans:
+            stepped = [plan.step(number).ids.tolist() for number in range(plan.steps)]
+            assert [clip for step in stepped for clip in step] == plan.views.ids.tolist()
+            assert {len(step) for step in stepped[:-1]} <= {batch_size}, "only the last one may be short"
+            assert max(map(len, stepped), default=0) <= batch_size
+        sizes = [len(plan.views) for plan in plans]
+        assert max(sizes) - min(sizes) <= 1
+
+
+@given(IDS, IDS, st.integers(1, 5), st.sampled_from(list(HOWS)))
+def test_removing_clips_changes_nothing_for_the_others(ids: set[int], gone: set[int], epoch: int, how: str) -> None:
+    one = planner(sampling=Sampling(how=how, frames=8))
+    before, after = (rows(one.training(index_of(SIXTY, kept, epoch))) for kept in (ids, ids - gone))
+    assert after == {clip: row for clip, row in before.items() if clip not in gone}
+    assert [*after] == [clip for clip in before if clip not in gone], "not even their order"
+
+
+@given(IDS, st.integers(1, 6))
+def test_a_clip_is_looked_at_alike_whatever_its_rank(ids: set[int], world: int) -> None:
+    alone = rows(planner().training(index_of(SIXTY, ids)))
+    for rank in range(world):
+        for clip, row in rows(planner(rank=rank, world=world).training(index_of(SIXTY, ids))).items():
+            assert row == alone[clip]
+
+
+@settings(max_examples=20)
+@given(IDS, st.integers(0, 59))
+def test_ranks_keep_their_clips_for_the_whole_run(ids: set[int], pruned: int) -> None:
+    """Else what a rank has cached would be needed by another."""
+
+    def ranks(kept: set[int], epoch: int) -> dict[int, int]:
+        plans = [planner(rank=rank, world=3).training(index_of(SIXTY, kept, epoch)) for rank in range(3)]
+        return {clip: rank for rank, plan in enumerate(plans) for clip in plan.views.ids.tolist()}
+
+    first, second = ranks(ids, 1), ranks(ids - {pruned}, 2)
+    assert sum(first[clip] != rank for clip, rank in second.items()) <= 2
+
+
+def test_epochs_seeds_and_clips_differ() -> None:
+    index = index_of(SIXTY)
+    digests = {planner(seed=seed).training(replace(index, epoch=epoch)).digest for seed in (0, 1) for epoch in (1, 2)}
+    assert len(digests) == 4
+    orders = [planner().training(replace(index, epoch=epoch)).views.ids.tolist() for epoch in (1, 2)]
+    assert orders[0] != orders[1] != sorted(orders[1])
+
+
+def test_the_same_inputs_give_the_same_plan_wherever_it_is_made() -> None:
+    assert planner(seed=5).training(index_of(SIXTY)).digest == GOLDEN
+
+
+GOLDEN = "27bb9ff968c185b398697e115e3109e0e3929d5dd0113430251da491203c8f33"
+
+
+def test_testing_is_in_order_and_without_chance() -> None:
+    plan = planner().testing(np.array([9, 3, 30]))
+    assert plan.views.ids.tolist() == [3, 9, 30]
+    assert not plan.training
+    assert plan.digest == planner(seed=99).testing(np.array([3, 9, 30])).digest
+    assert not plan.views.flips.any()
+
+
+def test_views_of_a_clip_take_other_frames() -> None:
+    clip = np.array([int(np.argmax(SIXTY.clips.frames))])
+    views = [planner().testing(clip, view, 3).views.numbers[0] for view in range(3)]
+    assert np.all(views[0] < views[1])
+    assert np.all(views[1] < views[2])
+    assert np.array_equal(views[1], planner().testing(clip).views.numbers[0]), "the middle one is the centre"
+
+
+def test_an_index_of_another_dataset_is_refused() -> None:
+    index = index_of(SIXTY)
+    with pytest.raises(FeedError, match="index of epoch 1 must be of 60 clips like dataset 'sixty', but is of 59"):
+        planner().training(replace(index, labels=index.labels[:-1]))
+    with pytest.raises(FeedError, match="names clip 60, but dataset 'sixty' has clips 0 to 59"):
+        planner().training(replace(index, ids=np.array([0, 60])))
+
+
+def test_a_quarantined_clip_is_refused_with_the_remedy() -> None:
+    frames = SIXTY.clips.frames.copy()
+    frames[7] = 0
+    ill = replace(SIXTY, clips=SIXTY.clips.replace(frames=frames))
+    with pytest.raises(
+        FeedError, match=r"names clip 7, which the dataset has in quarantine: it has no frames.*`sciu-data check`"
+    ):
+        Planner(dataset=ill).training(index_of(ill))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"size": 0}, "size must be at least 1, but is 0"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"rank": 2, "world": 2}, "rank must be 0 to 1, but is 2"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(setting: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        planner(**setting)
+    with pytest.raises(SettingError, match="views must be 1 with uniform sampling"):
+        planner(sampling=Sampling(how="uniform")).testing(np.array([1]), 0, 2)

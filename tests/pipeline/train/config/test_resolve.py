@@ -1,0 +1,71 @@
+"""Layers of settings: the later wins, and every value knows where it came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.train.config.presets import PRESETS
+from sciu.pipeline.train.config.resolve import (
+    assignment_layer,
+    file_layer,
+    lasting,
+    preset_layer,
+    require_same,
+    resolve,
+)
+from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.errors import RunError
+
+
+def test_later_layers_win_and_origins_are_kept() -> None:
+    found = resolve([preset_layer("dfew"), assignment_layer(["lr=0.5", "crop=shifted"]), ("--lr", {"lr": 0.25})])
+    assert (found.settings.prune_below, found.settings.lr, found.settings.crop) == (0.6, 0.25, "shifted")
+    assert [found.origins[name] for name in ("prune_below", "lr", "crop", "seed")] == [
+        "preset dfew", "--lr", "--set", "default",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_presets_make_sense_and_come_back_from_their_file(name: str, tmp_path: Path) -> None:
+    found = resolve([preset_layer(name)])
+    (tmp_path / "settings.toml").write_text(found.toml())
+    again = resolve([file_layer(tmp_path / "settings.toml")])
+    assert again.settings == found.settings
+    assert f"# preset {name}" in found.toml()
+
+
+def test_the_papers_thresholds() -> None:
+    """FERV39k: lambda .7, tau .2, t 3. DFEW: .6, .4, 2. Sixteen frames, 200 epochs, SGD with momentum .9."""
+    for name, expected in {"ferv39k": (0.7, 0.2, 3), "dfew": (0.6, 0.4, 2)}.items():
+        found = resolve([preset_layer(name)]).settings
+        assert (found.prune_below, found.correct_above, found.window) == expected
+        assert (found.frames, found.epochs, found.optimiser, found.momentum) == (16, 200, "sgd", 0.9)
+
+
+def test_presets_say_what_is_published() -> None:
+    assert "not published" in resolve([preset_layer("mafw")]).remarks()[0]
+    assert resolve([preset_layer("dfew"), ("--lr", {"lr": 0.1})]).remarks() == [PRESETS["dfew"].source]
+    assert resolve([]).remarks() == []
+
+
+def test_assignments_are_toml_or_bare_text() -> None:
+    _, layer = assignment_layer(["a=1", "b = true", "c=auto", 'd="x y"', "e=0.5"])
+    assert layer == {"a": 1, "b": True, "c": "auto", "d": "x y", "e": 0.5}
+    with pytest.raises(SettingError, match="--set must be key=value, but is 'lr'"):
+        assignment_layer(["lr"])
+
+
+def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("lr 0.1")
+    with pytest.raises(SettingError, match=r"bad.toml' must be a TOML file"):
+        file_layer(tmp_path / "bad.toml")
+
+
+def test_a_run_goes_on_as_it_was_begun_and_both_sides_are_shown() -> None:
+    begun, now = lasting(Settings(lr=0.1, threads=1)), lasting(Settings(lr=0.2, threads=8))
+    require_same(begun, lasting(Settings(lr=0.1, threads=8)))
+    with pytest.raises(RunError, match="lr: 0.1 in the run, 0.2 now"):
+        require_same(begun, now)

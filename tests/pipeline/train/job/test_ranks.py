@@ -1,0 +1,43 @@
+"""One process alone is a rank like any other, and errors of rank 0 are those of all."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import torch
+from training import talk_as_a_rank
+
+from sciu.pipeline.train.job.ranks import Ranks, joined
+
+CPU = torch.device("cpu")
+
+
+def test_alone() -> None:
+    ranks = Ranks()
+    tensor = torch.tensor([1.0, 2.0])
+    ranks.sum_all([tensor])
+    ranks.mean_all([tensor])
+    ranks.share([tensor])
+    assert ranks.sum(tensor).tolist() == [1.0, 2.0]
+    assert ranks.gather("x") == ["x"]
+    assert ranks.broadcast("x") == "x"
+    assert ranks.from_first(lambda: 3) == 3
+    assert [ranks.any(True), ranks.any(False)] == [True, False]
+    assert ranks.totals({"clips": 2}) == {"clips": 2}
+    with joined(CPU) as found:
+        assert found == ranks
+
+
+def test_three(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=talk_as_a_rank, args=(rank, str(tmp_path))) for rank in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    for rank in range(3):
+        gathered = [0, 1, 2] if rank == 0 else None
+        expected = [[[3.0], [[3.0, 6.0]]], 3.0, 7, gathered, 0, True, False, {"clips": 3}, 3, "KeyError: 'lost'"]
+        assert (tmp_path / str(rank)).read_text() == repr(expected)

@@ -1,0 +1,42 @@
+"""The first signal asks, the second does what it always did."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from sciu.pipeline.train.job.ranks import Ranks
+from sciu.pipeline.train.job.stopping import Stop, StopAsked
+
+
+def test_a_signal_asks_and_the_next_one_does_not() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with Stop() as stop:
+        stop.check(Ranks())
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(StopAsked):
+            stop.check(Ranks())
+        assert stop.signal == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with Stop():
+        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] != before
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_an_error_on_its_way_is_not_lost_to_a_signal() -> None:
+    """A launcher stops the other ranks when one has died; what they say of that must come out."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(RuntimeError, match="a rank is gone"), Stop():
+            raise RuntimeError("a rank is gone")
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,280 @@
+"""The step is the textbook's, whatever carries it out, and trying it out leaves no trace."""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sciu.models.backbones.tiny_lstm import TinyLstm
+from sciu.models.losses.cross_entropy import weighted_cross_entropy
+from sciu.models.sciu_model import SciuModel
+from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.step.average import Average
+from sciu.pipeline.train.step.board import Board, scores_of
+from sciu.pipeline.train.step.methods import objective, policy
+from sciu.pipeline.train.step.optimiser import make_optimiser
+from sciu.pipeline.train.step.step import Step
+from sciu.purification.index import make_targets
+
+CLIPS, CLASSES = 12, 3
+LABELS = np.arange(CLIPS, dtype=np.int16) % CLASSES
+TARGETS = make_targets(np.full((CLASSES, CLIPS), 0.3, np.float16), np.full(CLIPS, 2.0))
+CPU = torch.device("cpu")
+
+
+def make_step(device: torch.device = CPU, network: SciuModel | None = None, **settings: Any) -> Step:
+    """A step that begins an epoch, the same each time."""
+    chosen = Settings(**{"method": "sciu", **settings})
+    torch.manual_seed(0)
+    network = (network or SciuModel(TinyLstm(), CLASSES)).to(device)
+    step = Step(
+        network=network,
+        optimiser=make_optimiser(network.parameters(), chosen, device),
+        objective=objective(chosen),
+        board=Board(CLIPS, CLASSES, device, balance=chosen.class_balance, averages=policy(chosen).averages),
+        average=Average(network, chosen.average),
+        amp=chosen.amp if chosen.amp != "auto" else "off",
+        clip_gradients=chosen.clip_gradients,
+        weighted_scores=chosen.scores == "weighted",
+    )
+    step.begin(LABELS, TARGETS if policy(chosen).averages else None, seed=0)
+    return step
+
+
+def make_batch(ids: list[int], device: torch.device = CPU) -> ClipBatch:
+    """Clips of noise, each the same at any time."""
+    frames = [torch.randint(0, 256, (4, 32, 32, 3), generator=torch.Generator().manual_seed(clip)) for clip in ids]
+    pixels = torch.stack(frames).byte() if ids else torch.empty((0, 4, 32, 32, 3), dtype=torch.uint8)
+    return ClipBatch(torch.tensor(ids, dtype=torch.int64, device=device), pixels.to(device))
+
+
+def flat(step: Step) -> dict[str, Tensor]:
+    """All that a step changes."""
+    return {f"{name}.{key}": t.clone() for name, group in step.tensors().items() for key, t in group.items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    """The same bits."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+BATCHES = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
+
+
+def test_it_is_the_textbooks_step() -> None:
+    step = make_step()
+    torch.manual_seed(0)
+    network = SciuModel(TinyLstm(), CLASSES)
+    optimiser = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, weight_decay=1e-4, fused=True)
+    mean, spread = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+    for ids in BATCHES:
+        batch = make_batch(ids)
+        step(batch, 0.05)
+        output = network(((batch.frames_BTHWC.float() - mean) / spread).permute(0, 1, 4, 2, 3))
+        loss = weighted_cross_entropy(output.logits_BK, output.weight_B, torch.from_numpy(LABELS[ids]).long()).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        scores = scores_of(step.board)
+        found = [scores.ids.tolist().index(clip) for clip in ids]
+        assert np.array_equal(scores.weights[found], output.weight_B.detach().numpy())
+        assert np.allclose(scores.probs[found], output.logits_BK.detach().softmax(dim=1).numpy(), atol=1e-6)
+    ours, theirs = step.network.state_dict(), network.state_dict()
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-6) for name in theirs)
+
+
+def test_scores_may_be_of_the_weighted_logits() -> None:
+    plain, weighted = make_step(), make_step(scores="weighted")
+    for step in (plain, weighted):
+        step(make_batch([0, 1]), 0.0)
+    assert weighted.board.probs_NK[:2].max() < plain.board.probs_NK[:2].max()
+
+
+def test_clips_that_are_scored_only_teach_nothing() -> None:
+    """Beside BatchNorm, which sees them; so a step of such clips alone moves no weight."""
+    step = make_step(weight_decay=0.0)
+    step.begin(np.full(CLIPS, -1, np.int16), seed=0)
+    before = [weight.clone() for weight in step.network.parameters()]
+    step(make_batch([0, 1, 2]), 0.1)
+    assert all(torch.equal(a, b) for a, b in zip(before, step.network.parameters(), strict=True))
+    assert step.board.seen_N[:4].tolist() == [1, 1, 1, 0]
+
+
+def test_a_batch_of_no_clips_changes_nothing() -> None:
+    step = make_step()
+    before = flat(step)
+    step(make_batch([]), 0.1)
+    assert same(before, flat(step))
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimiser": "adamw", "average": 0.9, "amp": "bf16"}])
+def test_trying_it_out_leaves_no_trace(settings: dict[str, Any]) -> None:
+    tried, untried = make_step(**settings), make_step(**settings)
+    tried(make_batch(BATCHES[0]), 0.05)
+    untried(make_batch(BATCHES[0]), 0.05)
+    random = torch.get_rng_state()
+    tried.prepare(4, (4, 32, 32), graph=False)
+    assert torch.equal(random, torch.get_rng_state())
+    assert same(flat(tried), flat(untried))
+    for ids in BATCHES[1:]:
+        tried(make_batch(ids), 0.05)
+        untried(make_batch(ids), 0.05)
+    assert same(flat(tried), flat(untried))
+
+
+def test_gradients_are_clipped() -> None:
+    free, clipped = make_step(weight_decay=0.0), make_step(weight_decay=0.0, clip_gradients=1e-3)
+    start = next(free.network.parameters()).detach().clone()
+    for step in (free, clipped):
+        step(make_batch(BATCHES[0]), 1.0)
+    moved = [float((next(step.network.parameters()).detach() - start).norm()) for step in (free, clipped)]
+    assert moved[1] <= 1e-3 * 1.01 < moved[0]
+
+
+def test_rare_classes_pull_harder() -> None:
+    even, balanced = make_step(), make_step(class_balance="inverse")
+    labels = np.array([0] * 11 + [1], np.int16)
+    for step in (even, balanced):
+        step.begin(labels, seed=0)
+        step(make_batch([0, 1, 11]), 0.1)
+    assert not torch.equal(next(even.network.parameters()), next(balanced.network.parameters()))
+
+
+def test_the_pull_reaches_the_weights() -> None:
+    """By the targets of the epoch; a step of the same labels without a pull goes another way."""
+    pulled, free = make_step(method="elr"), make_step(method="elr")
+    free.begin(LABELS, make_targets(TARGETS["average"].T, np.zeros(CLIPS)), seed=0)
+    for step in (pulled, free):
+        step(make_batch(BATCHES[0]), 0.1)
+    assert not torch.equal(next(pulled.network.parameters()), next(free.network.parameters()))
+
+
+class WithIdleWeights(TinyLstm):
+    """A network of somebody's own, part of which has no influence on the loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = torch.nn.Linear(3, 3)
+
+
+def test_weights_without_influence_are_not_part_of_what_ranks_sum() -> None:
+    """A rank without clips sums as many numbers as the others, and decays no weight that they do not."""
+    torch.manual_seed(0)
+    step = make_step(network=SciuModel(WithIdleWeights(), CLASSES), weight_decay=0.5)
+    step.prepare(2, (4, 32, 32), graph=False)
+    idle = step.network.get_parameter("backbone.idle.weight")
+    before, used = idle.detach().clone(), len(step._learning)
+    step._rate.fill_(0.1)
+    step._join(torch.Size((4, 32, 32, 3)))
+    assert used == len(step._weights) - 2
+    assert sum(weight.grad is not None for weight in step._weights) == used
+    assert torch.equal(before, idle)
+
+
+def test_a_closed_step_holds_no_graph() -> None:
+    step = make_step()
+    step._replay = Marker()  # type: ignore[assignment]
+    graph = weakref.ref(step._replay)
+    step.close()
+    assert graph() is None
+
+
+class Marker:
+    """In the place of a captured graph."""
+
+
+# ---- on a GPU
+
+
+@pytest.fixture
+def gpu() -> torch.device:
+    return torch.device("cuda", 0)
+
+
+@pytest.mark.needs_cuda
+def test_nothing_waits_for_the_device(gpu: torch.device) -> None:
+    step = make_step(gpu, amp="bf16", average=0.9, clip_gradients=1.0)
+    batches = [make_batch(ids, gpu) for ids in BATCHES]
+    step(batches[0], 0.05)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        for batch in batches:
+            step(batch, 0.05)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert int(step.board.step) == 4
+
+
+@pytest.mark.needs_cuda
+@pytest.mark.parametrize(
+    "settings", [{}, {"optimiser": "adamw", "average": 0.9, "amp": "bf16"}, {"amp": "fp16"}, {"method": "elr"}]
+)
+def test_a_replayed_step_is_the_eager_one(gpu: torch.device, settings: dict[str, Any]) -> None:
+    eager, replayed = make_step(gpu, **settings), make_step(gpu, **settings)
+    replayed.prepare(4, (4, 32, 32), graph=True)
+    assert same(flat(eager), flat(replayed))
+    for _ in range(3):
+        for ids in BATCHES:
+            for step in (eager, replayed):
+                step(make_batch(ids, gpu), 0.01)
+    one, other = flat(eager), flat(replayed)
+    assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one)
+
+
+@pytest.mark.needs_cuda
+def test_a_replayed_step_follows_rate_and_labels(gpu: torch.device) -> None:
+    step = make_step(gpu, weight_decay=0.0, momentum=0.0)
+    step.prepare(4, (4, 32, 32), graph=True)
+    before = [weight.clone() for weight in step.network.parameters()]
+    step(make_batch(BATCHES[0], gpu), 0.0)
+    assert all(torch.equal(a, b) for a, b in zip(before, step.network.parameters(), strict=True))
+    step(make_batch(BATCHES[0], gpu), 0.1)
+    assert not torch.equal(before[0], next(step.network.parameters()))
+    assert step.board.sums[1] == 8
+
+
+@pytest.mark.needs_cuda
+def test_a_batch_that_is_where_the_step_reads_it_is_not_copied(gpu: torch.device) -> None:
+    step, copying = make_step(gpu), make_step(gpu)
+    for each in (step, copying):
+        each.prepare(4, (4, 32, 32), graph=True)
+    assert step.input is not None
+    for ids in BATCHES[:2]:
+        batch = make_batch(ids, gpu)
+        step.input.ids.copy_(batch.ids)
+        step.input.frames_BTHWC.copy_(batch.frames_BTHWC)
+        step(step.input, 0.01)
+        copying(batch, 0.01)
+    one, other = flat(step), flat(copying)
+    assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one), "cuDNN adds up in any order"
+
+
+@pytest.mark.needs_cuda
+def test_a_batch_of_another_shape_is_not_replayed(gpu: torch.device) -> None:
+    step = make_step(gpu)
+    step.prepare(4, (4, 32, 32), graph=True)
+    wrong = ClipBatch(torch.zeros(4, dtype=torch.int64, device=gpu), torch.zeros((4, 5, 32, 32, 3), device=gpu).byte())
+    with pytest.raises(ValueError, match=r"`frames_BTHWC` must be torch.uint8 \(4, 4, 32, 32, 3\)"):
+        step(wrong, 0.01)
+
+
+@pytest.mark.needs_cuda
+def test_memory_does_not_grow_with_short_batches(gpu: torch.device) -> None:
+    step = make_step(gpu)
+    step.prepare(4, (4, 32, 32), graph=True)
+    taken = []
+    for _ in range(4):
+        for ids in BATCHES:
+            step(make_batch(ids, gpu), 0.01)
+        torch.cuda.synchronize()
+        taken.append(torch.cuda.memory_reserved(gpu))
+    assert taken[1:] == taken[:1] * 3
