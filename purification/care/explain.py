@@ -50,7 +50,7 @@ def _by_averages(purifier: Purifier, event: dict[str, Any], row: np.void, action
     if action == Action.RESTORE:
         return f"restored: {says} now, not below {limits.get('prune_below', np.nan):.3f}"
     if after == given:
-        return f"given its label {names[after]} back: another one is right with {score:.2f} only, not surely any more"
+        return f"given its label {names[after]} back: no other is surely right any more"
     often = event["transition"][after][given]
     return (
         f"relabelled {names[before]} -> {names[after]}: on average over its epochs {names[after]} is more probable than"

@@ -71,24 +71,42 @@ def spare_shrinking(
     training: NDArray[np.bool_],
     *,
     given: NDArray[np.int16],
+    before: NDArray[np.int16],
     after: NDArray[np.int16],
     share: float,
 ) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    """Spare the least sure corrections of classes that would have fewer clips in all than this share of those given.
+    """Spare corrections where a class would have fewer training clips in all than this share of those given to it.
 
-    A clip that is spared is missing where it would have gone, so it is asked again until every class has its share.
+    Of the clips that leave a class for the same other one the least sure are spared.
     """
-    correct, spared, classes = wish.copy(), dict[str, int](), int(max(given.max(), after.max(), 0)) + 1
+    correct, spared, classes = wish.copy(), dict[str, int](), int(max(given.max(), before.max(), after.max(), 0)) + 1
     clips_K = np.bincount(given[training], minlength=classes)
-    while True:
-        label = np.where(correct, after, given)
-        short_K = np.ceil(share * clips_K - _ROUNDING).astype(int) - np.bincount(label[training], minlength=classes)
-        if not (short_K > 0).any():
-            return correct, spared
-        for k in np.flatnonzero(short_K > 0):
-            leaving = correct & (given == k)
-            room = max(0, int(leaving.sum()) - int(short_K[k]))
-            spared[str(k)] = spared.get(str(k), 0) + _spare(correct, leaving, -sureness, room)
+    floor_K = np.ceil(share * clips_K - _ROUNDING).astype(np.int64)
+    pairs = before[wish].astype(np.int64) * classes + after[wish]
+    moves_KK = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+    kept_K = np.bincount(np.where(wish, after, before)[training], minlength=classes)
+    allowed_KK = _allowed(moves_KK, kept_K - floor_K)
+    for k, to in np.argwhere(allowed_KK < moves_KK):
+        of_move = correct & (before == k) & (after == to)
+        spared[str(k)] = spared.get(str(k), 0) + _spare(correct, of_move, -sureness, int(allowed_KK[k, to]))
+    return correct, spared
+
+
+def _allowed(moves_KK: NDArray[np.int64], above_K: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many clips may move from class to class; `above_K` is what classes would have above their floor.
+
+    A clip that is spared is missing where it would have gone, so those are taken first that go where most can be
+    missed. Whoever is short in the end has no moves left to take back.
+    """
+    moves_KK, above_K = moves_KK.copy(), above_K.copy()
+    while len(short := np.flatnonzero((above_K < 0) & (moves_KK.sum(axis=1) > 0))):
+        k = short[0]
+        to = int(np.where(moves_KK[k] > 0, above_K, np.iinfo(np.int64).min).argmax())
+        count = min(-above_K[k], moves_KK[k, to], max(1, above_K[to]))
+        moves_KK[k, to] -= count
+        above_K[k] += count
+        above_K[to] -= count
+    return moves_KK
 
 
 def _spare(prune: NDArray[np.bool_], among: NDArray[np.bool_], confidence: Floats, room: int) -> int:

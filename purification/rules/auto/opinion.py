@@ -21,7 +21,7 @@ _NEXT_TO_NONE = 0.02  # share of contradicted labels
 _NOISE = 0.55  # evenness from which contradictions are noise ...
 _TOLD_FROM = 0.1  # ... once so many labels are doubted; an untrained network is even, too
 _DOUBTED = 0.2  # by how much some class is more probable than the label: two classes mixed .6 to .4 go no further
-_RARE = 0.02  # share of the clips below which a class's standing is chance
+_RARE = 0.02  # share of the clips below which a class's standing is chance, or half of an even share if that is less
 _TINY = np.float32(1e-6)
 
 Values = NDArray[np.float32]
@@ -131,7 +131,8 @@ def _standing(average_KN: Values, label: NDArray[np.int16], usable: NDArray[np.b
     clips_K = np.bincount(label[usable], minlength=len(average_KN))
     mass_K = np.array([row[usable].sum(dtype=np.float64) for row in average_KN])
     shares_K, masses_K = clips_K / max(clips_K.sum(), 1), mass_K / max(mass_K.sum(), 1e-6)
-    return np.where(shares_K >= _RARE, masses_K / np.maximum(shares_K, _RARE), 1.0)
+    rare = min(_RARE, 0.5 / len(average_KN))
+    return np.where(shares_K >= rare, masses_K / np.maximum(shares_K, rare), 1.0)
 
 
 def _transition(

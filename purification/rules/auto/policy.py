@@ -23,7 +23,7 @@ _MOST_PULL = 1000.0
 _LASTING = 3.0  # epochs in a row that show noise, before it is believed for good
 _STANDING = 0.85  # of every class, below which the pull is weakened
 _STANDS = 0.5  # posterior down to which a correction stays
-_OF_A_CLASS = 0.85  # of the clips that a class was given: it has no fewer after corrections
+_OF_A_CLASS = 0.85  # of the clips that a class was given and that train: it has no fewer after corrections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,8 @@ class Auto(Policy):
             told={"transition": np.round(opinion.transition_KK, 4).tolist()},
         )  # fmt: skip
         if epoch >= self.act_after:
-            verdict = self._prune(verdict, opinion, states, judged, scored_pruned=self.scores_pruned(epoch))
+            scored = evidence.scores > 0
+            verdict = self._prune(verdict, opinion, states, judged, scored, scored_pruned=self.scores_pruned(epoch))
         if epoch >= self.act_after and is_noisy:
             verdict = self._correct(verdict, opinion, states, judged)
         return verdict
@@ -115,7 +116,7 @@ class Auto(Policy):
         return self.pull * min(1.0, opinion.lowest_standing / _STANDING) ** 2
 
     def _prune(
-        self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask, *, scored_pruned: bool
+        self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask, scored: Mask, *, scored_pruned: bool
     ) -> Verdict:
         """Prune clips that say as little as nothing, where there are enough of these to be a kind of their own."""
         limit, usual = unusable_below(opinion, found_before=bool(states.has(Status.PRUNED).any()))
@@ -126,7 +127,7 @@ class Auto(Policy):
         )
         away = states.ours & states.has(Status.PRUNED) & ~states.has(Status.QUARANTINED | PINS)
         return replace(
-            verdict, prune=guarded.prune, restore=away & judged & ~low & scored_pruned, spared=dict(guarded.spared),
+            verdict, prune=guarded.prune, restore=away & scored & ~low & scored_pruned, spared=dict(guarded.spared),
             thresholds={**verdict.thresholds, "prune_below": limit, "usual_information": usual},
         )  # fmt: skip
 
@@ -136,14 +137,16 @@ class Auto(Policy):
         A correction that was made stands as long as it is likelier than not, so that none goes to and fro.
         """
         staying = states.training & ~verdict.prune
+        free = staying & judged & ~states.has(Status.PIN_LABEL)
         needed = np.where(states.label == opinion.best, _STANDS, self.sure)
-        sure = staying & opinion.known & (opinion.posterior >= needed) & (opinion.best != states.given)
+        sure = free & (opinion.posterior >= needed) & (opinion.best != states.given)
         believed, spared = spare_shrinking(
-            sure, opinion.posterior, staying, given=states.given, after=opinion.best, share=_OF_A_CLASS
-        )
+            sure, opinion.posterior, staying, share=_OF_A_CLASS,
+            given=states.given, before=np.where(free, states.given, states.label), after=opinion.best,
+        )  # fmt: skip
         label = np.where(believed, opinion.best, states.given)
         return replace(
-            verdict, correct=staying & judged & ~states.has(Status.PIN_LABEL) & (label != states.label), label=label,
+            verdict, correct=free & (label != states.label), label=label,
             thresholds={**verdict.thresholds, "correct_above": self.sure},
             spared=dict(Counter(verdict.spared) + Counter(spared)),
         )  # fmt: skip

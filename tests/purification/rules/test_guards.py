@@ -95,12 +95,28 @@ def test_no_class_shrinks_below_its_share_and_only_the_least_sure_are_spared(
     given_labels, after = rng.integers(0, classes, (2, clips)).astype(np.int16)
     training, sureness = rng.random(clips) < 0.9, rng.random(clips)
     wish = training & (rng.random(clips) < 0.7) & (given_labels != after)
-    correct, spared = spare_shrinking(wish, sureness, training, given=given_labels, after=after, share=share)
+    correct, spared = spare_shrinking(
+        wish, sureness, training, given=given_labels, before=given_labels, after=after, share=share
+    )
     assert not (correct & ~wish).any()
     assert sum(spared.values()) == (wish & ~correct).sum()
     label = np.where(correct, after, given_labels)
     for k in range(classes):
         of_class = training & (given_labels == k)
         assert (label[training] == k).sum() >= share * of_class.sum() - 1e-9
-        leaves, stays = sureness[of_class & correct], sureness[of_class & wish & ~correct]
-        assert not len(leaves) or not len(stays) or leaves.min() >= stays.max()
+        for to in range(classes):
+            leaves, stays = (sureness[of_class & wish & (after == to) & each] for each in (correct, ~correct))
+            assert not len(leaves) or not len(stays) or leaves.min() >= stays.max()
+
+
+def test_a_shortage_is_made_up_for_where_clips_abound() -> None:
+    """Classes 0 and 1 swap clips, one of 0 goes to 2: it alone is spared, not every swap."""
+    given_labels = np.repeat([0, 1, 2], 100).astype(np.int16)
+    after = given_labels.copy()
+    after[:50], after[100:134], after[50:55] = 1, 0, 2
+    wish, sureness = given_labels != after, np.linspace(0, 1, 300)
+    correct, spared = spare_shrinking(
+        wish, sureness, np.ones(300, np.bool_), given=given_labels, before=given_labels, after=after, share=0.8
+    )
+    assert spared == {"0": 1}
+    assert (wish & ~correct).sum() == 1

@@ -1,0 +1,112 @@
+"""What `auto` decides by averages made by hand: when it pulls, prunes, restores, corrects, and what it spares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sciu.purification import Auto
+from sciu.purification.rules.policy import Verdict
+from sciu.purification.state import ClipStates, Status
+from sciu.purification.store.evidence import Evidence
+
+K, CLIPS = 3, 300
+TRUE = np.arange(CLIPS) % K
+POLICY = Auto(act_after=1, revive_every=5)
+
+
+def sure_of(labels: NDArray[Any], probability: float = 0.95) -> NDArray[np.float64]:
+    rest = (1 - probability) / (K - 1)
+    return np.where(np.arange(K) == labels[:, None], probability, rest)
+
+
+def states_of(given: NDArray[Any]) -> ClipStates:
+    return ClipStates.begin(given.astype(np.int16))
+
+
+def decide(
+    averages_NK: NDArray[np.float64], states: ClipStates, *, scores: int | NDArray[np.int64] = 3, noise: float = 3,
+    epoch: int = 10, policy: Auto = POLICY,
+) -> Verdict:  # fmt: skip
+    clips = len(averages_NK)
+    zeros, predicted = np.zeros(clips), averages_NK.argmax(axis=1).astype(np.int16)
+    evidence = Evidence(
+        np.broadcast_to(np.array(scores, np.uint8), clips).copy(), zeros, zeros, zeros, predicted, np.ones(clips),
+        running_KN=averages_NK.T.astype(np.float16), before={"noise": noise},
+    )  # fmt: skip
+    return policy.decide(evidence, states, epoch)
+
+
+def mislabelled(every: int = 4) -> ClipStates:
+    """One label of four is that of the next class."""
+    given = np.where(np.arange(CLIPS) % every == 0, (TRUE + 1) % K, TRUE)
+    return states_of(given)
+
+
+def test_the_pull_is_full_where_every_class_stands_and_weaker_where_one_fades() -> None:
+    assert decide(sure_of(TRUE), mislabelled()).thresholds["pull"] == pytest.approx(3, abs=0.05)
+    fading = np.where((TRUE == 1) & (np.arange(CLIPS) % 2 == 0), 0, TRUE)  # half of class 1 is taken for class 0
+    limits = decide(sure_of(fading), states_of(TRUE)).thresholds
+    assert 0.4 < limits["lowest_standing"] < 0.7
+    assert limits["pull"] == pytest.approx(3 * (limits["lowest_standing"] / 0.85) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("before", "shows", "after"), [(0, True, 1), (2, True, 3), (2, False, 0), (3, False, 3), (1, False, 0)]
+)
+def test_noise_must_show_in_three_epochs_in_a_row_and_is_not_forgotten(before: int, shows: bool, after: int) -> None:
+    verdict = decide(sure_of(TRUE), mislabelled() if shows else states_of(TRUE), noise=before)
+    assert verdict.thresholds["noise"] == after
+    assert (verdict.thresholds["pull"] > 0) == (after == 3)
+    assert verdict.correct.any() == (shows and after == 3)
+
+
+def with_empty(empty: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Averages of which some say nothing."""
+    return np.where(empty[:, None], 1 / K, sure_of(TRUE))
+
+
+def test_few_empty_clips_are_a_kind_only_where_some_were_found_before() -> None:
+    states, empty = states_of(TRUE), np.arange(CLIPS) < 3
+    assert not decide(with_empty(empty), states).prune.any(), "three are fewer than five"
+    states.status[100] = Status.PRUNED
+    assert np.flatnonzero(decide(with_empty(empty), states).prune).tolist() == [0, 1, 2]
+
+
+def test_half_of_a_class_is_never_pruned_and_nobody_whom_a_person_keeps() -> None:
+    states, empty = states_of(TRUE), (TRUE == 2) & (np.arange(CLIPS) < 240)
+    states.status[[2, 5]] = Status.PIN_KEEP, Status.PIN_LABEL
+    verdict = decide(with_empty(empty), states)
+    assert verdict.prune.sum() == 50
+    assert verdict.spared["2"] == 28
+    assert not verdict.prune[[2, 5]].any()
+    assert not decide(with_empty(empty), states, scores=2).prune.any(), "after fewer epochs than the window"
+
+
+def test_a_pruned_clip_that_speaks_comes_back_after_one_look() -> None:
+    """In the epochs in which pruned clips are scored; not before it was scored again."""
+    states = states_of(TRUE)
+    states.status[[7, 8]] = Status.PRUNED
+    averages, scores = sure_of(TRUE), np.where(np.arange(CLIPS) == 8, 0, 1)
+    assert np.flatnonzero(decide(averages, states, scores=scores).restore).tolist() == [7]
+    assert not decide(averages, states, scores=scores, epoch=11).restore.any()
+
+
+def test_the_guard_counts_only_corrections_that_are_made() -> None:
+    """Half of class 0 goes to 1; as many of class 1 would come in exchange, but a person has labelled these."""
+    given = np.repeat([0, 1], 100)
+    states = states_of(given)
+    true = np.where(np.arange(200) % 2, 1 - given, given)
+    states.status[(given == 1) & (true == 0)] = Status.PIN_LABEL
+    averages = np.where(np.arange(2) == true[:, None], 0.999, 0.001)
+    verdict = decide(averages, states)
+    assert verdict.label is not None
+    label = np.where(verdict.correct, verdict.label, states.label)
+    assert (label == 0).sum() == 85
+    assert verdict.spared == {"0": 35}
+    free = decide(averages, states_of(given))
+    assert free.correct.sum() == 100
+    assert not free.spared
