@@ -2,8 +2,8 @@
 
 A threshold on how much scores say would always find some, the hard and the rare among them. So it is first asked
 whether there is a *kind* of such clips: many that say next to nothing, compared with those that say little. In the
-measurements (docs/experiments/auto_search.md) the share of the first among the second was .55 to .77 wherever low
-quality had been planted, and .01 to .25 on clean faces and on real pictures, whose hard clips thin out evenly.
+measurements (docs/experiments/auto_search.md) the share of the first among the second was .33 to .6 where low quality
+had been planted, and .03 to .25 on clean faces and on real pictures, whose hard clips thin out evenly.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from sciu.tools.experiments.grid.jobs import Job, Places, arguments
 from sciu.tools.experiments.grid.processes import Child, Outcomes, last_line, run_all, start
 from sciu.tools.experiments.grid.sources import folder_of, labels_of, make_dataset, require_truth
 from sciu.tools.experiments.grid.spec import OWN_LABELS, Spec
+from sciu.tools.experiments.results.read import read_result
 
 _FORMAT = 1
 
@@ -41,7 +41,7 @@ class Harness:
         path = self.places.result(job.id)
         if not path.exists():
             return False
-        if (key := _read(path)["key"]) != job.key():
+        if (key := read_result(path).told["key"]) != job.key():
             raise DatasetError(
                 f"'{path}' must be of a run as the spec has it, {job.key()}, but is of {key}. Choose another --out, or"
                 " remove that result and its run."
@@ -99,12 +99,13 @@ class Harness:
         self.ended += 1
         if code == 0 and self.done(job):
             outcomes.done.append(job.id)
-            result = _read(self.places.result(job.id))
+            result = read_result(self.places.result(job.id)).told
             last, seconds = result["last"], result["seconds"]["run"]
             told = f"WAR {last['war']:.1%}  UAR {last['uar']:.1%}  {seconds:,.0f} s"
             self._thin_out(job)
         else:
-            outcomes.failed[job.id] = last_line(self.places.log(job.id))
+            killed = f"ended by signal {-code} after: " if code < 0 else ""
+            outcomes.failed[job.id] = killed + last_line(self.places.log(job.id))
             told = f"failed: {outcomes.failed[job.id]}"
         click.echo(f"[{self.ended}/{self.total}] {job.id}  {told}", err=True)
 
@@ -119,11 +120,6 @@ def _facts_of(job: Job) -> dict[str, Any]:
         "key": job.key(), "data": job.data.name, "backbone": job.backbone, "method": job.row.name, "unit": job.unit,
         "seed": job.seed, "fold": job.fold, "labels": job.row.labels, "of": job.row.of, "part": job.row.part,
     }  # fmt: skip
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return content
 
 
 def _commit() -> str | None:

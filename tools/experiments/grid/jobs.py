@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from sciu.tools.experiments.grid.spec import OF_ANOTHER, Layer, Row, Source, Spec
+from sciu.tools.experiments.grid.spec import Layer, Row, Source, Spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class Job:
     seed: int
     fold: int | None  # None: the spec names no folds
     settings: Layer
+    needed: Job | None = None  # whose labels this one begins with
 
     @property
     def unit(self) -> str:
@@ -32,21 +34,19 @@ class Job:
     @property
     def id(self) -> str:
         """The run's place below `runs` and `results`."""
-        return self._id(self.row.name)
+        return f"{self.data.name}/{self.backbone}/{self.row.name}/{self.unit}"
 
     @property
     def needs(self) -> str:
         """The run that this one takes its labels from, or nothing."""
-        return self._id(self.row.of) if self.row.labels in OF_ANOTHER else ""
-
-    def _id(self, row: str) -> str:
-        return f"{self.data.name}/{self.backbone}/{row}/{self.unit}"
+        return self.needed.id if self.needed else ""
 
     def key(self) -> str:
         """Identify what the run is, so that results of another spec are not taken for it."""
         what = {
-            "settings": self.settings, "labels": self.row.labels, "of": self.needs, "synth": self.data.synth,
-            "per_seed": self.data.per_seed, **({"part": self.row.part} if self.row.part else {}),
+            "settings": self.settings, "labels": self.row.labels, "of": self.needed.key() if self.needed else "",
+            "synth": self.data.synth, "per_seed": self.data.per_seed,
+            **({"part": self.row.part} if self.row.part else {}),
         }  # fmt: skip
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -83,14 +83,18 @@ class Places:
 
 def expand(spec: Spec) -> list[Job]:
     """Return every run of a grid, seed by seed, so that a grid that is stopped has whole seeds."""
-    return [
-        Job(data=data, backbone=backbone, row=row, seed=seed, fold=fold, settings=_settings(spec, data, backbone, row))
-        for seed in spec.seeds
-        for data in spec.data
-        for fold in data.folds or (None,)
-        for backbone in spec.backbones
-        for row in spec.methods
-    ]
+    jobs = []
+    for seed, data in product(spec.seeds, spec.data):
+        for fold, backbone in product(data.folds or (None,), spec.backbones):
+            alone = {
+                row.name: Job(
+                    data=data, backbone=backbone, row=row, seed=seed, fold=fold,
+                    settings=_settings(spec, data, backbone, row),
+                )
+                for row in spec.methods
+            }  # fmt: skip
+            jobs += [replace(job, needed=alone[job.row.of]) if job.row.of else job for job in alone.values()]
+    return jobs
 
 
 def _settings(spec: Spec, data: Source, backbone: str, row: Row) -> Layer:
@@ -104,15 +108,9 @@ def chosen(jobs: Sequence[Job], patterns: Sequence[str], done: Callable[[Job], b
         return list(jobs)
     by_id = {job.id: job for job in jobs}
     wanted = {job.id for job in jobs if any(fnmatchcase(job.id, pattern) for pattern in patterns)}
-    for name in list(wanted):
-        wanted |= {needed for needed in _needed(by_id[name], by_id) if not done(by_id[needed])}
+    needed = [by_id[name].needed for name in wanted]
+    wanted |= {job.id for job in needed if job and not done(job)}
     return [job for job in jobs if job.id in wanted]
-
-
-def _needed(job: Job, by_id: dict[str, Job]) -> Iterator[str]:
-    while job.needs:
-        yield job.needs
-        job = by_id[job.needs]
 
 
 def arguments(job: Job, data: Path, run: Path, *, labels_from: Path | None, threads: int) -> list[str]:

@@ -72,7 +72,10 @@ def run_all(
             if ready and len(running) < limit and (not running or _room(begun)):
                 waiting.remove(ready)
                 begun.append(time.monotonic())
-                running[ready.id] = ready, begin(ready)
+                try:
+                    running[ready.id] = ready, begin(ready)
+                except (ValueError, OSError) as error:  # of this run; the others go on
+                    outcomes.failed[ready.id] = str(error)
                 continue
             for name, (job, child) in list(running.items()):
                 if (code := child.poll()) is not None:

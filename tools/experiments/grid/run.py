@@ -49,6 +49,8 @@ def run(
         _list(grid, wanted, as_json=as_json)
         return
     grid.check(wanted)
+    for job in wanted:
+        grid.done(job)  # or it is of another spec, before anything is written
     if not resume and out.exists() and any(out.iterdir()):
         raise SettingError(f"--out must be new or empty, but '{out}' is not. Choose another, or --resume its grid.")
     out.mkdir(parents=True, exist_ok=True)

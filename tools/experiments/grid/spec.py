@@ -28,6 +28,14 @@ PART, PARTS = (
 )  # the labels given, but a fifth of the clips is kept from the network, which scores it at the end
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
 _TOP = {"name", "title", "settings", "backbones", "backbone", "seeds", "tuning_seeds", "keep_runs", "data", "method"}
+_LISTS: dict[str, type] = {
+    "backbones": str, "seeds": int, "tuning_seeds": int, "folds": int, "data": dict, "method": dict,
+}  # fmt: skip
+_SINGLE: dict[str, type] = {
+    "name": str, "title": str, "settings": dict, "backbone": dict, "keep_runs": bool, "path": str, "synth": dict,
+    "per_seed": bool, "labels": str, "of": str, "part": int,
+}  # fmt: skip
+_WORDS = {str: "text", int: "a whole number", bool: "true or false", dict: "a table"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +101,7 @@ def spec_of(content: Layer) -> Spec:
         require(name in _TOP, "a key of a spec", f"one of {', '.join(sorted(_TOP))}", repr(name))
     for name in ("name", "data", "method"):
         require(bool(content.get(name)), name, "given", "missing")
+    _check_types(content)
     spec = Spec(
         name=str(content["name"]), title=str(content.get("title", content["name"])),
         settings=content.get("settings", {}), backbones=tuple(content.get("backbones", ["tiny_lstm"])),
@@ -104,13 +113,24 @@ def spec_of(content: Layer) -> Spec:
     return spec
 
 
+def _check_types(entry: Layer) -> None:
+    for name, value in entry.items():
+        if kind := _LISTS.get(name):
+            right = isinstance(value, list) and all(type(each) is kind for each in value)
+            require(right, name, f"a list, each of it {_WORDS[kind]}", repr(value))
+        elif kind := _SINGLE.get(name):
+            require(type(value) is kind, name, _WORDS[kind], repr(value))
+
+
 def _source(entry: Layer) -> Source:
+    _check_types(entry)
     rest = dict(entry)
     known = {name: rest.pop(name) for name in ("name", "path", "synth", "per_seed") if name in rest}
     require("name" in known, "[[data]]", "named", entry)
     require(not ("path" in known and "synth" in known), f"data {known['name']}", "a path or synth", "both")
     source = Source(**known, folds=tuple(rest.pop("folds", [])), settings=rest)
     require(not source.per_seed or source.synth is not None, "per_seed", "of synth", "of a folder")
+    require(len(set(source.folds)) == len(source.folds), f"folds of {source.name}", "different", list(source.folds))
     if source.synth is not None:
         try:
             source.painted(0)
@@ -123,8 +143,9 @@ def _source(entry: Layer) -> Source:
 
 def _row(entry: Layer) -> Row:
     rest = dict(entry)
-    known = {name: rest.pop(name) for name in ("name", "labels", "of", "part") if name in rest}
+    known: Layer = {name: rest.pop(name) for name in ("name", "labels", "of", "part") if name in rest}
     known.setdefault("name", rest.get("method"))
+    _check_types(known)
     require(bool(known["name"]), "[[method]]", "named", entry)
     rest.setdefault("method", "plain")
     return Row(**known, settings=rest)
@@ -145,6 +166,10 @@ def _check(spec: Spec) -> None:
             require(name not in _OURS, name, "left to the grid", "a setting")
             if name != "preset":
                 checked(name, value)
+    for name in spec.by_backbone:
+        require(name in spec.backbones, "[backbone.NAME]", f"of {', '.join(spec.backbones)}", repr(name))
+    parts = [row.part for row in spec.methods if row.part]
+    require(len(set(parts)) == len(parts), "`part`", "another in every row", parts)
     shared = sorted(set(spec.seeds) & set(spec.tuning_seeds))
     require(not shared, "seeds", "others than tuning_seeds, by which something was chosen", shared)
     for row in spec.methods:
@@ -164,7 +189,7 @@ def _names(spec: Spec) -> dict[str, Sequence[str]]:
 def _check_labels(row: Row, rows: Sequence[Row]) -> None:
     choices = (GIVEN, *OWN_LABELS, *OF_ANOTHER, PART)
     require(row.labels in choices, f"labels of {row.name}", f"one of {', '.join(choices)}", repr(row.labels))
-    others = [other.name for other in rows if other.labels != "cleaned" and other.name != row.name]
+    others = [other.name for other in rows if other.labels not in OF_ANOTHER]  # no chains
     if row.labels in OF_ANOTHER:
         require(row.of in others, f"`of` of {row.name}", f"one of {', '.join(others)}", repr(row.of))
     else:

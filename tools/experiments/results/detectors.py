@@ -15,6 +15,8 @@ from sciu.purification.store.running import KEPT, running_at
 from sciu.tools.experiments.grid.spec import PARTS
 from sciu.tools.experiments.results.read import Result
 
+_GROWN = 0.99  # sum of an average after thirteen epochs; a young one that did not move was not scored
+
 Floats = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
 Found = dict[str, float | None]
@@ -29,16 +31,19 @@ def mean_margins(purifier: Purifier) -> Floats:
     given, clips = np.maximum(purifier.states().given, 0), np.arange(purifier.clips)
     sums, epochs = np.zeros(purifier.clips), np.zeros(purifier.clips)
     before = np.zeros((purifier.num_classes, purifier.clips), np.float32)
-    with purifier.store.reading() as transaction:
-        for epoch in range(2, purifier.epoch + 1):
+    for epoch in range(2, purifier.epoch + 1):
+        listed = purifier.index_at(epoch - 1).ids
+        with purifier.store.reading() as transaction:
             running_KN = running_at(transaction, epoch, clips=purifier.clips, classes=purifier.num_classes)
-            after = running_KN.astype(np.float32)
-            probs_KN, seen = (after - KEPT * before) / (1 - KEPT), (after != before).any(axis=0)
-            own = probs_KN[given, clips]
-            probs_KN[given, clips] = -1
-            sums += np.where(seen, own - probs_KN.max(axis=0), 0)
-            epochs += seen
-            before = after
+        after = running_KN.astype(np.float32)
+        seen = (after != before).any(axis=0)
+        seen[listed] |= after[:, listed].sum(axis=0) > _GROWN  # an average that is at its limit moves no more
+        probs_KN = (after - KEPT * before) / (1 - KEPT)
+        own = probs_KN[given, clips]
+        probs_KN[given, clips] = -1
+        sums += np.where(seen, own - probs_KN.max(axis=0), 0)
+        epochs += seen
+        before = after
     return (sums / np.maximum(epochs, 1)).astype(np.float32)
 
 
@@ -51,7 +56,9 @@ def by_margins(run: Result) -> Found | None:
 def by_confident_learning(parts: Sequence[Result]) -> Found | None:
     """Let cleanlab judge all clips by networks that never saw them; None without a truth, or some of the parts."""
     arrays = [run.arrays() for run in parts]
-    if len(parts) < PARTS or any("unseen_true" not in each for each in arrays):
+    if sorted(run.told["part"] for run in parts) != list(range(1, PARTS + 1)):
+        return None
+    if any("unseen_true" not in each for each in arrays):
         return None
     try:
         from cleanlab.filter import find_label_issues

@@ -45,7 +45,7 @@ def measures(least: int, large: int | None, classes: Sequence[str]) -> dict[str,
         "labels_right": _found("labels right, kept", "label_accuracy_after"),
         "least_kept": Measure("least class kept", _least_kept),
         "pull": Measure("pull", lambda run: run.told["purify"]["thresholds"].get("pull"), share=False, digits=2),
-        "seconds": Measure("seconds", lambda run: run.told["seconds"]["run"], share=False),
+        "seconds": Measure("seconds", lambda run: run.told["seconds"]["epochs"], share=False),
     }
     for name in classes:
         found[RECALL + name] = Measure(name, partial(_recall, name=name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +55,13 @@ class Result:
         path = self.path.with_suffix(".npz")
         if not path.exists():
             return {}
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
+            raise DatasetError(
+                f"'{path}' is damaged: {error}. Remove it and its .json, and --resume."
+            ) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +84,7 @@ class Group:
 
 def load_groups(folder: Path) -> list[Group]:
     """Read every result below a folder."""
-    results = [_read(path) for path in sorted((folder / "results").rglob("*.json"))]
+    results = [read_result(path) for path in sorted((folder / "results").rglob("*.json"))]
     if not results:
         raise DatasetError(f"'{folder}' must be a grid with a run done, but has no results. `sciu-experiment run`.")
     order = _order(folder)
@@ -99,7 +105,8 @@ def title_of(folder: Path) -> str:
     return spec.title if spec else folder.name
 
 
-def _read(path: Path) -> Result:
+def read_result(path: Path) -> Result:
+    """Read one result; a damaged one is named."""
     try:
         return Result(json.loads(path.read_text("utf-8")), path)
     except ValueError as error:

@@ -17,6 +17,7 @@ from sciu.tools.experiments.results.statistics import Spread, large_classes, uar
 
 EXPONENTS = np.arange(0, 3.01, 0.25)
 PRIORS = {"now": "the labels that it kept", "predicted": "its predictions"}
+_ROUNDING = 1e-9  # of leads that are the same with every seed
 _SMOOTH = 0.5  # a class without clips has a prior, too
 
 Floats = NDArray[np.float64]
@@ -67,7 +68,8 @@ class Lead:
     @property
     def errors(self) -> float | None:
         """The lead in standard errors of its paired differences."""
-        return self.best.mean / self.best.error if self.best.error else None
+        error = self.best.error
+        return self.best.mean / error if error and error > _ROUNDING else None
 
 
 def lead(group: Group, method: str, least: int) -> Lead | None:

@@ -17,7 +17,7 @@ _T = (
 
 
 def t_quantile(degrees: int) -> float:
-    """Return the 97.5 % quantile of Student's t; above 30 degrees of freedom by its expansion, exact to 1e-5."""
+    """Return the 97.5 % quantile of Student's t; above 30 degrees of freedom by its expansion, exact to 1e-4."""
     assert degrees >= 1
     if degrees <= len(_T):
         return _T[degrees - 1]

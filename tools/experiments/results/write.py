@@ -20,7 +20,7 @@ from sciu.pipeline.train.report.detection import read_truth, scores
 from sciu.pipeline.train.run.run_folder import RunFolder
 from sciu.pipeline.train.run.trained import Trained
 from sciu.purification import Purifier
-from sciu.tools.experiments.grid.sources import first_and_last_labels
+from sciu.tools.experiments.grid.sources import first_and_last_labels, without_part
 from sciu.tools.experiments.grid.spec import PART
 from sciu.tools.experiments.results.detectors import mean_margins
 
@@ -30,7 +30,7 @@ _OF_AN_EPOCH = ("training", "pruned", "corrected")
 
 def write_result(order: dict[str, Any], run: Path, seconds: float) -> None:
     """Write both files, the object last: where it is, the run is done."""
-    arrays = {**_tested(run), **_believed(run), **(_kept_from_it(run) if order["facts"]["labels"] == PART else {})}
+    arrays = {**_tested(run), **_believed(run), **_kept_from_it(run, order["facts"])}
     result = {**order["facts"], "command": shlex.join(["sciu-train", *order["arguments"]]), **_told(run, arrays)}
     result["seconds"] = {"run": round(seconds, 2), "epochs": round(sum(result.pop("seconds_per_epoch")), 2)}
     result = named(result, order["names"])
@@ -60,12 +60,14 @@ def _tested(run: Path) -> Arrays:
     return {"test_ids": seen.ids, "test_probs": seen.probs, "test_labels": trained.dataset.labels[seen.ids]}
 
 
-def _kept_from_it(run: Path) -> Arrays:
-    """Look at the training clips that the network has never seen."""
+def _kept_from_it(run: Path, facts: dict[str, Any]) -> Arrays:
+    """Look at the part of the training clips that was kept from the network, if any was."""
+    if facts["labels"] != PART:
+        return {}
     trained, device = _trained(run)
-    first, _ = first_and_last_labels(run)
     given = labels_to_train(trained.dataset, trained.settings.fold)
-    unseen = np.flatnonzero((given >= 0) & (first < 0))
+    seen = without_part(trained.dataset, trained.settings.fold, facts["part"], facts["seed"])
+    unseen = np.flatnonzero((given >= 0) & (seen < 0))
     probs = trained.look_at(unseen, device, views=None, progress=_silent).probs
     true = _true(trained.dataset, unseen)
     return {"unseen_ids": unseen, "unseen_given": given[unseen], "unseen_probs": probs, **_prefixed("unseen_", true)}

@@ -33,7 +33,7 @@ def _escaped(text: str) -> str:
 def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
     """Return rows of one shape, their keys first."""
     file = io.StringIO()
-    writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+    writer = csv.DictWriter(file, rows[0] if rows else (), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return file.getvalue()

@@ -9,7 +9,7 @@ import click
 from sciu.tools.command import json_option, print_json
 from sciu.tools.experiments.results.read import load_groups, title_of
 from sciu.tools.experiments.show.layout import comma_separated, latex, markdown
-from sciu.tools.experiments.show.tables import as_in_papers, by_method, numbers
+from sciu.tools.experiments.show.tables import as_in_papers, by_method, numbers, require_known
 
 
 @click.command()
@@ -27,6 +27,7 @@ def table(folder: Path, shape: str, language: str, metric: tuple[str, ...], leas
     Example: sciu-experiment table toys --shape paper --metric war --metric uar
     """
     groups = load_groups(folder)
+    require_known(groups, least, metric)
     if as_json:
         print_json({"title": title_of(folder), "rows": numbers(groups, least, metric)})
     elif language == "csv":

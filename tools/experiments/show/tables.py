@@ -60,13 +60,18 @@ def _of_which_epoch(group: Group) -> str:
 
 
 def _measures(groups: Sequence[Group], least: int, wanted: Sequence[str]) -> dict[str, Measure]:
-    """Return the measures that are wanted, all if none is named."""
+    """Return the measures that are wanted and that these groups have, all if none is named."""
     large = [count for group in groups if (count := count_large(group.any(), least)) is not None]
     classes = dict.fromkeys(name for group in groups for name in group.any().classes)
     known = measures(least, min(large, default=None), list(classes))
+    return {name: known[name] for name in wanted if name in known} if wanted else known
+
+
+def require_known(groups: Sequence[Group], least: int, wanted: Sequence[str]) -> None:
+    """Refuse measures that no group has."""
+    known = _measures(groups, least, ())
     for name in wanted:
         require(name in known, "--metric", f"one of {', '.join(known)}", repr(name))
-    return {name: known[name] for name in wanted} if wanted else known
 
 
 def values(group: Group, method: str, measure: Measure) -> dict[str, float | None]:
@@ -105,9 +110,16 @@ def _difference(group: Group, method: str, measure: Measure) -> list[str]:
         return ["-", "-", "-"]
     interval = difference.interval
     between = f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}" if interval else "-"
-    gain = paired(values(group, ORACLE, measure), values(group, PLAIN, measure))
-    share = gap_share(difference.mean, 0.0, gain.mean) if gain and method != ORACLE else None
+    share = _gap_share(group, method, measure) if method != ORACLE else None
     return [f"{100 * difference.mean:+.1f}", between, "-" if share is None else f"{share:.0%}"]
+
+
+def _gap_share(group: Group, method: str, measure: Measure) -> float | None:
+    """Return the share of the oracle's gain over plain, on the seeds that all three have."""
+    ours, plain, oracle = (values(group, name, measure) for name in (method, PLAIN, ORACLE))
+    common = ours.keys() & plain.keys() & oracle.keys()
+    gains = [paired({unit: each[unit] for unit in common}, plain) for each in (ours, oracle)]
+    return gap_share(gains[0].mean, 0.0, gains[1].mean) if gains[0] and gains[1] else None
 
 
 def _control(group: Group, title: str, least: int) -> Table:
@@ -142,17 +154,20 @@ def _detectors(group: Group, title: str) -> Table:
 
 def as_in_papers(groups: Sequence[Group], least: int, wanted: Sequence[str]) -> Table:
     """Return one table: a row a backbone and method, for each dataset the wanted measures."""
-    known = _measures(groups, least, wanted or ("war", "uar"))
-    data = list(dict.fromkeys(group.data for group in groups))
+    by_data = {
+        name: _measures([group for group in groups if group.data == name], least, wanted or ("war", "uar"))
+        for name in dict.fromkeys(group.data for group in groups)
+    }
     by_place = {(group.data, group.backbone): group for group in groups}
-    header = ["backbone", "method", *(f"{name} {each.title}" for name in data for each in known.values())]
+    titles = (f"{name} {each.title}" for name, known in by_data.items() for each in known.values())
+    header = ["backbone", "method", *titles]
     rows = []
     for backbone in dict.fromkeys(group.backbone for group in groups):
         for method in dict.fromkeys(
             method for group in groups if group.backbone == backbone for method in group.methods
         ):
             row = [backbone, method]
-            for name in data:
+            for name, known in by_data.items():
                 group = by_place.get((name, backbone))
                 row += [told(_spread(group, method, each), each) if group else "-" for each in known.values()]
             rows.append(row)

@@ -29,9 +29,19 @@ def test_margins_are_those_of_what_was_scored_epoch_by_epoch(tmp_path: Path) -> 
         assert np.allclose(mean_margins(purifier), expected / seen, atol=5e-3)
 
 
-def of_clips(path: Path, **arrays: np.ndarray) -> Result:
+def test_scores_that_move_the_average_no_more_count_too(tmp_path: Path) -> None:
+    """Sixty epochs for the label, forty against it."""
+    with Purifier.create(tmp_path, labels=[0, 1], num_classes=2, policy=Elr(pull=0.0)) as purifier:
+        for epoch in range(100):
+            own = 0.99 if epoch < 60 else 0.01
+            purifier.record([0, 1], [1.0, 1.0], [[own, 1 - own], [1 - own, own]])
+            purifier.end_epoch()
+        assert np.allclose(mean_margins(purifier), 0.2 * 0.98, atol=0.02)
+
+
+def of_clips(path: Path, part: int = 0, **arrays: np.ndarray) -> Result:
     np.savez(path, **arrays)  # type: ignore[arg-type] # the stubs take names for options
-    return Result({}, path)
+    return Result({"part": part}, path)
 
 
 def test_margins_below_zero_are_held_against_the_truth(tmp_path: Path) -> None:
@@ -55,12 +65,14 @@ def test_cleanlab_is_given_all_parts_or_is_not_asked(tmp_path: Path) -> None:
             "unusable": UNUSABLE[ids],
             "probs": scores(0, ids)[1],
         }
-        parts.append(of_clips(tmp_path / f"{part}.npz", **{f"unseen_{name}": each for name, each in arrays.items()}))
+        named = {f"unseen_{name}": each for name, each in arrays.items()}
+        parts.append(of_clips(tmp_path / f"{part}.npz", part + 1, **named))
     found = by_confident_learning(parts)
     assert found is not None
     assert found["f1"] is not None
     assert found["f1"] > 0.8
     assert by_confident_learning(parts[:4]) is None
+    assert by_confident_learning([parts[0]] * 5) is None, "five times the same part"
 
 
 def test_runs_that_a_part_was_kept_from_are_no_row_of_a_table(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def put(folder: Path, method: str, seed: int, confusion: Any, *, pruned: int = 0
     path.write_text(json.dumps({
         "labels": "given", "data": "faces", "backbone": backbone, "method": method, "unit": str(seed), "seed": seed,
         "dataset": {"classes": CLASSES}, "last": last, "best": {**last, "chosen_on": "test"}, "epochs": [],
-        "purify": {"pruned": pruned, "corrected": 0, "thresholds": {}}, "seconds": {"run": 1.0},
+        "purify": {"pruned": pruned, "corrected": 0, "thresholds": {}}, "seconds": {"run": 1.0, "epochs": 1.0},
         "doubted": None,
         "detection": {"wrong_label": {"precision": 0.5, "f1": 0.4}, "class_members_kept": {"happy": 0.9, "sad": 0.7}},
         "train_classes": {"given": [10, 10, 10], "now": [10, 10, 10], "predicted": [20, 5, 5]},
