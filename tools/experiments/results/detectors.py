@@ -68,7 +68,8 @@ def by_confident_learning(parts: Sequence[Result]) -> Found | None:
         name: np.concatenate([each[f"unseen_{name}"] for each in arrays])
         for name in ("given", "true", "unusable", "probs")
     }
-    return _held_against_truth(find_label_issues(joined["given"], joined["probs"]), joined)
+    doubted = find_label_issues(joined["given"], joined["probs"], n_jobs=1)  # its processes take our signals
+    return _held_against_truth(doubted, joined)
 
 
 def _held_against_truth(doubted: NDArray[np.bool_], arrays: Arrays) -> Found:

@@ -141,11 +141,11 @@ def _detectors(group: Group, title: str) -> Table:
     found: dict[tuple[str, str], list[Found | None]] = {}
     for method, runs in group.methods.items():
         found[method, "1"] = [run.told["doubted"] for run in runs.values()]
-        found[f"{method}, margins", "1"] = [by_margins(run) for run in runs.values()]
+        found[f"{method}, over all epochs", "1"] = [by_margins(run) for run in runs.values()]
     found["cleanlab on unseen clips", str(PARTS)] = [by_confident_learning(parts) for parts in group.parts.values()]
     rows = []
     for (detector, trainings), runs_found in found.items():
-        if told_of := [each for each in runs_found if each]:
+        if told_of := [each for each in runs_found if each and each["recall"] is not None]:  # there are wrong labels
             spreads = [Spread.of([each[name] for each in told_of]) for name in ("precision", "recall", "f1")]
             shares = [told(spread, Measure("", lambda _run: None)) for spread in spreads]
             rows.append([detector, trainings, str(len(told_of)), *shares])
