@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from types import FrameType
 from typing import Any
 
@@ -25,7 +26,11 @@ _stopping = threading.Event()  # Python drops an exception that a signal raises 
 
 
 class Command(click.Command):
-    """A command at whose edge errors become one line and an exit code."""
+    """A command at whose edge errors become one line and an exit code. It has `--version`, unless it is of a group."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's parameters and, if it is what was called, `--version`."""
+        return super().get_params(ctx) + ([] if ctx.parent else [_VERSION])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line and exit."""
@@ -72,6 +77,18 @@ def _system_message(error: OSError | MemoryError) -> str:
 
 def _complain(message: str) -> None:
     click.echo(f"Error: {message}", err=True)
+
+
+def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"sciu {metadata.version('sciu')}")
+        context.exit()
+
+
+_VERSION = click.Option(
+    ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_show_version,
+    help="Show the version and exit.",
+)  # fmt: skip
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -46,7 +46,8 @@ def cleaned_labels(run: RunFolder, dataset: Dataset, fold: int) -> Labels:
                 f"--labels-from must be a run that has ended, but '{run.path}' is in epoch {purifier.epoch} of"
                 f" {card['settings']['epochs']}. --resume it first."
             )
-        labels: Labels = purifier.index().labels.copy()
+        states = purifier.states()  # with what people decided after the run's end
+        labels: Labels = np.where(states.training, states.label, np.int16(-1))
     labels[held_out] = dataset.labels[held_out]
     labels[dataset.quarantined] = -1
     return labels
@@ -60,7 +61,8 @@ def labels_of_file(path: Path, dataset: Dataset, fold: int) -> Labels:
     try:
         labels: Labels = np.load(path, allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError) as error:
-        raise RunError(f"--labels-from must be a run or a .npy file of labels, but '{path}': {error}.") from None
+        what = "is not there" if isinstance(error, FileNotFoundError) else "is no array that numpy.save wrote"
+        raise RunError(f"--labels-from must be a run or a .npy file of labels, but '{path}' {what}.") from None
     shape, classes = (len(dataset),), len(dataset.classes)
     if labels.dtype != np.int16 or labels.shape != shape:
         raise RunError(

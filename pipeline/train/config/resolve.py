@@ -12,7 +12,7 @@ import tomli_w
 
 from sciu.pipeline.dataset.errors import SettingError, require
 from sciu.pipeline.train.config.presets import PRESETS
-from sciu.pipeline.train.config.settings import Settings, by_name, checked
+from sciu.pipeline.train.config.settings import USED_BY, Settings, by_name, checked
 from sciu.pipeline.train.errors import RunError
 
 if sys.version_info >= (3, 11):
@@ -29,9 +29,16 @@ class Resolved:
     origins: dict[str, str]
 
     def remarks(self) -> list[str]:
-        """Say of the presets in use what is published and what is ours."""
+        """Say of the presets in use what is published and what is ours, and which settings have no effect."""
         used = {origin.removeprefix("preset ") for origin in self.origins.values() if origin.startswith("preset ")}
-        return [PRESETS[name].source for name in sorted(used)]
+        idle = [
+            name for name, methods in USED_BY.items()
+            if self.settings.method not in methods and not self.origins[name].startswith(("default", "preset "))
+        ]  # fmt: skip
+        return [PRESETS[name].source for name in sorted(used)] + [
+            f"{name} has no effect with method {self.settings.method}, only with {' and '.join(USED_BY[name])}"
+            for name in idle
+        ]
 
     def toml(self) -> str:
         """Return a file that --config takes; each line says where its value came from."""

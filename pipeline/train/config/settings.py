@@ -19,6 +19,12 @@ _RANGES: dict[str, tuple[float, float]] = {
     "lr": (0, 1e9), "weight_decay": (0, 1e9), "clip_gradients": (0, 1e9), "rank_margin": (0, 1), "rank_beta": (0, 1),
 }  # fmt: skip
 METHODS = ("auto", "sciu", "scn", "elr", "plain", "sce", "mae")
+USED_BY: dict[str, tuple[str, ...]] = {  # all others are used by every method
+    "prune_below": ("sciu",), "correct_above": ("sciu",), "confidence": ("sciu",), "warmup": ("sciu", "scn"),
+    "revive_every": ("sciu", "auto"), "max_pruned": ("sciu", "auto"), "keep_per_class": ("sciu", "scn", "auto"),
+    "pull": ("auto", "elr"), "sure": ("auto",),
+    **dict.fromkeys(("relabel_above", "low_share", "rank_margin", "rank_beta"), ("scn",)),
+}  # fmt: skip
 
 
 def setting(

@@ -14,6 +14,7 @@ from sciu.pipeline.dataset.dataset import TRUTH
 
 _BAD = ("low_quality", "unusable")
 _UNJUDGED = "unjudged"
+_KINDS = ("clean", "mislabelled", *_BAD, _UNJUDGED)
 _UNKNOWN = -1
 
 
@@ -39,16 +40,13 @@ def read_truth(dataset: Dataset) -> Truth | None:
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        if rows and "path" in rows[0]:
-            rows = _by_name(rows, dataset)
+        rows = _by_name(rows, dataset) if rows and "path" in rows[0] else _by_id(rows, len(dataset))
         labels = [_label(row, dataset) for row in rows]
         kinds = [row["kind"] for row in rows]
-    except (KeyError, ValueError) as error:
-        raise DatasetError(
-            f"'{path}' must name a true_label and a kind for every clip, but: {error}. Mend it."
-        ) from error
-    if len(rows) != len(dataset):
-        raise DatasetError(f"'{path}' must have {len(dataset)} clips, but has {len(rows)}. It is of another dataset.")
+    except KeyError as error:
+        raise DatasetError(f"'{path}' must have columns true_label and kind, but lacks {error}. Mend it.") from error
+    except ValueError as error:
+        raise DatasetError(f"'{path}' must tell the truth of every clip, but {error}. Mend it.") from error
     return Truth(np.array(labels), np.array([kind in _BAD for kind in kinds]), dataset.classes)
 
 
@@ -60,10 +58,23 @@ def _by_name(rows: list[dict[str, str]], dataset: Dataset) -> list[dict[str, str
     return [named.get(name, {"true_label": "", "kind": _UNJUDGED}) for name in dataset.clips.name]
 
 
+def _by_id(rows: list[dict[str, str]], clips: int) -> list[dict[str, str]]:
+    """Put rows that give their clip's id in the order of the ids."""
+    ids = [row.get("clip_id") or str(number) for number, row in enumerate(rows)]
+    if sorted(ids) != sorted(map(str, range(clips))):
+        raise ValueError(f"its {len(ids)} clip_ids are not 0 to {clips - 1}, each once, as of another dataset")
+    by_id = dict(zip(ids, rows, strict=True))
+    return [by_id[str(clip)] for clip in range(clips)]
+
+
 def _label(row: dict[str, str], dataset: Dataset) -> int:
     """Return a clip's true label; nobody knows one of what could not be judged."""
+    if row["kind"] not in _KINDS:
+        raise ValueError(f"{row['kind']!r} is no kind; these are: {', '.join(_KINDS)}")
     if row["kind"] == _UNJUDGED or (row["kind"] in _BAD and not row["true_label"]):
         return _UNKNOWN
+    if row["true_label"] not in dataset.classes:
+        raise ValueError(f"{row['true_label']!r} is no class; these are: {', '.join(dataset.classes)}")
     return dataset.classes.index(row["true_label"])
 
 

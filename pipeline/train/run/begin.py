@@ -56,8 +56,12 @@ def _require_clips(labels: Labels, dataset: Dataset, settings: Settings) -> None
     counts, known = (np.bincount(each[each >= 0], minlength=len(dataset.classes)) for each in (labels, dataset.labels))
     for k in np.flatnonzero((counts == 0) & (known > 0)).tolist():
         raise RunError(
-            f"class '{dataset.classes[k]}' must have clips to train on, but has none in fold {settings.fold} with"
-            f" validation {settings.validation}. Hold less out, or import the dataset without the class."
+            f"class '{dataset.classes[k]}' must have clips to train on, but has none in fold {settings.fold}"
+            + (
+                f" by '{settings.labels_from}'. Give others."
+                if settings.labels_from
+                else f" with validation {settings.validation}. Hold less out, or import the dataset without the class."
+            )
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.errors import DatasetError, SettingError
 from sciu.tools.command import Progress
 from sciu.tools.experiments.grid.jobs import Job, Places, arguments
 from sciu.tools.experiments.grid.processes import Child, Outcomes, last_line, run_all, start
@@ -49,14 +49,24 @@ class Harness:
         return True
 
     def check(self, jobs: list[Job]) -> None:
-        """Refuse, before anything is made, settings that contradict each other and data that are nowhere."""
+        """Refuse settings that contradict each other, and backbones that there are not."""
+        from sciu.models.registry import REGISTRY, build_backbone
         from sciu.pipeline.train.config.resolve import preset_layer, resolve
 
         for job in jobs:
-            folder_of(job, self.places, self.given)
             own = {name: value for name, value in job.settings.items() if name != "preset"}
             preset = [preset_layer(job.settings["preset"])] if "preset" in job.settings else []
-            resolve([*preset, (job.id, {**own, "backbone": job.backbone, "seed": job.seed})])
+            try:
+                resolve([*preset, (job.id, {**own, "backbone": job.backbone, "seed": job.seed})])
+            except SettingError as error:
+                raise SettingError(f"{job.id}: {error}") from None
+            if job.backbone not in REGISTRY and ":" not in job.backbone:
+                build_backbone(job.backbone)  # says which there are
+
+    def check_folders(self, jobs: list[Job]) -> None:
+        """Refuse data that are nowhere, before anything is made."""
+        for job in jobs:
+            folder_of(job, self.places, self.given)
 
     def run(self, jobs: list[Job], limit: int) -> Outcomes:
         """Make the datasets, then run what is not done."""

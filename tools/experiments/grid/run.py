@@ -45,10 +45,11 @@ def run(
     wanted = chosen(expand(read), only, grid.done)
     if not wanted:
         raise SettingError(f"--only must match a run, but {' '.join(only)} matches none. --dry-run lists them.")
+    grid.check(wanted)
     if dry_run:
         _list(grid, wanted, as_json=as_json)
         return
-    grid.check(wanted)
+    grid.check_folders(wanted)
     for job in wanted:
         grid.done(job)  # or it is of another spec, before anything is written
     if not resume and out.exists() and any(out.iterdir()):

@@ -87,8 +87,8 @@ def read_spec(path: Path) -> Spec:
     try:
         content = tomllib.loads(path.read_text("utf-8-sig"))
         return spec_of(content)
-    except FileNotFoundError:
-        raise SettingError(f"spec must be a file, but '{path}' is not there.") from None
+    except (FileNotFoundError, IsADirectoryError):
+        raise SettingError(f"spec must be a file, but '{path}' is none.") from None
     except SettingError as error:
         raise SettingError(f"'{path}': {error}") from None
     except (ValueError, RecursionError) as error:
@@ -155,6 +155,8 @@ def _check(spec: Spec) -> None:
     """Refuse names that cannot be folders, settings that there are not, and labels of nobody."""
     from sciu.pipeline.train.config.settings import checked
 
+    for name, layer in spec.by_backbone.items():
+        require(isinstance(layer, dict), f"[backbone.{name}]", "a table of settings", repr(layer))
     for what, names in _names(spec).items():
         require(len(set(names)) == len(names), what, "different", list(names))
         for name in names:
@@ -166,6 +168,7 @@ def _check(spec: Spec) -> None:
             require(name not in _OURS, name, "left to the grid", "a setting")
             if name != "preset":
                 checked(name, value)
+    require(bool(spec.seeds), "seeds", "at least one", "none")
     for name in spec.by_backbone:
         require(name in spec.backbones, "[backbone.NAME]", f"of {', '.join(spec.backbones)}", repr(name))
     parts = [row.part for row in spec.methods if row.part]
@@ -194,10 +197,6 @@ def _check_labels(row: Row, rows: Sequence[Row]) -> None:
         require(row.of in others, f"`of` of {row.name}", f"one of {', '.join(others)}", repr(row.of))
     else:
         require(not row.of, f"`of` of {row.name}", f"left out with labels {row.labels}", repr(row.of))
-    first, last = (1, PARTS) if row.labels == PART else (0, 0)
-    require(
-        row.part in range(first, last + 1),
-        f"`part` of {row.name}",
-        f"{first} to {last} with labels {row.labels}",
-        row.part,
-    )
+    must = f"1 to {PARTS}" if row.labels == PART else "left out"
+    right = row.part in range(1, PARTS + 1) if row.labels == PART else not row.part
+    require(right, f"`part` of {row.name}", f"{must} with labels {row.labels}", row.part)

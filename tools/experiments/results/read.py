@@ -16,6 +16,7 @@ from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.train.report.metrics import Confusion
 from sciu.tools.experiments.grid.spec import PART, Spec, read_spec
 
+_KEYS = {"key", "data", "backbone", "method", "unit", "seed", "labels", "last", "best", "dataset"}
 PLAIN, ORACLE = "plain", "oracle"  # the rows that others are held against
 
 
@@ -59,9 +60,7 @@ class Result:
             with np.load(path, allow_pickle=False) as file:
                 return dict(file)
         except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise DatasetError(
-                f"'{path}' is damaged: {error}. Remove it and its .json, and --resume."
-            ) from None
+            raise DatasetError(f"'{path}' is damaged: {error}. Remove it and its .json, and --resume.") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +107,13 @@ def title_of(folder: Path) -> str:
 def read_result(path: Path) -> Result:
     """Read one result; a damaged one is named."""
     try:
-        return Result(json.loads(path.read_text("utf-8")), path)
+        told = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise DatasetError(f"'{path}' is damaged: {error}. Remove it, and run the grid with --resume.") from None
+    missing = sorted(_KEYS - told.keys()) if isinstance(told, dict) else ["everything"]
+    if missing:
+        raise DatasetError(f"'{path}' is damaged: it lacks {', '.join(missing)}. Remove it, and --resume the grid.")
+    return Result(told, path)
 
 
 def _spec(folder: Path) -> Spec | None:

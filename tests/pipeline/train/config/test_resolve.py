@@ -51,6 +51,13 @@ def test_presets_say_what_is_published() -> None:
     assert resolve([]).remarks() == []
 
 
+def test_settings_without_effect_are_told_if_somebody_asked_for_them() -> None:
+    found = resolve([preset_layer("dfew"), ("--set", {"sure": 0.8, "prune_below": 0.5})])
+    assert found.settings.method == "auto"
+    assert found.remarks()[1:] == ["prune_below has no effect with method auto, only with sciu"]
+    assert resolve([("--set", {"method": "sciu", "prune_below": 0.5})]).remarks() == []
+
+
 def test_assignments_are_toml_or_bare_text() -> None:
     _, layer = assignment_layer(["a=1", "b = true", "c=auto", 'd="x y"', "e=0.5"])
     assert layer == {"a": 1, "b": True, "c": "auto", "d": "x y", "e": 0.5}

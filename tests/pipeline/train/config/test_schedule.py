@@ -38,9 +38,9 @@ def test_values() -> None:
     [
         ({"peak": 0.0}, "lr must be above 0, but is 0"),
         ({"shape": "cosin"}, "schedule must be one of .* but is 'cosin'"),
-        ({"warmup": 10.0}, "lr warmup must be 0 to below 10 epochs, but is 10"),
+        ({"warmup": 10.0}, "lr_warmup must be 0 to below 10 epochs, but is 10"),
         ({"decay": 0.0}, "decay must be above 0"),
-        ({"every": 0.0}, "decay every must be above 0"),
+        ({"every": 0.0}, "decay_every must be above 0"),
         ({"epochs": 0}, "epochs must be at least 1"),
     ],
 )

@@ -23,7 +23,7 @@ from sciu.pipeline.train.config.settings import TYPES, Settings, by_name, checke
         ({"rank_beta": float("nan")}, "rank_beta must be 0 to 1"),
         ({"threads": 100_000}, "threads must be 0 to 1,024"),
         ({"views": 2, "sampling": "uniform"}, "views must be 1 with uniform sampling"),
-        ({"epochs": 2, "lr_warmup": 2.0}, "lr warmup must be 0 to below 2 epochs"),
+        ({"epochs": 2, "lr_warmup": 2.0}, "lr_warmup must be 0 to below 2 epochs"),
         ({"sampling": "segment2", "frames": 15}, "frames must be even with segment2"),
         ({"flip": 2.0}, "flip must be 0 to 1"),
         ({"method": "sce", "label_smoothing": 0.1}, "label_smoothing must be 0 with sce"),

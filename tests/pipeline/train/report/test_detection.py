@@ -54,7 +54,25 @@ def test_a_truth_may_name_its_clips_and_leave_the_unjudged_out(faces: Dataset, t
     with pytest.raises(DatasetError, match="the dataset has no clip 'nowhere'"):
         read_truth(other)
     (tmp_path / "truth.csv").write_text(f"path,true_label,kind\n{first},,clean\n")
-    with pytest.raises(DatasetError, match="must name a true_label"):
+    with pytest.raises(DatasetError, match="'' is no class; these are: "):
+        read_truth(other)
+
+
+def test_rows_go_by_their_ids_and_not_by_their_order(faces: Dataset, tmp_path: Path) -> None:
+    other = Dataset(folder=tmp_path, name="x", classes=faces.classes, root=".", clips=faces.clips)
+    head, *rows = (faces.folder / "truth.csv").read_text().splitlines()
+    (tmp_path / "truth.csv").write_text("\n".join([head, *sorted(rows, key=lambda row: row.split(",")[1])]))
+    truth, shuffled = read_truth(faces), read_truth(other)
+    assert truth is not None
+    assert shuffled is not None
+    assert np.array_equal(truth.label, shuffled.label)
+    assert np.array_equal(truth.low_quality, shuffled.low_quality)
+    for wrong in (rows[1], "x,happy,clean"):
+        (tmp_path / "truth.csv").write_text("\n".join([head, wrong, *rows[1:]]))
+        with pytest.raises(DatasetError, match="its 28 clip_ids are not 0 to 27, each once"):
+            read_truth(other)
+    (tmp_path / "truth.csv").write_text("\n".join([head, "0,happy,zzz", *rows[1:]]))
+    with pytest.raises(DatasetError, match="'zzz' is no kind; these are: clean"):
         read_truth(other)
 
 
@@ -73,8 +91,9 @@ def test_a_truth_that_is_of_another_dataset_is_refused(faces: Dataset, tmp_path:
     other = Dataset(folder=tmp_path, name="x", classes=faces.classes, root=".", clips=faces.clips)
     assert read_truth(other) is None
     (tmp_path / "truth.csv").write_text("clip_id,true_label,kind\n0,happy,clean\n")
-    with pytest.raises(DatasetError, match="must have 28 clips, but has 1"):
+    with pytest.raises(DatasetError, match="its 1 clip_ids are not 0 to 27, each once"):
         read_truth(other)
-    (tmp_path / "truth.csv").write_text("clip_id,true_label\n0,glad\n")
-    with pytest.raises(DatasetError, match="must name a true_label and a kind"):
+    rows = "\n".join(f"{clip},happy" for clip in range(28))
+    (tmp_path / "truth.csv").write_text(f"clip_id,true_label\n{rows}\n")
+    with pytest.raises(DatasetError, match="must have columns true_label and kind, but lacks 'kind'"):
         read_truth(other)

@@ -109,12 +109,14 @@ def test_what_a_run_is_has_a_key_that_its_place_and_seed_do_not_change() -> None
         ({"data": [{"name": "a", "path": "x", "folds": 3}]}, "folds must be a list, each of it a whole number"),
         ({"data": [{"name": "a", "path": "x", "folds": [1, 1]}]}, "folds of a must be different"),
         ({"seeds": 3}, "seeds must be a list"),
+        ({"seeds": []}, "seeds must be at least one"),
+        ({"backbone": {"tiny_lstm": 3}}, r"\[backbone.tiny_lstm\] must be a table of settings, but is 3"),
         ({"seeds": [True]}, "seeds must be a list, each of it a whole number"),
         ({"settings": 3}, "settings must be a table"),
         ({"keep_runs": "no"}, "keep_runs must be true or false"),
         ({"backbone": {"tiny_lstn": {}}}, r"\[backbone.NAME\] must be of tiny_lstm, but is 'tiny_lstn'"),
         ({"method": [{"labels": "part", "name": "x"}]}, "`part` of x must be 1 to 5 with labels part, but is 0"),
-        ({"method": [{"part": 1, "name": "x"}]}, "`part` of x must be 0 to 0 with labels given"),
+        ({"method": [{"part": 1, "name": "x"}]}, "`part` of x must be left out with labels given, but is 1"),
         ({"method": [{"labels": "part", "part": 1, "name": n} for n in "xy"]}, "`part` must be another in every row"),
         ({"method": [{"name": a, "labels": "random", "of": b} for a, b in ("xy", "yx")]}, "`of` of x must be one of"),
     ],
@@ -126,7 +128,7 @@ def test_what_makes_no_sense_is_refused(change: dict[str, Any], message: str) ->
 
 def test_a_spec_that_is_no_toml_or_not_there_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "spec.toml"
-    with pytest.raises(SettingError, match=r"spec must be a file, but '.*spec.toml' is not there"):
+    with pytest.raises(SettingError, match=r"spec must be a file, but '.*spec.toml' is none"):
         read_spec(path)
     path.write_text("name = ")
     with pytest.raises(SettingError, match=r"spec.toml' must be TOML"):

@@ -80,6 +80,7 @@ def test_runs_that_a_part_was_kept_from_are_no_row_of_a_table(tmp_path: Path) ->
         path = tmp_path / "results" / method / "0.json"
         path.parent.mkdir(parents=True)
         told = {"data": "faces", "backbone": "net", "method": method, "unit": "0", "seed": 0, "labels": labels}
+        told |= dict.fromkeys(("key", "last", "best", "dataset"), "x")
         path.write_text(json.dumps(told))
     (group,) = load_groups(tmp_path)
     assert list(group.methods) == ["plain"]

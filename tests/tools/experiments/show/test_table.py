@@ -27,7 +27,8 @@ def put(folder: Path, method: str, seed: int, confusion: Any, *, pruned: int = 0
     path = folder / f"results/faces/{backbone}/{method}/{seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({
-        "labels": "given", "data": "faces", "backbone": backbone, "method": method, "unit": str(seed), "seed": seed,
+        "key": "x", "labels": "given",
+        "data": "faces", "backbone": backbone, "method": method, "unit": str(seed), "seed": seed,
         "dataset": {"classes": CLASSES}, "last": last, "best": {**last, "chosen_on": "test"}, "epochs": [],
         "purify": {"pruned": pruned, "corrected": 0, "thresholds": {}}, "seconds": {"run": 1.0, "epochs": 1.0},
         "doubted": None,
@@ -136,3 +137,5 @@ def test_numbers_alone_make_tables_but_no_figures(results: Path, sciu: Callable[
 def test_a_damaged_result_is_named(results: Path, sciu: Callable[..., Answer]) -> None:
     (results / "results/faces/net/plain/0.json").write_text("{")
     assert "0.json' is damaged" in sciu("experiment", "table", results).error()
+    (results / "results/faces/net/plain/0.json").write_text('{"key": "x"}')
+    assert "it lacks backbone, best, data" in sciu("experiment", "table", results).error()
