@@ -28,7 +28,7 @@ Sciu = Callable[..., Answer]
 OPTIONS = """
     amp as_json assignments average backbone batch_size cache cgp compile config cuda_graph decode device dry_run epochs
     evaluate_every fgc fold frames labels_from lr max_faulty method out pipeline preset print_config resume sampling
-    seed size threads validation views weights
+    seed size threads validation version views weights
 """
 
 
