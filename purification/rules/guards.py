@@ -39,56 +39,52 @@ def guard(
     return Guarded(prune, {name: count for name, count in spared.items() if count})
 
 
-def spare_classes(
-    wish: NDArray[np.bool_],
-    sureness: Floats,
-    training: NDArray[np.bool_],
-    *,
-    given: NDArray[np.int16],
-    before: NDArray[np.int16],
-    after: NDArray[np.int16],
-    share: float,
-) -> tuple[NDArray[np.bool_], dict[str, int]]:
+@dataclass(frozen=True, kw_only=True)
+class Relabelling:
+    """Clips that are to get another label, and what their classes are."""
+
+    wish: NDArray[np.bool_]
+    sureness: Floats
+    training: NDArray[np.bool_]
+    given: NDArray[np.int16]
+    before: NDArray[np.int16]
+    after: NDArray[np.int16]  # of those that are wished for
+
+
+def spare_classes(change: Relabelling, share: float) -> tuple[NDArray[np.bool_], dict[str, int]]:
     """Spare the least sure corrections where too few of a given class's clips would keep its label.
 
     A share of 0 spares only a class that would be emptied, a tenth of it: a network unlearns a class without clips.
     """
-    correct, spared = wish.copy(), dict[str, int]()
-    label = np.where(wish, after, before)
-    for k in np.unique(before[wish]):
-        of_class, keeping = training & (given == k), training & (label == k)
+    correct, spared = change.wish.copy(), dict[str, int]()
+    label = np.where(change.wish, change.after, change.before)
+    for k in np.unique(change.before[change.wish]):
+        of_class, keeping = change.training & (change.given == k), change.training & (label == k)
         least = share if share > 0 else _LAST * (not keeping.any())
         short = int(np.ceil(least * of_class.sum() - _ROUNDING)) - int((of_class & keeping).sum())
-        leaving = of_class & correct & (before == k)
+        leaving = of_class & correct & (change.before == k)
         if short > 0:
-            spared[str(k)] = _spare(correct, leaving, -sureness, max(0, int(leaving.sum()) - short))
+            spared[str(k)] = _spare(correct, leaving, -change.sureness, max(0, int(leaving.sum()) - short))
     return correct, {name: count for name, count in spared.items() if count}
 
 
-def spare_shrinking(
-    wish: NDArray[np.bool_],
-    sureness: Floats,
-    training: NDArray[np.bool_],
-    *,
-    given: NDArray[np.int16],
-    before: NDArray[np.int16],
-    after: NDArray[np.int16],
-    share: float,
-) -> tuple[NDArray[np.bool_], dict[str, int]]:
+def spare_shrinking(change: Relabelling, share: float) -> tuple[NDArray[np.bool_], dict[str, int]]:
     """Spare corrections where a class would have fewer training clips in all than this share of those given to it.
 
     Of the clips that leave a class for the same other one the least sure are spared.
     """
-    correct, spared, classes = wish.copy(), dict[str, int](), int(max(given.max(), before.max(), after.max(), 0)) + 1
-    clips_K = np.bincount(given[training], minlength=classes)
-    floor_K = np.ceil(share * clips_K - _ROUNDING).astype(np.int64)
+    wish, before, after = change.wish, change.before, change.after
+    classes = int(max(change.given.max(), before.max(), after.max(), 0)) + 1
+    given_K = np.bincount(change.given[change.training], minlength=classes)
+    kept_K = np.bincount(np.where(wish, after, before)[change.training], minlength=classes)
     pairs = before[wish].astype(np.int64) * classes + after[wish]
     moves_KK = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
-    kept_K = np.bincount(np.where(wish, after, before)[training], minlength=classes)
-    allowed_KK = _allowed(moves_KK, kept_K - floor_K)
+    allowed_KK = _allowed(moves_KK, kept_K - np.ceil(share * given_K - _ROUNDING).astype(np.int64))
+    correct, spared = wish.copy(), dict[str, int]()
     for k, to in np.argwhere(allowed_KK < moves_KK):
         of_move = correct & (before == k) & (after == to)
-        spared[str(k)] = spared.get(str(k), 0) + _spare(correct, of_move, -sureness, int(allowed_KK[k, to]))
+        count = _spare(correct, of_move, -change.sureness, int(allowed_KK[k, to]))
+        spared[str(k)] = spared.get(str(k), 0) + count
     return correct, spared
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sciu.purification.errors import PolicyError
 from sciu.purification.rules import cgp, fgc, scn
-from sciu.purification.rules.guards import guard, spare_classes
+from sciu.purification.rules.guards import Relabelling, guard, spare_classes
 from sciu.purification.rules.thresholds import lambda_from_scores, tau_from_noise
 from sciu.purification.state import PINS, ClipStates, Status
 from sciu.purification.store.evidence import Evidence, Floats
@@ -150,10 +150,11 @@ class Sciu(Policy):
 
     def _spared(self, verdict: Verdict, evidence: Evidence, states: ClipStates) -> Verdict:
         """Leave a class that corrections would empty a tenth of its clips."""
-        correct, spared = spare_classes(
-            verdict.correct, evidence.delta, states.training & ~verdict.prune,
-            given=states.given, before=states.label, after=evidence.predicted, share=0.0,
+        change = Relabelling(
+            wish=verdict.correct, sureness=evidence.delta, training=states.training & ~verdict.prune,
+            given=states.given, before=states.label, after=evidence.predicted,
         )  # fmt: skip
+        correct, spared = spare_classes(change, 0.0)
         return replace(verdict, correct=correct, spared=dict(Counter(verdict.spared) + Counter(spared)))
 
     def _prune(
@@ -249,10 +250,11 @@ class Scn(Policy):
         chosen &= ~states.has(Status.PIN_LABEL)
         spared: dict[str, int] = {}
         if self.keep_per_class:
-            chosen, spared = spare_classes(
-                chosen, evidence.delta, states.training,
-                given=states.given, before=states.label, after=evidence.predicted, share=self.keep_per_class,
+            change = Relabelling(
+                wish=chosen, sureness=evidence.delta, training=states.training,
+                given=states.given, before=states.label, after=evidence.predicted,
             )  # fmt: skip
+            chosen, spared = spare_classes(change, self.keep_per_class)
         return replace(nothing, correct=chosen, thresholds={"relabel_above": self.relabel_above}, spared=spared)
 
 

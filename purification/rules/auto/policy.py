@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sciu.purification.errors import PolicyError
 from sciu.purification.rules.auto.opinion import Opinion
 from sciu.purification.rules.auto.unusable import unusable_below
-from sciu.purification.rules.guards import guard, spare_shrinking
+from sciu.purification.rules.guards import Relabelling, guard, spare_shrinking
 from sciu.purification.rules.policy import Grounds, Policy, Verdict, share_setting, whole_setting
 from sciu.purification.state import PINS, ClipStates, Status
 from sciu.purification.store.evidence import Evidence
@@ -140,10 +140,11 @@ class Auto(Policy):
         free = staying & judged & ~states.has(Status.PIN_LABEL)
         needed = np.where(states.label == opinion.best, _STANDS, self.sure)
         sure = free & (opinion.posterior >= needed) & (opinion.best != states.given)
-        believed, spared = spare_shrinking(
-            sure, opinion.posterior, staying, share=_OF_A_CLASS,
+        change = Relabelling(
+            wish=sure, sureness=opinion.posterior, training=staying,
             given=states.given, before=np.where(free, states.given, states.label), after=opinion.best,
         )  # fmt: skip
+        believed, spared = spare_shrinking(change, _OF_A_CLASS)
         label = np.where(believed, opinion.best, states.given)
         return replace(
             verdict, correct=free & (label != states.label), label=label,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sciu.purification.rules.guards import guard, spare_classes, spare_shrinking
+from sciu.purification.rules.guards import Relabelling, guard, spare_classes, spare_shrinking
 from sciu.purification.state import ClipStates, Status
 
 
@@ -71,7 +72,8 @@ def test_a_class_keeps_its_share_of_clips_the_least_sure_first() -> None:
     given = np.array([0] * 10 + [1] * 10, np.int16)
     sureness = np.arange(20) / 20
     wish, training, after = np.arange(20) < 8, np.ones(20, bool), np.ones(20, np.int16)
-    correct, spared = spare_classes(wish, sureness, training, given=given, before=given, after=after, share=0.5)
+    change = Relabelling(wish=wish, sureness=sureness, training=training, given=given, before=given, after=after)
+    correct, spared = spare_classes(change, 0.5)
     assert np.flatnonzero(correct).tolist() == [3, 4, 5, 6, 7]
     assert spared == {"0": 3}
 
@@ -80,9 +82,9 @@ def test_without_a_share_only_a_class_that_would_be_emptied_is_spared() -> None:
     given = np.array([0] * 10 + [1] * 10, np.int16)
     sureness, training, after = np.arange(20) / 20, np.ones(20, bool), np.ones(20, np.int16)
     most, every = np.arange(20) < 9, np.arange(20) < 10
-    same = {"given": given, "before": given, "after": after, "share": 0.0}
-    assert spare_classes(most, sureness, training, **same)[1] == {}  # type: ignore[arg-type]
-    correct, spared = spare_classes(every, sureness, training, **same)  # type: ignore[arg-type]
+    change = Relabelling(wish=every, sureness=sureness, training=training, given=given, before=given, after=after)
+    assert spare_classes(replace(change, wish=most), 0.0)[1] == {}
+    correct, spared = spare_classes(change, 0.0)
     assert np.flatnonzero(~correct & every).tolist() == [0]
     assert spared == {"0": 1}
 
@@ -95,9 +97,10 @@ def test_no_class_shrinks_below_its_share_and_only_the_least_sure_are_spared(
     given_labels, after = rng.integers(0, classes, (2, clips)).astype(np.int16)
     training, sureness = rng.random(clips) < 0.9, rng.random(clips)
     wish = training & (rng.random(clips) < 0.7) & (given_labels != after)
-    correct, spared = spare_shrinking(
-        wish, sureness, training, given=given_labels, before=given_labels, after=after, share=share
+    change = Relabelling(
+        wish=wish, sureness=sureness, training=training, given=given_labels, before=given_labels, after=after
     )
+    correct, spared = spare_shrinking(change, share)
     assert not (correct & ~wish).any()
     assert sum(spared.values()) == (wish & ~correct).sum()
     label = np.where(correct, after, given_labels)
@@ -115,8 +118,10 @@ def test_a_shortage_is_made_up_for_where_clips_abound() -> None:
     after = given_labels.copy()
     after[:50], after[100:134], after[50:55] = 1, 0, 2
     wish, sureness = given_labels != after, np.linspace(0, 1, 300)
-    correct, spared = spare_shrinking(
-        wish, sureness, np.ones(300, np.bool_), given=given_labels, before=given_labels, after=after, share=0.8
+    everyone = np.ones(300, np.bool_)
+    change = Relabelling(
+        wish=wish, sureness=sureness, training=everyone, given=given_labels, before=given_labels, after=after
     )
+    correct, spared = spare_shrinking(change, 0.8)
     assert spared == {"0": 1}
     assert (wish & ~correct).sum() == 1
