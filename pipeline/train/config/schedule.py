@@ -48,7 +48,8 @@ class Schedule:
         require(self.peak > 0, "lr", "above 0", self.peak)
         require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
         require(self.shape in SHAPES, "schedule", f"one of {list(SHAPES)}", repr(self.shape))
-        require(0 <= self.warmup < self.epochs, "lr_warmup", f"0 to below {self.epochs} epochs", self.warmup)
+        told = f"{self.warmup}; --set lr_warmup=0 leaves it out"
+        require(0 <= self.warmup < self.epochs, "lr_warmup", f"0 to below {self.epochs} epochs", told)
         require(0 < self.decay <= 1, "decay", "above 0 and at most 1", self.decay)
         require(self.every > 0, "decay_every", "above 0 epochs", self.every)
 
