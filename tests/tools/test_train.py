@@ -20,7 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training import QUICK, SMALL, indexes, same_tensors, tensors
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.train.config.settings import METHODS
+from sciu.pipeline.train.config.methods import METHODS
 from sciu.purification import EpochIndex, Purifier
 
 Sciu = Callable[..., Answer]
@@ -97,7 +97,7 @@ def test_tensorboard_reads_it(sciu: Sciu, frame_faces: Dataset, tmp_path: Path) 
         assert Image.open(io.BytesIO(content)).format == {"test/confusion": "PNG", "previews/pruned": "GIF"}[tag]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", list(METHODS))
 @pytest.mark.parametrize("pipeline", ["dali", "torch", "synthetic"])
 def test_methods_and_pipelines(sciu: Sciu, frame_faces: Dataset, tmp_path: Path, method: str, pipeline: str) -> None:
     if pipeline != "dali" and method not in ("sciu", "plain"):

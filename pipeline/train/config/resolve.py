@@ -11,8 +11,9 @@ from typing import Any
 import tomli_w
 
 from sciu.pipeline.dataset.errors import SettingError, require
+from sciu.pipeline.train.config.methods import users_of
 from sciu.pipeline.train.config.presets import PRESETS
-from sciu.pipeline.train.config.settings import USED_BY, Settings, by_name, checked
+from sciu.pipeline.train.config.settings import Settings, by_name, checked
 from sciu.pipeline.train.errors import RunError
 
 if sys.version_info >= (3, 11):
@@ -32,11 +33,11 @@ class Resolved:
         """Say of the presets in use what is published and what is ours, and which settings have no effect."""
         used = {origin.removeprefix("preset ") for origin in self.origins.values() if origin.startswith("preset ")}
         idle = [
-            name for name, methods in USED_BY.items()
-            if self.settings.method not in methods and not self.origins[name].startswith(("default", "preset "))
+            name for name in self.origins
+            if self.settings.method not in users_of(name) and not self.origins[name].startswith(("default", "preset "))
         ]  # fmt: skip
         return [PRESETS[name].source for name in sorted(used)] + [
-            f"{name} has no effect with method {self.settings.method}, only with {' and '.join(USED_BY[name])}"
+            f"{name} has no effect with method {self.settings.method}, only with {' and '.join(users_of(name))}"
             for name in idle
         ]
 

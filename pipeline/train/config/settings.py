@@ -9,6 +9,7 @@ from sciu.pipeline.dataset.errors import SettingError, require
 from sciu.pipeline.feed.files.routes import DECODES
 from sciu.pipeline.feed.plan.augmentation import CROPS, Augmentation
 from sciu.pipeline.feed.plan.sampling import HOWS, Sampling
+from sciu.pipeline.train.config.methods import METHODS
 from sciu.pipeline.train.config.schedule import SHAPES, Schedule
 
 Value = TypeVar("Value")
@@ -17,13 +18,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "batch_size": (1, 65_536), "frames": (1, 4096), "size": (0, 4096), "epochs": (1, 1_000_000), "views": (1, 64),
     "evaluate_every": (1, 1_000_000), "keep": (1, 1_000_000), "threads": (0, 1024), "previews": (0, 64),
     "lr": (0, 1e9), "weight_decay": (0, 1e9), "clip_gradients": (0, 1e9), "rank_margin": (0, 1), "rank_beta": (0, 1),
-}  # fmt: skip
-METHODS = ("auto", "sciu", "scn", "elr", "plain", "sce", "mae")
-USED_BY: dict[str, tuple[str, ...]] = {  # all others are used by every method
-    "prune_below": ("sciu",), "correct_above": ("sciu",), "confidence": ("sciu",), "warmup": ("sciu", "scn"),
-    "revive_every": ("sciu", "auto"), "max_pruned": ("sciu", "auto"), "keep_per_class": ("sciu", "scn", "auto"),
-    "pull": ("auto", "elr"), "sure": ("auto",),
-    **dict.fromkeys(("relabel_above", "low_share", "rank_margin", "rank_beta"), ("scn",)),
 }  # fmt: skip
 
 
@@ -43,7 +37,7 @@ class Settings:
     """How to train."""
 
     # ---- what
-    method: str = setting("auto", "What to do about noisy labels.", choices=METHODS, flag=True)
+    method: str = setting("auto", "What to do about noisy labels.", choices=tuple(METHODS), flag=True)
     cgp: bool = setting(True, "sciu: prune unusable clips (CGP).", flag=True)
     fgc: bool = setting(True, "sciu: correct wrong labels (FGC).", flag=True)
     fold: int = setting(1, "Which of the dataset's splits to train on.", flag=True)
@@ -149,12 +143,13 @@ class Settings:
         require(0 <= self.seed < 1 << 63, "seed", "at least 0 and below 2^63", self.seed)
 
     def _check_together(self) -> None:
-        bounded = self.method in ("sce", "mae")
-        require(
-            not (bounded and self.label_smoothing), "label_smoothing", f"0 with {self.method}", self.label_smoothing
-        )
-        whole = self.method == "sciu" or (self.cgp and self.fgc)
-        require(whole, "cgp and fgc", f"left alone with method {self.method}, which has no such stages", "off")
+        uses = METHODS[self.method].uses
+        smooths = "label_smoothing" in uses or not self.label_smoothing
+        require(smooths, "label_smoothing", f"0 with {self.method}", self.label_smoothing)
+        if not {"cgp", "fgc"} <= {*uses} and not (self.cgp and self.fgc):
+            raise SettingError(
+                f"--no-cgp and --no-fgc apply to method sciu only, but the method is {self.method}. Remove them."
+            )
         require(self.views == 1 or self.sampling != "uniform", "views", "1 with uniform sampling", self.views)
         only_dali = self.pipeline == "dali" or self.cache in ("auto", "off")
         require(only_dali, "cache", f"off with --pipeline {self.pipeline}", self.cache)

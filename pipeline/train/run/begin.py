@@ -14,12 +14,12 @@ import numpy as np
 from sciu.pipeline.dataset import Dataset, list_paths
 from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.dataset.files import new_folder, write_atomically
+from sciu.pipeline.train.config.methods import policy_of
 from sciu.pipeline.train.config.resolve import Resolved
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.purify import Labels, cleaned_labels, hold_out, labels_of_file, labels_to_train
 from sciu.pipeline.train.run.run_folder import FORMAT, RunFolder
-from sciu.pipeline.train.step.methods import policy
 from sciu.purification import Purifier
 
 
@@ -41,7 +41,7 @@ def begin(folder: RunFolder, resolved: Resolved, command: str, dataset: Dataset)
     }  # fmt: skip
     with new_folder(folder.path, maker="training run") as partial:
         with Purifier.create(
-            partial / folder.store.name, labels=labels, num_classes=len(dataset.classes), policy=policy(settings),
+            partial / folder.store.name, labels=labels, num_classes=len(dataset.classes), policy=policy_of(settings),
             paths=list_paths(dataset), class_names=dataset.classes, fingerprint=dataset.fingerprint,
             network=settings.network_store,
         ) as purifier:  # fmt: skip

@@ -23,6 +23,7 @@ from sciu.pipeline.feed.plan.plan import Planner
 from sciu.pipeline.feed.synthetic_feed import SyntheticFeed
 from sciu.pipeline.feed.torch_feed import TorchFeed
 from sciu.pipeline.train.config.choices import choose_amp, choose_cache, choose_compile, choose_cuda_graph
+from sciu.pipeline.train.config.methods import METHODS, policy_of
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.job.ranks import Ranks
@@ -30,7 +31,7 @@ from sciu.pipeline.train.report.telemetry import Say
 from sciu.pipeline.train.report.trouble import trouble_told
 from sciu.pipeline.train.step.average import Average
 from sciu.pipeline.train.step.board import Board
-from sciu.pipeline.train.step.methods import WEIGHT_HEADS, objective, policy
+from sciu.pipeline.train.step.objectives import objective_of
 from sciu.pipeline.train.step.optimiser import make_optimiser
 from sciu.pipeline.train.step.step import Step
 
@@ -69,7 +70,7 @@ def size_of(settings: Settings) -> int:
 def build_network(settings: Settings, classes: int, say: Say) -> SciuModel:
     """Build the network, the same for the same seed, with the weights that were asked for."""
     torch.manual_seed(settings.seed)
-    network = SciuModel(build_backbone(settings.backbone), classes, WEIGHT_HEADS[settings.method])
+    network = SciuModel(build_backbone(settings.backbone), classes, METHODS[settings.method].weight_head)
     if settings.weights:
         loaded = (
             load_imagenet(network, settings.backbone)
@@ -93,9 +94,9 @@ def build_step(settings: Settings, clips: int, classes: int, device: torch.devic
     step = Step(
         network=network.train(),
         optimiser=make_optimiser(network.parameters(), settings, device),
-        objective=objective(settings),
+        objective=objective_of(settings),
         board=Board(
-            clips, classes, device, balance=settings.class_balance, averages=policy(settings).averages
+            clips, classes, device, balance=settings.class_balance, averages=policy_of(settings).averages
         ),
         average=Average(network, settings.average),
         amp=amp.value, clip_gradients=settings.clip_gradients, weighted_scores=settings.scores == "weighted",

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.train.config.methods import policy_of
 from sciu.pipeline.train.config.resolve import Resolved, lasting, require_same
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
@@ -27,7 +28,6 @@ from sciu.pipeline.train.run.parts import Parts, build
 from sciu.pipeline.train.run.run_folder import RunFolder
 from sciu.pipeline.train.run.saver import Saver
 from sciu.pipeline.train.step.evaluation import Progress
-from sciu.pipeline.train.step.methods import policy
 from sciu.purification import Purifier, SharedPurifier
 
 
@@ -97,7 +97,7 @@ def opened(wishes: Wishes, device: torch.device, ranks: Ranks, stop: Stop) -> It
         if card is not None:
             _require_the_same(card, settings, dataset)
         say = wishes.say if ranks.first else _silent
-        for remark in (*wishes.resolved.remarks(), *policy(settings).remarks()):
+        for remark in (*wishes.resolved.remarks(), *policy_of(settings).remarks()):
             say(f"settings: {remark}")
         parts = build(settings, dataset, device, ranks, say, stack)
         card = card or ranks.from_first(lambda: begin(folder, wishes.resolved, wishes.command, dataset))
@@ -126,7 +126,7 @@ def _open_store(folder: RunFolder, card: dict[str, Any], settings: Settings) -> 
             f" the labels of every epoch are in '{folder.index}', but the run cannot go on."
         )
     purifier = Purifier.open(
-        folder.store, fingerprint=card["dataset"]["fingerprint"], policy=policy(settings),
+        folder.store, fingerprint=card["dataset"]["fingerprint"], policy=policy_of(settings),
         network=settings.network_store,
     )  # fmt: skip
     if (created := purifier.events()[0]["time"]) != card["store"]:

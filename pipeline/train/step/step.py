@@ -16,7 +16,7 @@ from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.step.average import Average
 from sciu.pipeline.train.step.board import Board
-from sciu.pipeline.train.step.methods import Objective
+from sciu.pipeline.train.step.objectives import Objective
 from sciu.pipeline.train.step.optimiser import rate_of, state_of
 from sciu.pipeline.train.step.rehearsal import Replay, undisturbed
 from sciu.purification.index import Targets

@@ -27,7 +27,7 @@ from sciu.pipeline.train.config.settings import TYPES, Settings, by_name, checke
         ({"sampling": "segment2", "frames": 15}, "frames must be even with segment2"),
         ({"flip": 2.0}, "flip must be 0 to 1"),
         ({"method": "sce", "label_smoothing": 0.1}, "label_smoothing must be 0 with sce"),
-        ({"method": "scn", "cgp": False}, "cgp and fgc must be left alone with method scn"),
+        ({"method": "scn", "cgp": False}, "apply to method sciu only, but the method is scn"),
         ({"pipeline": "torch", "cache": "8G"}, "cache must be off with --pipeline torch"),
     ],
 )

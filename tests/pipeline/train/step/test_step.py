@@ -15,10 +15,11 @@ from sciu.models.backbones.tiny_lstm import TinyLstm
 from sciu.models.losses.cross_entropy import weighted_cross_entropy
 from sciu.models.sciu_model import SciuModel
 from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.train.config.methods import policy_of
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.step.average import Average
 from sciu.pipeline.train.step.board import Board, scores_of
-from sciu.pipeline.train.step.methods import objective, policy
+from sciu.pipeline.train.step.objectives import objective_of
 from sciu.pipeline.train.step.optimiser import make_optimiser
 from sciu.pipeline.train.step.step import Step
 from sciu.purification.index import make_targets
@@ -37,14 +38,14 @@ def make_step(device: torch.device = CPU, network: SciuModel | None = None, **se
     step = Step(
         network=network,
         optimiser=make_optimiser(network.parameters(), chosen, device),
-        objective=objective(chosen),
-        board=Board(CLIPS, CLASSES, device, balance=chosen.class_balance, averages=policy(chosen).averages),
+        objective=objective_of(chosen),
+        board=Board(CLIPS, CLASSES, device, balance=chosen.class_balance, averages=policy_of(chosen).averages),
         average=Average(network, chosen.average),
         amp=chosen.amp if chosen.amp != "auto" else "off",
         clip_gradients=chosen.clip_gradients,
         weighted_scores=chosen.scores == "weighted",
     )
-    step.begin(LABELS, TARGETS if policy(chosen).averages else None, seed=0)
+    step.begin(LABELS, TARGETS if policy_of(chosen).averages else None, seed=0)
     return step
 
 
