@@ -78,6 +78,10 @@ class EpochIndex:
         """Clips that came back by the decision before this epoch."""
         return self._changes().restored
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the lines out where the index goes to other ranks: 50 MB a million clips, and only rank 0 writes."""
+        return {**self.__dict__, "lines": None}
+
     def _changes(self) -> Changes:
         if self.changes is None:
             raise PurifierError("an index read from files does not know what changed. Ask Purifier.index_at().")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,26 @@ Gather = Callable[[Any], list[Any] | None]
 """Collective: hand an object to rank 0, which gets those of all ranks in their order; the others get None."""
 Broadcast = Callable[[Any], Any]
 """Collective: return on every rank what rank 0 gave."""
+Result = TypeVar("Result")
+
+
+def on_rank_0(work: Callable[[], Result] | None, broadcast: Broadcast, *, error: type[Exception]) -> Result:
+    """Do something on rank 0 alone, where `work` is given, and return its result on all ranks. Collective.
+
+    If it fails, it fails on all ranks, so that none waits: there with `error`, which quotes what happened on rank 0.
+    """
+    if work is None:
+        result, failure = broadcast(None)
+        if failure:
+            raise error(f"rank 0: {failure}")
+        return result
+    try:
+        result = work()
+    except Exception as failed:
+        broadcast((None, f"{type(failed).__name__}: {failed}"))
+        raise
+    broadcast((result, ""))
+    return result
 
 
 class SharedPurifier:
@@ -45,7 +64,7 @@ class SharedPurifier:
 
         What fails on rank 0 fails on all, so that no rank waits for it. It can be called again: the scores are there.
         """
-        self._gathered += self._gather(self._scores) or []
+        self._gathered += self.gather(self._scores)
         self._scores = []
 
         def end(purifier: Purifier) -> EpochIndex:
@@ -58,17 +77,11 @@ class SharedPurifier:
 
         return self.ask(end)
 
-    def ask(self, work: Callable[[Purifier], EpochIndex]) -> EpochIndex:
-        """Let rank 0 do something with the purifier, and return the index that it comes to. Collective."""
-        if self._purifier is None:
-            index, told = self._broadcast(None)
-            if told:
-                raise PurifierError(f"rank 0: {told}")
-            return index
-        try:
-            index = work(self._purifier)
-        except Exception as error:
-            self._broadcast((None, f"{type(error).__name__}: {error}"))
-            raise
-        self._broadcast((replace(index, lines=None), ""))  # 50 MB a million clips, and only rank 0 writes files
-        return index
+    def ask(self, work: Callable[[Purifier], Result]) -> Result:
+        """Let rank 0 do something with the purifier, and return its result on all ranks. Collective."""
+        purifier = self._purifier
+        return on_rank_0(None if purifier is None else lambda: work(purifier), self._broadcast, error=PurifierError)
+
+    def gather(self, given: Any) -> list[Any]:
+        """Return on rank 0 what all ranks give, in their order; on the others nothing. Collective."""
+        return self._gather(given) or []

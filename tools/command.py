@@ -15,13 +15,12 @@ from typing import Any
 
 import click
 
+from sciu.pipeline.errors import Stopped
+
 RUN_FAILED = 1
 
 
-class Stopped(BaseException):
-    """SIGTERM arrived. Not an Exception: only the edge handles it, after every `finally` has run."""
-
-
+_BY_SIGTERM = "stopped by SIGTERM"
 _stopping = threading.Event()  # Python drops an exception that a signal raises inside a destructor; this remains
 
 
@@ -44,9 +43,10 @@ class Command(click.Command):
         except (click.Abort, KeyboardInterrupt):
             _complain("stopped by the keyboard (SIGINT)")
             sys.exit(128 + signal.SIGINT)
-        except Stopped:
-            _complain("stopped by SIGTERM")
-            sys.exit(128 + signal.SIGTERM)
+        except Stopped as stopped:
+            if stopped.message:
+                _complain(stopped.message)
+            sys.exit(128 + stopped.number)
         except (OSError, MemoryError) as error:
             _complain(_system_message(error))
             sys.exit(RUN_FAILED)
@@ -65,7 +65,7 @@ class Group(Command, click.Group):
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
     _stopping.set()
-    raise Stopped
+    raise Stopped(message=_BY_SIGTERM)
 
 
 def _system_message(error: OSError | MemoryError) -> str:
@@ -130,7 +130,7 @@ class Progress:
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Tell that `done` of `total` are done, and anything else; stop here if SIGTERM came and went unheard."""
         if _stopping.is_set():
-            raise Stopped
+            raise Stopped(message=_BY_SIGTERM)
         if sys.stderr is None:  # closed by the caller
             return
         now = time.monotonic()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sciu.pipeline.errors import Stopped
 from sciu.tools.backbone import list_or_name
 from sciu.tools.command import Command, Progress, json_option, print_json
 
@@ -110,7 +111,7 @@ def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
     """Train on this rank."""
     from sciu.pipeline.train.config.choices import choose_device
     from sciu.pipeline.train.job.ranks import joined
-    from sciu.pipeline.train.job.stopping import Stop, StopAsked
+    from sciu.pipeline.train.job.stopping import Stop
     from sciu.pipeline.train.loop import train
     from sciu.pipeline.train.report.trouble import trouble_told
     from sciu.pipeline.train.run.resume import restore
@@ -126,12 +127,10 @@ def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
         try:
             with stop, trouble_told(settings):
                 train(run, state)
-        except StopAsked:
-            number = signal.Signals(stop.signal or signal.SIGTERM)
-            if ranks.first:
-                where = f"saved in epoch {state.epoch}, after step {state.step}"
-                click.echo(f"Error: stopped by {number.name}; {where}. --resume goes on.", err=True)
-            raise SystemExit(128 + number) from None
+        except Stopped as stopped:
+            where = f"saved in epoch {state.epoch}, after step {state.step}"
+            told = f"stopped by {signal.Signals(stopped.number).name}; {where}. --resume goes on."
+            raise Stopped(stopped.number, told if ranks.first else "") from None
         if run.telemetry:
             _report(run, run.telemetry.summary(state), as_json=as_json)
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sciu.pipeline.dataset.errors import DatasetError, SettingError
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.errors import SettingError
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:

@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from sciu.pipeline.dataset.containers import actual_size, declared_size
 from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.images import JPEG, PNG, TAIL, ends_whole
 from sciu.pipeline.dataset.media import frame_files, is_packed, require_file
 from sciu.pipeline.dataset.packed import frames_of
 from sciu.pipeline.dataset.read import load_image, upright, video_stream
@@ -35,9 +36,6 @@ _OUTAGES = {
     errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT,
     errno.ENOTCONN, errno.EHOSTDOWN, errno.ENETDOWN,
 }  # fmt: skip
-_JPEG = b"\xff\xd8"
-_PNG = b"\x89PNG\r\n\x1a\n"
-_TAIL = 4096  # cameras pad the end of their files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +159,7 @@ def _probe_frames(path: Path, depth: Depth) -> Probe:
         except DatasetError as error:
             return Probe(fault=f"frame {name} {error}")
         if first is None:
-            first, codec = image, "png" if content.startswith(_PNG) else "jpeg"
+            first, codec = image, "png" if content.startswith(PNG) else "jpeg"
     if first is None:
         return Probe(fault="has zero frames: no JPEG or PNG file in it")
     return Probe(frames=count, width=first.width, height=first.height, codec=codec, stored=count)
@@ -188,9 +186,9 @@ def _ends(file: Path) -> bytes:
         size = opened.seek(0, io.SEEK_END)
         opened.seek(0)
         head = opened.read(8)
-        opened.seek(max(8, size - _TAIL))
+        opened.seek(max(8, size - TAIL))
         ends = head + opened.read()
-    return ends if _is_whole(ends) else file.read_bytes()
+    return ends if ends_whole(ends) else file.read_bytes()
 
 
 def _packed(path: Path, depth: Depth) -> Iterator[tuple[str, bytes]]:
@@ -206,9 +204,9 @@ def _look_at(content: bytes, *, decode: bool) -> Image.Image | None:
     """Tell from its ends whether an image file is whole; decode it where they do not say."""
     if not content:
         raise DatasetError("is an empty file")
-    if not content.startswith((_JPEG, _PNG)):
+    if not content.startswith((JPEG, PNG)):
         raise DatasetError("is no JPEG or PNG image, whatever its name says")
-    whole = _is_whole(content)
+    whole = ends_whole(content)
     if whole and not decode:
         return None
     try:
@@ -216,8 +214,3 @@ def _look_at(content: bytes, *, decode: bool) -> Image.Image | None:
     except MEDIA_ERRORS as error:
         fault = f"does not decode: {reason(error)}" if whole else "is truncated: its end marker is missing"
         raise DatasetError(fault) from error
-
-
-def _is_whole(content: bytes) -> bool:
-    end = b"IEND\xaeB`\x82" if content.startswith(_PNG) else b"\xff\xd9"
-    return end in content[-_TAIL:]

@@ -1,4 +1,4 @@
-"""The error of this room; settings are refused as in the dataset's room, which this one builds upon.
+"""The error of this room; `exit_code` is what a command ends with.
 
 ValueError
 └── FeedError       3   clips, an index or a machine are not what they must be

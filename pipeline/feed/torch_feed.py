@@ -20,10 +20,10 @@ from torch.utils.data import DataLoader, Sampler
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.dataset.media import is_packed
 from sciu.pipeline.dataset.read import decode_image, read_images
 from sciu.pipeline.dataset.workers import cores, follow_the_command
+from sciu.pipeline.errors import first_line, require
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.decode.faults import FAULTS, Fault, fault
 from sciu.pipeline.feed.errors import FeedError
@@ -155,7 +155,7 @@ class TorchFeed(Feed):
             if isinstance(error, RuntimeError) and not re.search("^DataLoader|open files", str(error)):
                 raise
             raise FeedError(
-                f"a worker process died or hangs: {str(error).splitlines()[0] if str(error) else type(error).__name__}."
+                f"a worker process died or hangs: {first_line(error)}."
                 " Is memory or /dev/shm full? Fewer workers need less of both; `ulimit -n` allows more open files."
             ) from error
 

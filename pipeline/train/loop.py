@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from sciu.pipeline.errors import Stopped
 from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.feed.plan.plan import Plan
 from sciu.pipeline.train.errors import TrainError
-from sciu.pipeline.train.job.stopping import StopAsked
 from sciu.pipeline.train.purify import close_epoch, index_of, require_every_class
 from sciu.pipeline.train.report.pace import Pace
 from sciu.pipeline.train.report.trouble import trouble_told
@@ -27,14 +27,14 @@ _STEPS_BETWEEN_CHECKS = 64  # of the loss, each of which waits for a GPU
 
 
 def train(run: Run, state: State) -> None:
-    """Train to the last epoch. Whoever asks to stop is obeyed after the step, once it is saved where the run stands."""
+    """Train to the last epoch. A stop request takes effect after the current step, once a checkpoint is written."""
     index = index_of(run.purifier, state.epoch, run.folder)
     while state.epoch <= run.settings.epochs:
         if state.measured is None:
             try:
                 learn(run, state, index, Pace())
                 state.measured = _measure(run, state)
-            except StopAsked:
+            except Stopped:
                 _require_finite(run, state, index)
                 save(run, state, index)
                 run.saver.wait()
@@ -54,7 +54,7 @@ def learn(run: Run, state: State, index: EpochIndex, pace: Pace) -> None:
     parts, schedule = run.parts, run.settings.rate_schedule()
     plan = _plan(run, state, index)
     parts.step.begin(index.labels, index.targets, seed=None if state.under_way else _seed(run, state))
-    progress = run.watched(f"epoch {state.epoch}/{run.settings.epochs}")
+    progress = run.progress(f"epoch {state.epoch}/{run.settings.epochs}")
     try:
         for batch in pace.watch(parts.feed.batches(plan, state.step, parts.step.input)):
             parts.step(batch, schedule.rate(state.epoch - 1 + state.share(len(index.ids), plan.steps)))
@@ -62,7 +62,8 @@ def learn(run: Run, state: State, index: EpochIndex, pace: Pace) -> None:
             if state.step % _STEPS_BETWEEN_CHECKS == 0:
                 _require_finite(run, state, index)
             progress(state.step, plan.steps, str(pace))
-    except StopAsked:
+            run.stop.check(run.ranks)
+    except Stopped:
         state.spent = _spent(run, state, pace)
         raise
     _require_finite(run, state, index)
@@ -70,7 +71,8 @@ def learn(run: Run, state: State, index: EpochIndex, pace: Pace) -> None:
 
 
 def _plan(run: Run, state: State, index: EpochIndex) -> Plan:
-    return run.parts.planner.training(replace(index, ids=state.remaining(index.ids)))
+    ids = state.remaining(index.ids)
+    return run.parts.planner.training(replace(index, ids=ids[~run.dataset.quarantined[ids]]))
 
 
 def _seed(run: Run, state: State) -> int:
@@ -103,7 +105,10 @@ def _measure(run: Run, state: State) -> dict[str, Any]:
     ranks.mean_all([*statistics(step).values()])
     if state.epoch % settings.evaluate_every == 0 or state.epoch == settings.epochs:
         for split, ids in run.evaluated().items():
-            found = evaluate(step, feed, run.parts.planner, ids, settings.views, ranks, run.watched(split))
+            found = evaluate(
+                step, feed, run.parts.planner, ids, views=settings.views, ranks=ranks, progress=run.progress(split),
+                stop=run.stop,
+            )  # fmt: skip
             record[split] = found.confusion.told(run.dataset.classes, found.asked)
         state.note_best(record)
     return record

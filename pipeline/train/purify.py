@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from sciu.pipeline.train.run.run_folder import RunFolder
 from sciu.pipeline.train.run.state import State
 from sciu.pipeline.train.step.board import Scores
 from sciu.purification import EpochIndex, Purifier, SharedPurifier
+from sciu.purification.state import Status
 
 _ALL_EPOCHS = 0
 
@@ -92,39 +95,62 @@ def hold_out(labels: Labels, ids: NDArray[np.int64], share: float, seed: int) ->
 
 def index_of(shared: SharedPurifier, epoch: int, folder: RunFolder) -> EpochIndex:
     """Return an epoch's index, published. Collective."""
-
-    def find(purifier: Purifier) -> EpochIndex:
-        if purifier.epoch < epoch:
-            raise RunError(
-                f"store '{purifier.path}' must have come to epoch {epoch} like the checkpoint, but is at"
-                f" {purifier.epoch}. Bring back the store that belongs to it, or remove newer checkpoints."
-            )
-        index = purifier.index() if purifier.epoch == epoch else purifier.index_at(epoch)
-        index.write(folder.index)
-        return index
-
-    return shared.ask(find)
+    return shared.ask(lambda purifier: _published(purifier, epoch, folder))
 
 
 def close_epoch(shared: SharedPurifier, state: State, scores: Scores, folder: RunFolder) -> EpochIndex:
-    """Hand this rank's scores over, unless the store has them; return the next epoch's index. Collective.
+    """Hand this rank's scores over, decide, and return the next epoch's index, published. Collective.
 
-    A run that was killed after its checkpoint comes here again: nothing is decided twice.
+    A run that was killed between its checkpoint and this comes here again: nothing is decided twice.
+    """
+    of_all_ranks = shared.gather(scores)
+
+    def close(purifier: Purifier) -> EpochIndex:
+        if purifier.epoch == state.epoch:
+            for why, clips in _by_reason(state.faults).items():
+                purifier.quarantine(clips, why)
+            for each in of_all_ranks:
+                purifier.record(each.ids, each.weights, each.probs)
+            purifier.end_epoch()
+        return _published(purifier, state.epoch + 1, folder)
+
+    return shared.ask(close)
+
+
+def _published(purifier: Purifier, epoch: int, folder: RunFolder) -> EpochIndex:
+    if purifier.epoch < epoch:
+        raise RunError(
+            f"store '{purifier.path}' must have come to epoch {epoch} like the checkpoint, but is at"
+            f" {purifier.epoch}. Bring back the store that belongs to it, or remove newer checkpoints."
+        )
+    index = purifier.index() if purifier.epoch == epoch else purifier.index_at(epoch)
+    index.write(folder.index)
+    return index
+
+
+def carry_quarantine(shared: SharedPurifier, dataset: Dataset) -> int:
+    """Quarantine in the store what `sciu-data check` has quarantined since the run began; return how many. Collective.
+
+    It takes effect from the next epoch on; in the current one the plan leaves these clips out.
     """
 
-    def quarantine(purifier: Purifier) -> EpochIndex:
-        for why, clips in _by_reason(state.faults).items():
+    def carry(purifier: Purifier) -> int:
+        states = purifier.states()
+        found = np.flatnonzero(states.ours & ~states.has(Status.QUARANTINED) & dataset.quarantined)
+        reasons = {clip: dataset.clips.quarantine[clip] or "" for clip in found.tolist()}
+        for why, clips in _by_reason(reasons).items():
             purifier.quarantine(clips, why)
-        return purifier.index()
+        return len(found)
 
-    if shared.index().epoch == state.epoch:
-        shared.ask(quarantine)
-        shared.record(scores.ids, scores.weights, scores.probs)
-        shared.end_epoch()
-    return index_of(shared, state.epoch + 1, folder)
+    return shared.ask(carry)
 
 
-def _by_reason(faults: dict[int, str]) -> dict[str, list[int]]:
+def quarantine_digest(dataset: Dataset) -> str:
+    """Identify the clips that the dataset has in quarantine: an epoch's plan leaves them out."""
+    return hashlib.sha256(np.packbits(dataset.quarantined).tobytes()).hexdigest()
+
+
+def _by_reason(faults: Mapping[int, str]) -> dict[str, list[int]]:
     reasons = defaultdict(list)
     for clip, why in faults.items():
         reasons[why].append(clip)
@@ -134,10 +160,14 @@ def _by_reason(faults: dict[int, str]) -> dict[str, list[int]]:
 def require_every_class(index: EpochIndex, dataset: Dataset, fold: int) -> None:
     """Stop when nothing is left of a class: a network would unlearn it without a word."""
     given = labels_to_train(dataset, fold)
-    had, has = (np.bincount(each[each >= 0], minlength=len(dataset.classes)) for each in (given, index.labels))
-    for k in np.flatnonzero((had > 0) & (has == 0)).tolist():
+    for k in emptied_classes(given, index.labels):
         raise TrainError(
-            f"class '{dataset.classes[k]}' must have clips to train on, but none of its {had[k]} are left in epoch"
-            f" {index.epoch}. Take decisions back by `sciu-purify undo RUN --epoch {index.epoch - 1}`, pin some clips,"
-            " or begin a run with a higher keep_per_class or correct_above."
+            f"class '{dataset.classes[k]}' must have clips to train on, but none of its {(given == k).sum()} are left"
+            f" in epoch {index.epoch}. Take decisions back by `sciu-purify undo RUN --epoch {index.epoch - 1}`, pin"
+            " some clips, or begin a run with a higher keep_per_class or correct_above."
         )
+
+
+def emptied_classes(before: Labels, after: Labels) -> list[int]:
+    """Return the classes that have clips before and none after."""
+    return np.setdiff1d(before[before >= 0], after[after >= 0]).tolist()

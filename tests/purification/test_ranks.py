@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +33,7 @@ class Group:
         return lambda given: self._exchange(rank, given)[0]
 
     def _exchange(self, rank: int, given: Any) -> list[Any]:
-        self._places[rank] = given
+        self._places[rank] = pickle.loads(pickle.dumps(given))
         self._barrier.wait()
         all_given = list(self._places)
         self._barrier.wait()

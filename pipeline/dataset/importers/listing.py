@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from sciu.pipeline.dataset.errors import DatasetError, SettingError
+from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.media import natural_key
+from sciu.pipeline.errors import SettingError
 
 SPLIT_NAMES = {
     "train": "train", "training": "train",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.synth.expressions import CLASSES
+from sciu.pipeline.errors import SettingError
 
 Labels = NDArray[np.int64]
 

@@ -9,7 +9,6 @@ With one batch of prefetch, a pipeline takes any number of `feed_input` and `sch
 
 from __future__ import annotations
 
-import re
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sciu.pipeline.errors import MEMORY_IS_FULL
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.files.sights import Images, Video
 from sciu.pipeline.feed.memory.lent import Lent
@@ -31,7 +31,6 @@ _MOST_SAMPLES = {"cpu": 1 << 16, "cuda": 1 << 9}
 """In one run of a pipeline. On a CPU it costs nothing until they come; nvJPEG takes memory for as many images."""
 _ON_ENGINES = 1.0  # all that nvJPEG's engines take: who decodes an image must not depend on its place in the batch
 _BROKEN = (RuntimeError, ValueError, IndexError, StopIteration)  # what a broken pipeline raises
-_MACHINE_FAULT = re.compile("cuda|out of memory|bad_alloc|failed to allocate", re.IGNORECASE)
 
 Clip = TypeVar("Clip", Images, Video)
 Item = TypeVar("Item")
@@ -251,7 +250,8 @@ def _tensor(sample: Any) -> Tensor:
 def _require_a_sound_machine(taken: list[Source | Refused]) -> None:
     """Stop when clip by clip the memory was too small: one such clip is a bad clip, all of them are none."""
     refused = [source.why for source in taken if isinstance(source, Refused)]
-    if len(taken) > 1 and len(refused) == len(taken) and all(_MACHINE_FAULT.search(why) for why in refused):
+    of_machine = [why for why in refused if "cuda" in why.lower() or MEMORY_IS_FULL.search(why)]
+    if 1 < len(taken) == len(of_machine):
         raise FeedError(f"DALI ran into: {refused[0]}. Take smaller batches or another device.")
 
 

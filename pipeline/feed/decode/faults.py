@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import av
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.probe import MEDIA_ERRORS, MISSING, is_outage, reason
+from sciu.pipeline.errors import MEMORY_IS_FULL
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.memory.left import available_bytes
 
 FAULTS = (*MEDIA_ERRORS, RuntimeError, MemoryError)
 """What decoders raise at bad clips, torchvision RuntimeError; `fault` tells what was the machine's."""
-_MACHINE_FAULT = re.compile("can't allocate memory|out of memory|can't start new thread", re.IGNORECASE)
+_NO_THREAD = "can't start new thread"
 _PLENTY = 1 << 30  # bytes
 
 
@@ -30,7 +30,8 @@ def fault(clip: int, dataset: Dataset, error: Exception) -> Fault:
     """Say what is wrong with a clip; what is wrong with the machine is raised."""
     if isinstance(error, FileNotFoundError):
         return Fault(clip, MISSING)
-    if is_outage(error) or _lacks_memory(error) or _MACHINE_FAULT.search(str(error)):
+    full = MEMORY_IS_FULL.search(str(error)) or _NO_THREAD in str(error)
+    if is_outage(error) or _lacks_memory(error) or full:
         raise FeedError(
             f"'{dataset.path(clip)}' cannot be read: {reason(error)}. Mend the disk or its permissions, and resume."
         ) from error

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset, DatasetError
+from sciu.pipeline.dataset.images import is_whole_image
 from sciu.pipeline.dataset.probe import MEDIA_ERRORS
 from sciu.pipeline.dataset.read import Frames, read_frames
-from sciu.pipeline.feed.files.images import is_whole_image
 from sciu.pipeline.feed.files.packets import CODECS, Packets, look_at_packets
 from sciu.pipeline.feed.files.routes import Refusal
 from sciu.pipeline.feed.files.sights import (
@@ -67,7 +67,7 @@ class ClipFiles:
                 self._stamps.pop(clip, None)
                 continue
             opened = looks + (len(numbers) if isinstance(sight, Names) else 1)
-            if isinstance(content, Images) and not all(map(is_whole_image, content.files)):
+            if isinstance(content, Images) and not all(is_whole_image(file.tobytes()) for file in content.files):
                 return OnHost(clip, numbers), opened  # where Pillow says what is wrong
             return content, opened
         raise DatasetError("changes while it is read, or a frame of it leads nowhere")

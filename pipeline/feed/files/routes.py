@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.errors import require
 from sciu.pipeline.feed.files import nvdec
 
 Refusal = Callable[[str, int, int], str | None]

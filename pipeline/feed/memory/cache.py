@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.errors import require
 from sciu.pipeline.feed.memory.arena import BLOCK, Arena
 
 _LARGEST_SHARE = 1 / 64  # of the budget for one clip: a batch of long videos would fill memory while it decodes

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sciu.pipeline.errors import kind_and_line
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.memory.buffers import to_device
 from sciu.pipeline.feed.memory.lent import Lent
@@ -93,8 +94,8 @@ def choose_draw(device: torch.device) -> tuple[Draw, str]:
             launch(*_sample(device))
             torch.cuda.synchronize(device)
     except Exception as error:  # noqa: BLE001 - Triton, its compiler and the driver raise whatever they like
-        told = f"{type(error).__name__}: {error}".splitlines()[0]
-        return draw_clip_by_clip, f"pixels: torch, clip by clip, because the Triton kernel does not work here: {told}"
+        why = f"the Triton kernel does not work here: {kind_and_line(error)}"
+        return draw_clip_by_clip, f"pixels: torch, clip by clip, because {why}"
     return launch, "pixels: one Triton kernel a batch"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.errors import require
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.plan.augmentation import Augmentation
 from sciu.pipeline.feed.plan.draws import Draw, Draws

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.errors import require
 
 HOWS = {
     "segment": "one frame from each of T equal parts: at random when training, from the middle when testing",

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.errors import require
 from sciu.pipeline.feed.memory.cache import Cache
 from sciu.pipeline.feed.memory.left import available_bytes
 from sciu.pipeline.train.config.settings import Settings

@@ -10,7 +10,7 @@ from typing import Any
 
 import tomli_w
 
-from sciu.pipeline.dataset.errors import SettingError, require
+from sciu.pipeline.errors import SettingError, require
 from sciu.pipeline.train.config.methods import users_of
 from sciu.pipeline.train.config.presets import PRESETS
 from sciu.pipeline.train.config.settings import Settings, by_name, checked

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.errors import require
 
 
 def _cosine(progress: float, _decay: float, _every: float) -> float:

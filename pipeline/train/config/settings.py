@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeVar, get_type_hints
 
-from sciu.pipeline.dataset.errors import SettingError, require
+from sciu.pipeline.errors import SettingError, require
 from sciu.pipeline.feed.files.routes import DECODES
 from sciu.pipeline.feed.plan.augmentation import CROPS, Augmentation
 from sciu.pipeline.feed.plan.sampling import HOWS, Sampling

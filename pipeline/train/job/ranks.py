@@ -13,8 +13,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.errors import require
 from sciu.pipeline.train.errors import TrainError
+from sciu.purification.ranks import on_rank_0
 
 _PATIENCE = timedelta(minutes=30)  # rank 0 evaluates and writes while the others wait
 
@@ -52,19 +53,8 @@ class Ranks:
         return box[0]
 
     def from_first(self, work: Callable[[], Result]) -> Result:
-        """Let rank 0 do something, and return everywhere what comes of it; what fails there fails everywhere."""
-        if not self.first:
-            result, trouble = self.broadcast(None)
-            if trouble:
-                raise TrainError(f"rank 0: {trouble}")
-            return result
-        try:
-            result = work()
-        except Exception as error:
-            self.broadcast((None, f"{type(error).__name__}: {error}"))
-            raise
-        self.broadcast((result, ""))
-        return result
+        """Do something on rank 0 alone, and return its result on all ranks, or fail on all of them. Collective."""
+        return on_rank_0(work if self.first else None, self.broadcast, error=TrainError)
 
     def any(self, flag: bool) -> bool:
         """Tell whether it is so in any rank."""

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT ask the loop to stop after its step; a second SIGINT does not ask.
+"""SIGTERM and SIGINT ask the loop to stop after the current step; a second SIGINT stops at once.
 
 A second SIGTERM changes nothing: SLURM and torchrun both send one to every process.
 """
@@ -9,20 +9,17 @@ import signal
 from types import FrameType, TracebackType
 from typing import Any
 
+from sciu.pipeline.errors import Stopped
 from sciu.pipeline.train.job.ranks import Ranks
 
 _ASKED_BY = (signal.SIGTERM, signal.SIGINT)
-
-
-class StopAsked(BaseException):
-    """Somebody asked for an end, and where the run stands can be saved. Not an error."""
 
 
 class Stop:
     """Listens for SIGTERM and SIGINT while the block runs."""
 
     def __init__(self) -> None:
-        self.signal = 0  # that has asked
+        self.signal = 0  # the signal that has arrived
 
     def __enter__(self) -> Stop:  # noqa: PYI034 - Self needs Python 3.11
         self._before: dict[int, Any] = {number: signal.signal(number, self._ask) for number in _ASKED_BY}
@@ -32,14 +29,14 @@ class Stop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._listen_as_before()
-        if kind is not None and not issubclass(kind, StopAsked):
+        if kind is not None and not issubclass(kind, Stopped):
             # What went wrong is on its way to be told, as one of several ranks perhaps, which torchrun then stops.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def check(self, ranks: Ranks) -> None:
-        """Stop here if any rank was asked to. Collective: all ranks stop after the same step."""
+        """Raise Stopped if a signal has reached any rank. Collective: all ranks stop after the same step."""
         if ranks.any(self.signal != 0):
-            raise StopAsked
+            raise Stopped(self.signal or signal.SIGTERM)
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number

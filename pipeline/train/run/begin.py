@@ -9,16 +9,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sciu.pipeline.dataset import Dataset, list_paths
-from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.dataset.files import new_folder, write_atomically
+from sciu.pipeline.errors import require
 from sciu.pipeline.train.config.methods import policy_of
 from sciu.pipeline.train.config.resolve import Resolved
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
-from sciu.pipeline.train.purify import Labels, cleaned_labels, hold_out, labels_of_file, labels_to_train
+from sciu.pipeline.train.purify import (
+    Labels,
+    cleaned_labels,
+    emptied_classes,
+    hold_out,
+    labels_of_file,
+    labels_to_train,
+)
 from sciu.pipeline.train.run.run_folder import FORMAT, RunFolder
 from sciu.purification import Purifier
 
@@ -53,8 +58,7 @@ def begin(folder: RunFolder, resolved: Resolved, command: str, dataset: Dataset)
 
 def _require_clips(labels: Labels, dataset: Dataset, settings: Settings) -> None:
     """Refuse to begin without clips of some class that the dataset has: what is held out is the likely reason."""
-    counts, known = (np.bincount(each[each >= 0], minlength=len(dataset.classes)) for each in (labels, dataset.labels))
-    for k in np.flatnonzero((counts == 0) & (known > 0)).tolist():
+    for k in emptied_classes(dataset.labels, labels):
         raise RunError(
             f"class '{dataset.classes[k]}' must have clips to train on, but has none in fold {settings.fold}"
             + (

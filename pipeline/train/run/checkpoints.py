@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from sciu.pipeline.dataset.files import sync_folder, write_atomically
+from sciu.pipeline.errors import first_line
 from sciu.pipeline.train.errors import RunError
 
 FORMAT = 1
@@ -85,14 +86,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         file.seek(0)
         content: dict[str, Any] = torch.load(file, "cpu", weights_only=True)
     except _DAMAGE as error:
-        raise RunError(f"checkpoint '{path}' is damaged: {_told(error)}. {_way_on(path)}.") from error
+        raise RunError(f"checkpoint '{path}' is damaged: {first_line(error)}. {_way_on(path)}.") from error
     if content.get("format") != FORMAT:
         raise RunError(f"checkpoint '{path}' must be of format {FORMAT}, but is {content.get('format')}. Update sciu.")
     return content
-
-
-def _told(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _way_on(path: Path) -> str:

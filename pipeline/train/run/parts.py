@@ -15,8 +15,8 @@ from sciu.models.registry import build_backbone, frame_size
 from sciu.models.sciu_model import SciuModel
 from sciu.models.weights import load_imagenet, load_weights
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.errors import require
 from sciu.pipeline.dataset.workers import cores
+from sciu.pipeline.errors import kind_and_line, require
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.plan.plan import Planner
@@ -120,8 +120,9 @@ def _own_backbone_told(name: str) -> Iterator[None]:
     except Exception as error:
         if ":" not in name:
             raise
-        told = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise ModelError(f"backbone {name!r} must take a batch, but fails: {told}. Mend its module.") from error
+        raise ModelError(
+            f"backbone {name!r} must take a batch, but fails: {kind_and_line(error)}. Mend its module."
+        ) from error
 
 
 def build_feed(settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say) -> Feed:

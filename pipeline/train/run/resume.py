@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sciu.pipeline.train.errors import RunError
+from sciu.pipeline.train.purify import carry_quarantine, quarantine_digest
 from sciu.pipeline.train.run.checkpoints import read_checkpoint
 from sciu.pipeline.train.run.run import Run
 from sciu.pipeline.train.run.state import State
@@ -23,6 +24,7 @@ def save(run: Run, state: State, index: EpochIndex) -> None:
     faults = ranks.gather({clip: why for clip, why in run.parts.feed.faults.items() if clip in listed})
     own = ranks.gather(own_state(step))
     board = step.board.of_all(ranks)
+    state.quarantine = quarantine_digest(run.dataset)
     if ranks.first:
         state.faults = {clip: why for each in faults or () for clip, why in each.items()}
         run.saver.save({
@@ -44,6 +46,8 @@ def restore(run: Run) -> State:
     step, ranks = run.parts.step, run.ranks
     content = ranks.from_first(lambda: _read(run))
     ranks.share([t for name, group in step.tensors().items() if name != "board" for t in group.values()])
+    if count := carry_quarantine(run.purifier, run.dataset):
+        run.say(f"quarantine: {count:,} clips that `sciu-data check` has quarantined are left out from now on")
     if content is None:
         return State(world=ranks.world)
     if content["amp"] != step.amp:
@@ -55,7 +59,8 @@ def restore(run: Run) -> State:
         own = content["of_each_rank"][ranks.rank]
         set_random_state(own["random"], step.device)
         put_back({"": statistics(step)}, {"": own["statistics"]})
-    elif state.measured is None:
+    same_plan = state.world == ranks.world and state.quarantine in ("", quarantine_digest(run.dataset))
+    if state.measured is None and not same_plan:
         seen = step.board.seen_N[:-1].nonzero().squeeze(1).tolist()
         state.done, state.step = ranks.broadcast(seen), 0
     state.world = ranks.world

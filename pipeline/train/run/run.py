@@ -70,20 +70,11 @@ class Run:
         test = self.dataset.ids("test", self.settings.fold)
         return {"validation": self.held_out, "test": test} if len(self.held_out) else {"test": test}
 
-    def watched(self, label: str) -> Progress:
-        """Return a progress that stops where somebody has asked to. Collective, as often as it is told."""
-        show = self.progress(label)
-
-        def tell(done: int, total: int, note: str) -> None:
-            show(done, total, note)
-            self.stop.check(self.ranks)
-
-        return tell
-
     @property
     def held_out(self) -> NDArray[np.int64]:
-        """Clips of the training split that the best epoch is chosen by."""
-        return np.array(self.card["held_out"], np.int64)
+        """Clips of the training split that the best epoch is chosen by, less those that the dataset quarantined."""
+        held_out = np.array(self.card["held_out"], np.int64)
+        return held_out[~self.dataset.quarantined[held_out]]
 
 
 @contextmanager

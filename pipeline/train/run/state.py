@@ -16,6 +16,7 @@ class State:
     epoch: int = 1
     step: int = 0  # of the epoch's plan that have been taken
     world: int = 1  # ranks that the plan is for
+    quarantine: str = ""  # of the dataset, for which the plan was made; empty in checkpoints of earlier versions
     done: list[int] = field(default_factory=list)  # clips of this epoch that another number of ranks has had
     faults: dict[int, str] = field(default_factory=dict)  # clips of this epoch that cannot be decoded
     spent: dict[str, float] = field(default_factory=dict)  # on this epoch before it was interrupted

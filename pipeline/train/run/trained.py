@@ -15,6 +15,7 @@ from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.job.ranks import Ranks
+from sciu.pipeline.train.job.stopping import Stop
 from sciu.pipeline.train.run.checkpoints import Checkpoints
 from sciu.pipeline.train.run.parts import build
 from sciu.pipeline.train.run.run_folder import RunFolder
@@ -82,4 +83,13 @@ class Trained:
             step = parts.step
             tensors = step.tensors()
             put_back({name: tensors[name] for name in ("model", "average")}, self.content)
-            return evaluate(step, parts.feed, parts.planner, ids, views or settings.views, Ranks(), progress)
+            return evaluate(
+                step,
+                parts.feed,
+                parts.planner,
+                ids,
+                views=views or settings.views,
+                ranks=Ranks(),
+                progress=progress,
+                stop=Stop(),
+            )

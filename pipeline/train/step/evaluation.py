@@ -14,6 +14,7 @@ from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.plan.plan import Planner
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.job.ranks import Ranks
+from sciu.pipeline.train.job.stopping import Stop
 from sciu.pipeline.train.report.metrics import Confusion
 from sciu.pipeline.train.report.pace import Pace
 from sciu.pipeline.train.step.step import Step
@@ -32,7 +33,15 @@ class Evaluation:
 
 
 def evaluate(
-    step: Step, feed: Feed, planner: Planner, ids: NDArray[np.int64], views: int, ranks: Ranks, progress: Progress
+    step: Step,
+    feed: Feed,
+    planner: Planner,
+    ids: NDArray[np.int64],
+    *,
+    views: int,
+    ranks: Ranks,
+    progress: Progress,
+    stop: Stop,
 ) -> Evaluation:
     """Look at clips, the average over the views. Collective: each rank looks at its part."""
     dataset = planner.dataset
@@ -47,6 +56,7 @@ def evaluate(
                     probs_NK[batch.ids] += _probabilities(step, batch.frames_BTHWC)
                     looks_N[batch.ids] += 1
                 progress(view * plan.steps + number, views * plan.steps, "")
+                stop.check(ranks)
     step.network.train()
     ranks.sum_all([probs_NK, looks_N])
     seen = looks_N.nonzero().squeeze(1)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from sciu.pipeline.dataset import Dataset, DatasetError
-from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.table import Categories
+from sciu.pipeline.errors import SettingError
 
 
 def test_ids_of_a_split_leave_out_the_quarantined(faces: Dataset) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sciu.pipeline.dataset import DatasetError
-from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.files import new_folder, only_writer, write_atomically
+from sciu.pipeline.errors import SettingError
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sciu.pipeline.dataset import Dataset, DatasetError
-from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.importers import folder
+from sciu.pipeline.errors import SettingError
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.plan.plan import Planner

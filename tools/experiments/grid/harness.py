@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.errors import DatasetError, SettingError
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.errors import SettingError
 from sciu.tools.command import Progress
 from sciu.tools.experiments.grid.jobs import Job, Places, arguments
 from sciu.tools.experiments.grid.processes import Child, Outcomes, last_line, run_all, start

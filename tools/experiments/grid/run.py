@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.files import only_writer, write_atomically
 from sciu.pipeline.dataset.workers import cores
+from sciu.pipeline.errors import SettingError
 from sciu.tools.command import RUN_FAILED, json_option, print_json, print_table
 from sciu.tools.experiments.grid.harness import Harness
 from sciu.tools.experiments.grid.jobs import Job, Places, chosen, expand

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.dataset import TRUTH
-from sciu.pipeline.dataset.errors import SettingError, require
 from sciu.pipeline.dataset.files import write_atomically
 from sciu.pipeline.dataset.synth import generate
+from sciu.pipeline.errors import SettingError, require
 from sciu.tools.experiments.grid.jobs import Job, Places
 from sciu.tools.experiments.grid.spec import GIVEN, PART, PARTS, Source
 

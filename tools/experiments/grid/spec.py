@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sciu.pipeline.dataset.errors import SettingError, require
 from sciu.pipeline.dataset.synth import Synth
+from sciu.pipeline.errors import SettingError, require
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.errors import SettingError
 from sciu.pipeline.train.report.detection import scores
 from sciu.purification import Purifier
 from sciu.purification.store.running import KEPT, running_at

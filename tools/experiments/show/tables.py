@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sciu.pipeline.dataset.errors import require
+from sciu.pipeline.errors import require
 from sciu.tools.experiments.grid.spec import PARTS
 from sciu.tools.experiments.results.detectors import Found, by_confident_learning, by_margins
 from sciu.tools.experiments.results.measures import (

@@ -9,8 +9,8 @@ from helpers import make_dataset, moving_picture, silent, write_clip, write_fram
 
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.build import build
-from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.importers import table_file
+from sciu.pipeline.errors import SettingError
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.synth.expressions import CLASSES
 from sciu.pipeline.dataset.synth.noise import KINDS, mislabel
+from sciu.pipeline.errors import SettingError
 
 LABELS = np.arange(7000) % 7
 INTENSITY = np.random.default_rng(0).random(7000)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.errors import SettingError
 from sciu.pipeline.feed.files import nvdec, routes
 from sciu.pipeline.feed.files.nvdec import Capability
 

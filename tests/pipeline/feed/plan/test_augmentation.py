@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.errors import SettingError
 from sciu.pipeline.feed.plan.augmentation import CROPS, Augmentation
 from sciu.pipeline.feed.plan.draws import Draws
 

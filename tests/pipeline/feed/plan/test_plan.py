@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.errors import SettingError
 from sciu.pipeline.dataset.table import KINDS, Categories, ClipTable
+from sciu.pipeline.errors import SettingError
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.plan.augmentation import Augmentation
 from sciu.pipeline.feed.plan.plan import Plan, Planner, Views

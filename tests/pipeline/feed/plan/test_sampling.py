@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.errors import SettingError
 from sciu.pipeline.feed.plan.sampling import HOWS, Sampling, distinct
 
 LENGTHS = st.integers(1, 400)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.errors import SettingError
 from sciu.pipeline.train.config import choices
 from sciu.pipeline.train.config.choices import (
     choose_amp,

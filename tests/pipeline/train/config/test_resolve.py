@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.errors import SettingError
 from sciu.pipeline.train.config.presets import PRESETS
 from sciu.pipeline.train.config.resolve import (
     assignment_layer,

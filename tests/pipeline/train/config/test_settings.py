@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.errors import SettingError
 from sciu.pipeline.train.config.settings import TYPES, Settings, by_name, checked
 
 

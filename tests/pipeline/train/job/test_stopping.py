@@ -7,8 +7,9 @@ import signal
 
 import pytest
 
+from sciu.pipeline.errors import Stopped
 from sciu.pipeline.train.job.ranks import Ranks
-from sciu.pipeline.train.job.stopping import Stop, StopAsked
+from sciu.pipeline.train.job.stopping import Stop
 
 
 def test_a_signal_asks_and_the_next_one_does_not() -> None:
@@ -16,7 +17,7 @@ def test_a_signal_asks_and_the_next_one_does_not() -> None:
     with Stop() as stop:
         stop.check(Ranks())
         os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(StopAsked):
+        with pytest.raises(Stopped):
             stop.check(Ranks())
         assert stop.signal == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):

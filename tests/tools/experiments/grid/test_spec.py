@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sciu.pipeline.dataset.errors import SettingError
+from sciu.pipeline.errors import SettingError
 from sciu.tools.experiments.grid.jobs import Job, arguments, chosen, expand
 from sciu.tools.experiments.grid.spec import read_spec, spec_of
 
