@@ -3,10 +3,10 @@
 from sciu.purification.errors import DamagedError, PolicyError, PurifierError, WriteFailedError
 from sciu.purification.index import EpochIndex
 from sciu.purification.purifier import Purifier
-from sciu.purification.ranks import SharedPurifier
 from sciu.purification.revision import Pin
 from sciu.purification.rules.auto.policy import Auto, Elr
 from sciu.purification.rules.policy import Keep, Sciu, Scn
+from sciu.purification.shared_purifier import SharedPurifier
 
 __all__ = [
     "Auto",

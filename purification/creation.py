@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciu.purification.clip_state import Action, ClipStates
 from sciu.purification.errors import DamagedError, PolicyError, PurifierError, whole
 from sciu.purification.history import event_now
 from sciu.purification.rules.policy import Policy
 from sciu.purification.rules.registry import policy_to_json
-from sciu.purification.state import Action, ClipStates
 from sciu.purification.store import layout
-from sciu.purification.store.lines import Lines
+from sciu.purification.store.list_lines import Lines
 from sciu.purification.store.records import as_array
 from sciu.purification.store.store import DATA, FILES, Store, Transaction
 

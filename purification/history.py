@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciu.purification.clip_state import Action, ClipStates, Rows, Status
 from sciu.purification.rules.policy import Grounds, Verdict
-from sciu.purification.state import Action, ClipStates, Rows, Status
 from sciu.purification.store.evidence import Evidence
 
 

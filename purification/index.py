@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.purification.errors import DamagedError, PurifierError, WriteFailedError
-from sciu.purification.store.lines import Lines
+from sciu.purification.store.list_lines import Lines
 
 Ids = NDArray[np.int64]
 Targets = NDArray[np.void]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciu.purification.clip_state import Action, ClipStates, Rows, Status, count_states
 from sciu.purification.creation import create_store, read_meta
 from sciu.purification.errors import PurifierError
 from sciu.purification.history import Entry, clips_of, event_now, rows_of_verdict
@@ -20,12 +21,11 @@ from sciu.purification.index import Changes, EpochIndex, Ids, make_targets
 from sciu.purification.revision import Pin, PinAction, check_clips, rows_of_pin, rows_of_quarantine, rows_of_undo
 from sciu.purification.rules.policy import Policy
 from sciu.purification.rules.registry import policy_from_json, policy_to_json
-from sciu.purification.state import Action, ClipStates, Rows, Status, count_states
 from sciu.purification.store import layout
 from sciu.purification.store.evidence import Evidence
 from sciu.purification.store.records import Records
-from sciu.purification.store.ring import add_and_weigh, mean_probabilities, scores_of, weigh_stored
-from sciu.purification.store.running import average, normalised, running_at
+from sciu.purification.store.running_average import average, normalised, running_at
+from sciu.purification.store.score_ring import add_and_weigh, mean_probabilities, scores_of, weigh_stored
 from sciu.purification.store.store import Store, Transaction
 
 
@@ -293,19 +293,19 @@ class Purifier:
                 rows = rows_of_pin(pin, states, self.num_classes)
                 self._happened(transaction, states, rows, event_now("pin", action=pin.action, who=pin.who, why=pin.why))
 
-    def quarantine(self, clips: Sequence[int], why: str) -> None:
+    def quarantine(self, clips: Sequence[int], why: str, *, who: str = "") -> None:
         """Take clips out whose files cannot be read, from the next epoch on."""
         with self._changing() as (transaction, states):
             check_clips(clips, states)
             rows = rows_of_quarantine(clips, states, into=True)
-            self._happened(transaction, states, rows, event_now("quarantine", why=why))
+            self._happened(transaction, states, rows, event_now("quarantine", who=who, why=why))
 
-    def release(self, clips: Sequence[int], why: str = "") -> None:
+    def release(self, clips: Sequence[int], why: str = "", *, who: str = "") -> None:
         """Let clips out of quarantine."""
         with self._changing() as (transaction, states):
             check_clips(clips, states)
             rows = rows_of_quarantine(clips, states, into=False)
-            self._happened(transaction, states, rows, event_now("release", why=why))
+            self._happened(transaction, states, rows, event_now("release", who=who, why=why))
 
     def undo(self, *, clip: int | None = None, epoch: int | None = None, who: str = "", why: str = "") -> Ids:
         """Take back the last change of a clip, what the end of an epoch did, or what it did to one clip.

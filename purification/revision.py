@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sciu.purification.clip_state import PINS, Action, ClipStates, Rows, Status
 from sciu.purification.errors import PolicyError, PurifierError, whole
-from sciu.purification.state import PINS, Action, ClipStates, Rows, Status
 from sciu.purification.store import layout
 from sciu.purification.store.store import Transaction
 

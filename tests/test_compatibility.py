@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import torch
 from helpers import Answer
-from training import indexes, log, tensors
+from training import COMPATIBILITY, indexes, log, tensors
 
-ARCHIVES = sorted((Path(__file__).parent / "compatibility").glob("*.tar.xz"))
+ARCHIVES = sorted(COMPATIBILITY.glob("*.tar.xz"))
 METHODS = ["sciu", "auto"]
 SAME_ON_ALL_PROCESSORS = {"ATEN_CPU_CAPABILITY": "default", "OMP_NUM_THREADS": "1"}
 

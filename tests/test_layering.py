@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "models": (),
     "purification": (),
-    "purification.store": ("purification.errors", "purification.state"),
-    "purification.rules": ("purification.errors", "purification.state", "purification.store"),
+    "purification.store": ("purification.errors", "purification.clip_state"),
+    "purification.rules": ("purification.errors", "purification.clip_state", "purification.store"),
     "purification.care": ("purification",),
     "pipeline.dataset": ("pipeline.errors",),
     "pipeline.feed": ("pipeline.errors", "pipeline.dataset", "purification.index"),

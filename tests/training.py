@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,17 @@ from torch import Tensor
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.job.ranks import joined
 
+COMPATIBILITY = Path(__file__).parent / "compatibility"
 SMALL = ["--preset", "demo", "--size", "32", "--frames", "8", "--batch-size", "8"]
 QUICK = ["--method", "sciu", "--set", "lr_warmup=1", "--set", "warmup=1", "--set", "window=1"]
 NOT_COMPARED = {"seconds", "waiting", "clips_per_second", "decoded", "cached", "frames", "files"}
+
+
+def stopped_run(folder: Path, method: str = "sciu") -> tuple[Path, Path]:
+    """A dataset and a run that was stopped in the middle of its fourth epoch, of six; call from inside the folder."""
+    with tarfile.open(next(COMPATIBILITY.glob("*.tar.xz"))) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "faces", folder / method
 
 
 def start(data: Path, out: Path, *more: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:

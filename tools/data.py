@@ -54,8 +54,8 @@ def info(data: Path, fold: int, as_json: bool) -> None:
         f" media in '{dataset.media}'"
     )
     _print_classes(dataset, fold)
-    spread = summary["frames"] or {"min": "-", "median": "-", "max": "-"}
-    click.echo(f"frames       min {spread['min']}, median {spread['median']}, max {spread['max']}")
+    frames = summary["frames"] or {"min": "-", "median": "-", "max": "-"}
+    click.echo(f"frames       min {frames['min']}, median {frames['median']}, max {frames['max']}")
     for key in ("sizes", "codecs", "quarantine"):
         tally = list(summary[key].items())
         shown = ", ".join(f"{name} ({count:,})" for name, count in tally[:4]) or "none"

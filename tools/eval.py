@@ -11,7 +11,7 @@ from sciu.tools.command import Command, Progress, json_option, print_json, print
 
 if TYPE_CHECKING:
     from sciu.pipeline.train.report.metrics import Confusion
-    from sciu.pipeline.train.run.trained import Trained
+    from sciu.pipeline.train.run.trained_run import TrainedRun
     from sciu.pipeline.train.step.evaluation import Evaluation
 
 
@@ -35,11 +35,11 @@ def main(
     Example: sciu-eval runs/dfew-1 runs/dfew-2 runs/dfew-3 runs/dfew-4 runs/dfew-5 --folds
     """
     from sciu.pipeline.train.config.choices import choose_device
-    from sciu.pipeline.train.run.trained import Trained
+    from sciu.pipeline.train.run.trained_run import TrainedRun
 
     if len(runs) > 1 and not folds:
         raise click.UsageError(f"one run is evaluated at a time, but {len(runs)} are given. --folds takes several.")
-    trained = [Trained.load(run, checkpoint=checkpoint, data=data) for run in runs]
+    trained = [TrainedRun.load(run, checkpoint=checkpoint, data=data) for run in runs]
     if folds:
         _require_folds(trained)
     chosen, _ = choose_device(device)
@@ -58,7 +58,7 @@ def main(
         _show(results, answer, classes)
 
 
-def _require_folds(trained: list[Trained]) -> None:
+def _require_folds(trained: list[TrainedRun]) -> None:
     folds = [each.settings.fold for each in trained]
     if len(set(folds)) < len(folds):
         raise click.UsageError(f"runs must be of different folds, but are of folds {folds}.")
@@ -67,7 +67,7 @@ def _require_folds(trained: list[Trained]) -> None:
         raise click.UsageError(f"runs must be folds of one dataset, but are of {[*datasets.values()]}.")
 
 
-def _result(trained: Trained, seen: Evaluation, split: str) -> dict[str, Any]:
+def _result(trained: TrainedRun, seen: Evaluation, split: str) -> dict[str, Any]:
     told = {"run": str(trained.folder.path), "fold": trained.settings.fold, "epoch": trained.epoch, "split": split}
     if trained.step:
         told["after_step"] = trained.step  # of an epoch that has not ended

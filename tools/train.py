@@ -77,7 +77,7 @@ def main(
     if out is not None:
         _require_new_or_resume(out, resume=resume)
     if dry_run:
-        _rehearse(data, resolved, as_json=as_json)
+        _dry_run(data, resolved, as_json=as_json)
         return
     if out is None:
         raise click.UsageError("--out must name the run's folder, but is not given.")
@@ -113,19 +113,21 @@ def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
     from sciu.pipeline.train.job.ranks import joined
     from sciu.pipeline.train.job.stopping import Stop
     from sciu.pipeline.train.loop import train
-    from sciu.pipeline.train.report.trouble import trouble_told
+    from sciu.pipeline.train.report.failures import explain_failures
     from sciu.pipeline.train.run.resume import restore
-    from sciu.pipeline.train.run.run import Wishes, opened
+    from sciu.pipeline.train.run.run import RunRequest, opened
 
     settings = resolved.settings
     device, choice = choose_device(settings.device, deterministic=settings.deterministic)
-    wishes = Wishes(data=data, out=out, resolved=resolved, say=_say, progress=_progress, command=shlex.join(sys.argv))
+    request = RunRequest(
+        data=data, out=out, resolved=resolved, say=_say, progress=_progress, command=shlex.join(sys.argv)
+    )
     stop = Stop()
-    with joined(device) as ranks, opened(wishes, device, ranks, stop) as run:
+    with joined(device) as ranks, opened(request, device, ranks, stop) as run:
         run.say(f"device: {choice.value} ({choice.reason})")
         state = restore(run)
         try:
-            with stop, trouble_told(settings):
+            with stop, explain_failures(settings):
                 train(run, state)
         except Stopped as stopped:
             where = f"saved in epoch {state.epoch}, after step {state.step}"
@@ -154,22 +156,22 @@ def _report(run: Run, summary: dict[str, Any], *, as_json: bool) -> None:
     click.echo(f"'{run.folder.path}': summary.json, log.jsonl, checkpoints, tensorboard; `sciu-purify status` for more")
 
 
-def _rehearse(data: Path, resolved: Resolved, *, as_json: bool) -> None:
+def _dry_run(data: Path, resolved: Resolved, *, as_json: bool) -> None:
     """Build everything in a folder that is thrown away, and take one step."""
     import tempfile
 
     from sciu.pipeline.train.config.choices import choose_device
     from sciu.pipeline.train.job.ranks import Ranks
     from sciu.pipeline.train.job.stopping import Stop
-    from sciu.pipeline.train.loop import rehearse
-    from sciu.pipeline.train.run.run import Wishes, opened
+    from sciu.pipeline.train.loop import dry_run
+    from sciu.pipeline.train.run.run import RunRequest, opened
 
     settings = resolved.settings
     device, _ = choose_device(settings.device, deterministic=settings.deterministic)
     with tempfile.TemporaryDirectory() as folder:
-        wishes = Wishes(data=data, out=Path(folder) / "run", resolved=resolved, say=_say, progress=_progress)
-        with opened(wishes, device, Ranks(), Stop()) as run:
-            seconds = rehearse(run)
+        request = RunRequest(data=data, out=Path(folder) / "run", resolved=resolved, say=_say, progress=_progress)
+        with opened(request, device, Ranks(), Stop()) as run:
+            seconds = dry_run(run)
     told = f"one step of {settings.batch_size} clips took {seconds:.3f} s"
     if as_json:
         print_json({"device": str(device), "batch_size": settings.batch_size, "seconds_per_step": seconds})

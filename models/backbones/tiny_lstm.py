@@ -42,10 +42,10 @@ class TinyLstm(nn.Module):
 
 
 def _even_out(clip_BTCHW: Tensor) -> Tensor:
-    """Give every clip the same mean and spread in each colour; the floor keeps black clips black."""
+    """Give every clip the same mean and standard deviation in each colour; the floor keeps black clips black."""
     mean = clip_BTCHW.mean(dim=(1, 3, 4), keepdim=True)
-    spread = clip_BTCHW.std(dim=(1, 3, 4), keepdim=True, correction=0)
-    return (clip_BTCHW - mean) / (spread + 0.1)
+    std = clip_BTCHW.std(dim=(1, 3, 4), keepdim=True, correction=0)
+    return (clip_BTCHW - mean) / (std + 0.1)
 
 
 def _halve(given: int, made: int) -> nn.Module:

@@ -142,7 +142,7 @@ def _pack_clip(task: _Task) -> tuple[Probe, How]:
         found = probe(str(task.target), KIND[packing.codec], "count")
         if found.fault is None:
             return found, "kept"
-    numbers = spread(task.frames, packing.max_frames)
+    numbers = evenly(task.frames, packing.max_frames)
     try:
         how = _write_clip(task, numbers)
     except FileNotFoundError:
@@ -163,7 +163,7 @@ def _is_newer(target: Path, source: Path) -> bool:
     return target.stat().st_mtime_ns > max(max(state.st_mtime_ns, state.st_ctime_ns) for state in states)
 
 
-def spread(frames: int, at_most: int) -> list[int]:
+def evenly(frames: int, at_most: int) -> list[int]:
     """Choose frame numbers evenly over a clip: all of them, or the centres of `at_most` equal parts."""
     if frames <= at_most:
         return list(range(frames))

@@ -24,14 +24,14 @@ from sciu.pipeline.feed.decode.faults import FAULTS, Fault, fault
 from sciu.pipeline.feed.decode.host import HostDecoder
 from sciu.pipeline.feed.feed import Feed, ahead
 from sciu.pipeline.feed.files.clip_files import ClipFiles, OnHost
+from sciu.pipeline.feed.files.clip_layout import Images, Video
 from sciu.pipeline.feed.files.routes import Routes, choose_routes
-from sciu.pipeline.feed.files.sights import Images, Video
 from sciu.pipeline.feed.memory.buffers import keep_freed_memory
 from sciu.pipeline.feed.memory.cache import Cache
 from sciu.pipeline.feed.pixels.gpu_render import GpuRenderer
 from sciu.pipeline.feed.pixels.render import HostRenderer, Source
 from sciu.pipeline.feed.pixels.threads import Spread, spread
-from sciu.pipeline.feed.plan.plan import Plan, Views
+from sciu.pipeline.feed.plan.plan import Plan, Samples
 from sciu.pipeline.feed.plan.sampling import distinct
 
 _READ_AHEAD = 2  # batches
@@ -60,7 +60,7 @@ class _Job:
 class _Batch:
     """A batch on its way, once all of it is read."""
 
-    views: Views
+    samples: Samples
     jobs: list[_Job]
     encoded: list[Encoded | None]
 
@@ -144,23 +144,23 @@ class DaliFeed(Feed):
     def _evict(self, plan: Plan) -> None:
         """Let go of the clips that were trained on once and are not any more."""
         if plan.training:
-            self._trained_on = np.union1d(self._trained_on, plan.views.ids)
-            for clip in np.setdiff1d(self._trained_on, plan.views.ids).tolist():
+            self._trained_on = np.union1d(self._trained_on, plan.samples.ids)
+            for clip in np.setdiff1d(self._trained_on, plan.samples.ids).tolist():
                 self.cache.evict(clip)
 
     # ---- three stages, in the order of time
 
-    def _read(self, views: Views) -> tuple[Views, list[_Job], Spread[tuple[Encoded, int]]]:
+    def _read(self, samples: Samples) -> tuple[Samples, list[_Job], Spread[tuple[Encoded, int]]]:
         """Begin to read what is not in the cache."""
-        views = self._good(views)
+        samples = self._good(samples)
         with self._own_stream():  # room in the cache is memory that this stream writes first
-            jobs = [self._job(clip, views.numbers[row]) for row, clip in enumerate(views.ids.tolist())]
+            jobs = [self._job(clip, samples.numbers[row]) for row, clip in enumerate(samples.ids.tolist())]
         missing = [job for job in jobs if job.cached is None]
         reading = spread(self._readers, self._reader_count, lambda place: self._read_clip(missing[place]), len(missing))
         self._reading.append(reading)
-        return views, jobs, reading
+        return samples, jobs, reading
 
-    def _decode(self, views: Views, jobs: list[_Job], reading: Spread[tuple[Encoded, int]]) -> _Batch:
+    def _decode(self, samples: Samples, jobs: list[_Job], reading: Spread[tuple[Encoded, int]]) -> _Batch:
         """Begin to decode what was read."""
         encoded: list[Encoded | None] = []
         read = iter(reading.results())
@@ -172,9 +172,9 @@ class DaliFeed(Feed):
         for kind, decoder in self._decoders.items():
             if clips := [content for content in encoded if isinstance(content, kind)]:
                 decoder.put(clips)
-        return _Batch(views, jobs, encoded)
+        return _Batch(samples, jobs, encoded)
 
-    def _take(self, batch: _Batch, plan: Plan) -> tuple[list[Source], list[NDArray[np.int64]], Views]:
+    def _take(self, batch: _Batch, plan: Plan) -> tuple[list[Source], list[NDArray[np.int64]], Samples]:
         """Take the frames, keep what has room in the cache; return them with what is to be made of them."""
         with self._own_stream():
             rows, sources = self._found(batch, plan)
@@ -187,7 +187,7 @@ class DaliFeed(Feed):
                 sources, picks = self._gpu.bring(sources, picks, whole)
             if self.cache.on_gpu:
                 self._keep(jobs, sources)
-        return sources, picks, batch.views[np.array(rows, np.int64)]
+        return sources, picks, batch.samples[np.array(rows, np.int64)]
 
     def _found(self, batch: _Batch, plan: Plan) -> tuple[list[int], list[Source]]:
         """Return the frames of the batch's good clips, and which rows those are."""

@@ -20,7 +20,7 @@ from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.decode.faults import Fault
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.memory.buffers import to_device
-from sciu.pipeline.feed.plan.plan import Plan, Views
+from sciu.pipeline.feed.plan.plan import Plan, Samples
 
 _ALWAYS_ALLOWED = 3  # bad clips, however small the dataset
 
@@ -109,9 +109,9 @@ class Feed(ABC):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _good(self, views: Views) -> Views:
+    def _good(self, samples: Samples) -> Samples:
         """Leave out the clips that were found bad before: the next index will not name them."""
-        return views[~np.isin(views.ids, list(self.faults))] if self.faults else views
+        return samples[~np.isin(samples.ids, list(self.faults))] if self.faults else samples
 
     def _lose(self, fault: Fault, plan: Plan) -> None:
         """Go on without a clip; stop when it is not the clips that are bad."""
@@ -119,21 +119,21 @@ class Feed(ABC):
             self.dataset.require_media()
         self.faults[fault.clip] = fault.reason
         self.tally.faults += 1
-        lost = [(clip, self.faults[clip]) for clip in plan.views.ids.tolist() if clip in self.faults]
-        if len(lost) > max(math.ceil(self.max_faulty * len(plan.views)), _ALWAYS_ALLOWED if self.max_faulty else 0):
+        lost = [(clip, self.faults[clip]) for clip in plan.samples.ids.tolist() if clip in self.faults]
+        if len(lost) > max(math.ceil(self.max_faulty * len(plan.samples)), _ALWAYS_ALLOWED if self.max_faulty else 0):
             examples = "; ".join(f"{self.dataset.clips.path[clip]}: {reason}" for clip, reason in lost[:3])
             raise FeedError(
                 f"at most {self.max_faulty:.1%} of the clips may be bad, but {len(lost)} are: {examples}."
                 " Is a disk or a mount gone? `sciu-data check` looks at all clips; --max-faulty allows more."
             )
 
-    def _batch(self, views: Views, frames_BTHWC: torch.Tensor) -> ClipBatch:
-        return ClipBatch(to_device(torch.from_numpy(views.ids), self.device), to_device(frames_BTHWC, self.device))
+    def _batch(self, samples: Samples, frames_BTHWC: torch.Tensor) -> ClipBatch:
+        return ClipBatch(to_device(torch.from_numpy(samples.ids), self.device), to_device(frames_BTHWC, self.device))
 
     def _empty(self, plan: Plan) -> ClipBatch:
         """Return a batch of no clips: this rank has none left, or all of them were bad."""
-        shape = 0, plan.views.numbers.shape[1], plan.size, plan.size, 3
-        return self._batch(plan.views[:0], torch.empty(shape, dtype=torch.uint8))
+        shape = 0, plan.samples.numbers.shape[1], plan.size, plan.size, 3
+        return self._batch(plan.samples[:0], torch.empty(shape, dtype=torch.uint8))
 
 
 def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:

@@ -20,10 +20,10 @@ class SyntheticFeed(Feed):
 
     def _batches(self, plan: Plan, start: int) -> Iterator[ClipBatch]:
         largest = max((len(plan.step(number)) for number in range(plan.steps)), default=0)
-        shape = largest, plan.views.numbers.shape[1], plan.size, plan.size, 3
+        shape = largest, plan.samples.numbers.shape[1], plan.size, plan.size, 3
         if len(self._noise_BTHWC) < largest or self._noise_BTHWC.shape[1:] != shape[1:]:
             noise_BTHWC = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
             self._noise_BTHWC = noise_BTHWC.to(self.device)
         for number in range(start, plan.steps):
-            views = plan.step(number)
-            yield self._batch(views, self._noise_BTHWC[: len(views)])
+            samples = plan.step(number)
+            yield self._batch(samples, self._noise_BTHWC[: len(samples)])

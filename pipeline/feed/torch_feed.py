@@ -29,7 +29,7 @@ from sciu.pipeline.feed.decode.faults import FAULTS, Fault, fault
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.pixels.render import Source, render_clip, stacked
-from sciu.pipeline.feed.plan.plan import Plan, Views
+from sciu.pipeline.feed.plan.plan import Plan, Samples
 from sciu.pipeline.feed.plan.sampling import distinct
 
 _BATCHES_AHEAD = 2  # of each worker
@@ -44,7 +44,7 @@ class Touched:
     files: int = 0
 
 
-Decoded = tuple[Views, Tensor | None, list[Fault], Touched] | FeedError
+Decoded = tuple[Samples, Tensor | None, list[Fault], Touched] | FeedError
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,16 @@ class _Executor:
     dataset: Dataset
     size: int
 
-    def __getitem__(self, views: Views) -> Decoded:
+    def __getitem__(self, samples: Samples) -> Decoded:
         try:
-            return self._decoded(views)
+            return self._decoded(samples)
         except FeedError as error:  # raised here it would come with a traceback of the worker
             return error
 
-    def _decoded(self, views: Views) -> Decoded:
+    def _decoded(self, samples: Samples) -> Decoded:
         rows, sources, picks, faults, touched = [], [], [], [], Touched()
-        for row, clip in enumerate(views.ids.tolist()):
-            wanted, picked = distinct(views.numbers[row])
+        for row, clip in enumerate(samples.ids.tolist()):
+            wanted, picked = distinct(samples.numbers[row])
             try:
                 sources.append(self._decode(clip, wanted))
             except FAULTS as error:
@@ -73,14 +73,14 @@ class _Executor:
             picks.append(picked)
             touched.frames += len(wanted)
             touched.files += len(wanted) if self._is_folder(clip) else 1
-        views = views[np.array(rows, np.int64)]
+        samples = samples[np.array(rows, np.int64)]
         if not sources:
-            return views, None, faults, touched
-        clips_BTHWC = torch.empty((len(rows), views.numbers.shape[1], self.size, self.size, 3), dtype=torch.uint8)
+            return samples, None, faults, touched
+        clips_BTHWC = torch.empty((len(rows), samples.numbers.shape[1], self.size, self.size, 3), dtype=torch.uint8)
         _require_shared_memory(clips_BTHWC.nbytes)
         for row, source in enumerate(sources):
-            render_clip(source, picks[row], views, row, clips_BTHWC[row])
-        return views, clips_BTHWC, faults, touched
+            render_clip(source, picks[row], samples, row, clips_BTHWC[row])
+        return samples, clips_BTHWC, faults, touched
 
     def _is_folder(self, clip: int) -> bool:
         """Tell by the table, without asking the disk; an image is opened once, like a folder of one."""
@@ -105,13 +105,13 @@ def _tensor(frame: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.require(frame, requirements="W"))
 
 
-class _Steps(Sampler[Views]):
+class _Steps(Sampler[Samples]):
     """The steps of whatever plan is the current one."""
 
     def __init__(self) -> None:
-        self.current: list[Views] = []
+        self.current: list[Samples] = []
 
-    def __iter__(self) -> Iterator[Views]:
+    def __iter__(self) -> Iterator[Samples]:
         return iter(self.current)
 
 
@@ -144,13 +144,13 @@ class TorchFeed(Feed):
             for decoded in self._loader:
                 if isinstance(decoded, FeedError):
                     raise decoded
-                views, frames_BTHWC, faults, touched = decoded
+                samples, frames_BTHWC, faults, touched = decoded
                 for found in faults:
                     self._lose(found, plan)
-                self.tally.decoded += len(views)
+                self.tally.decoded += len(samples)
                 self.tally.frames += touched.frames
                 self.tally.files += touched.files
-                yield self._empty(plan) if frames_BTHWC is None else self._batch(views, frames_BTHWC)
+                yield self._empty(plan) if frames_BTHWC is None else self._batch(samples, frames_BTHWC)
         except (RuntimeError, EOFError, ConnectionError) as error:
             if isinstance(error, RuntimeError) and not re.search("^DataLoader|open files", str(error)):
                 raise

@@ -13,26 +13,26 @@ from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.feed.plan.plan import Plan
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.purify import close_epoch, index_of, require_every_class
-from sciu.pipeline.train.report.pace import Pace
-from sciu.pipeline.train.report.trouble import trouble_told
+from sciu.pipeline.train.report.failures import explain_failures
+from sciu.pipeline.train.report.throughput import Throughput
 from sciu.pipeline.train.run.resume import name_checkpoint, save, statistics
 from sciu.pipeline.train.run.run import Run
-from sciu.pipeline.train.run.state import State
-from sciu.pipeline.train.step.board import scores_of
+from sciu.pipeline.train.run.run_state import RunState
+from sciu.pipeline.train.step.clip_tensors import scores_of
 from sciu.pipeline.train.step.evaluation import evaluate
-from sciu.pipeline.train.step.rehearsal import undisturbed
+from sciu.pipeline.train.step.snapshot import unchanged_after
 from sciu.purification import EpochIndex
 
 _STEPS_BETWEEN_CHECKS = 64  # of the loss, each of which waits for a GPU
 
 
-def train(run: Run, state: State) -> None:
+def train(run: Run, state: RunState) -> None:
     """Train to the last epoch. A stop request takes effect after the current step, once a checkpoint is written."""
     index = index_of(run.purifier, state.epoch, run.folder)
     while state.epoch <= run.settings.epochs:
         if state.measured is None:
             try:
-                learn(run, state, index, Pace())
+                learn(run, state, index, Throughput())
                 state.measured = _measure(run, state)
             except Stopped:
                 _require_finite(run, state, index)
@@ -41,49 +41,48 @@ def train(run: Run, state: State) -> None:
                 raise
             save(run, state, index)
         name_checkpoint(run, state)
-        index = close_epoch(run.purifier, state, scores_of(run.parts.step.board), run.folder)
+        index = close_epoch(run.purifier, state, scores_of(run.step.clip_tensors), run.folder)
         if run.telemetry:
             run.telemetry.tell(state, index)
         state.begin_next()
     run.saver.wait()
 
 
-def learn(run: Run, state: State, index: EpochIndex, pace: Pace) -> None:
+def learn(run: Run, state: RunState, index: EpochIndex, throughput: Throughput) -> None:
     """Train on what the index lists, from the step where the state stands."""
     require_every_class(index, run.dataset, run.settings.fold)
-    parts, schedule = run.parts, run.settings.rate_schedule()
-    plan = _plan(run, state, index)
-    parts.step.begin(index.labels, index.targets, seed=None if state.under_way else _seed(run, state))
+    step, plan, schedule = run.step, _plan(run, state, index), run.settings.lr_schedule()
+    step.begin(index.labels, index.targets, seed=None if state.under_way else _seed(run, state))
     progress = run.progress(f"epoch {state.epoch}/{run.settings.epochs}")
     try:
-        for batch in pace.watch(parts.feed.batches(plan, state.step, parts.step.input)):
-            parts.step(batch, schedule.rate(state.epoch - 1 + state.share(len(index.ids), plan.steps)))
+        for batch in throughput.timed(run.feed.batches(plan, state.step, step.input)):
+            step(batch, schedule.lr(state.epoch - 1 + state.share(len(index.ids), plan.steps)))
             state.step += 1
             if state.step % _STEPS_BETWEEN_CHECKS == 0:
                 _require_finite(run, state, index)
-            progress(state.step, plan.steps, str(pace))
+            progress(state.step, plan.steps, str(throughput))
             run.stop.check(run.ranks)
     except Stopped:
-        state.spent = _spent(run, state, pace)
+        state.spent = _spent(run, state, throughput)
         raise
     _require_finite(run, state, index)
-    state.spent = _spent(run, state, pace)
+    state.spent = _spent(run, state, throughput)
 
 
-def _plan(run: Run, state: State, index: EpochIndex) -> Plan:
+def _plan(run: Run, state: RunState, index: EpochIndex) -> Plan:
     ids = state.remaining(index.ids)
-    return run.parts.planner.training(replace(index, ids=ids[~run.dataset.quarantined[ids]]))
+    return run.planner.training(replace(index, ids=ids[~run.dataset.quarantined[ids]]))
 
 
-def _seed(run: Run, state: State) -> int:
+def _seed(run: Run, state: RunState) -> int:
     """Return the seed of an epoch's dropout."""
     word = Draws(run.settings.seed, state.epoch, np.array([run.ranks.rank])).words(Draw.DROPOUT)
     return int(word[0, 0] >> np.uint64(1))
 
 
-def _require_finite(run: Run, state: State, index: EpochIndex) -> None:
+def _require_finite(run: Run, state: RunState, index: EpochIndex) -> None:
     """Stop when a loss was no number; waits for the device. Collective."""
-    bad = int(run.parts.step.board.bad_step)
+    bad = int(run.step.clip_tensors.bad_step)
     if run.ranks.any(bad >= 0):
         clips = f"{bad + 1}, clips {_plan(run, state, index).step(bad).ids.tolist()}" if bad >= 0 else "of another rank"
         kept = "The checkpoint of the epoch before is kept" if state.epoch > 1 else "No epoch has ended before it"
@@ -93,20 +92,20 @@ def _require_finite(run: Run, state: State, index: EpochIndex) -> None:
         )
 
 
-def _measure(run: Run, state: State) -> dict[str, Any]:
+def _measure(run: Run, state: RunState) -> dict[str, Any]:
     """Put the epoch in numbers, the evaluation among them where it is due."""
-    step, feed, settings, ranks = run.parts.step, run.parts.feed, run.settings, run.ranks
-    loss, learnt, right = ranks.sum(step.board.sums.clone()).tolist()
+    step, feed, settings, ranks = run.step, run.feed, run.settings, run.ranks
+    loss, learnt, right = ranks.sum(step.clip_tensors.sums.clone()).tolist()
     record = {
         "epoch": state.epoch, "loss": loss / max(learnt, 1), "accuracy": right / max(learnt, 1),
-        "rate": settings.rate_schedule().rate(state.epoch - 1), **state.spent,
+        "rate": settings.lr_schedule().lr(state.epoch - 1), **state.spent,
         "clips_per_second": state.spent["clips"] / state.spent["seconds"],
     }  # fmt: skip
     ranks.mean_all([*statistics(step).values()])
     if state.epoch % settings.evaluate_every == 0 or state.epoch == settings.epochs:
         for split, ids in run.evaluated().items():
             found = evaluate(
-                step, feed, run.parts.planner, ids, views=settings.views, ranks=ranks, progress=run.progress(split),
+                step, feed, run.planner, ids, views=settings.views, ranks=ranks, progress=run.progress(split),
                 stop=run.stop,
             )  # fmt: skip
             record[split] = found.confusion.told(run.dataset.classes, found.asked)
@@ -114,20 +113,20 @@ def _measure(run: Run, state: State) -> dict[str, Any]:
     return record
 
 
-def _spent(run: Run, state: State, pace: Pace) -> dict[str, float]:
+def _spent(run: Run, state: RunState, throughput: Throughput) -> dict[str, float]:
     """Return what the epoch has taken so far: time, clips decoded and the like, before an interruption too."""
-    now = {"seconds": pace.seconds, "waiting": pace.waiting, **run.ranks.totals(asdict(run.parts.feed.tally))}
+    now = {"seconds": throughput.seconds, "waiting": throughput.waiting, **run.ranks.totals(asdict(run.feed.tally))}
     return {name: state.spent.get(name, 0) + value for name, value in now.items()}
 
 
-def rehearse(run: Run) -> float:
+def dry_run(run: Run) -> float:
     """Take one step of real clips and put everything back; return its seconds."""
     index = index_of(run.purifier, 1, run.folder)
-    step, plan = run.parts.step, _plan(run, State(), index)
+    step, plan = run.step, _plan(run, RunState(), index)
     step.begin(index.labels, index.targets, seed=run.settings.seed)
-    with trouble_told(run.settings), undisturbed(step):
-        batch = next(run.parts.feed.batches(plan))
+    with explain_failures(run.settings), unchanged_after(step):
+        batch = next(run.feed.batches(plan))
         began = time.perf_counter()
         step(batch, run.settings.lr)
-        int(step.board.bad_step)  # waits for the device
+        int(step.clip_tensors.bad_step)  # waits for the device
     return time.perf_counter() - began

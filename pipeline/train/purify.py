@@ -14,10 +14,10 @@ from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.train.errors import RunError, TrainError
 from sciu.pipeline.train.run.run_folder import RunFolder
-from sciu.pipeline.train.run.state import State
-from sciu.pipeline.train.step.board import Scores
+from sciu.pipeline.train.run.run_state import RunState
+from sciu.pipeline.train.step.clip_tensors import Scores
 from sciu.purification import EpochIndex, Purifier, SharedPurifier
-from sciu.purification.state import Status
+from sciu.purification.clip_state import Status
 
 _ALL_EPOCHS = 0
 
@@ -98,7 +98,7 @@ def index_of(shared: SharedPurifier, epoch: int, folder: RunFolder) -> EpochInde
     return shared.ask(lambda purifier: _published(purifier, epoch, folder))
 
 
-def close_epoch(shared: SharedPurifier, state: State, scores: Scores, folder: RunFolder) -> EpochIndex:
+def close_epoch(shared: SharedPurifier, state: RunState, scores: Scores, folder: RunFolder) -> EpochIndex:
     """Hand this rank's scores over, decide, and return the next epoch's index, published. Collective.
 
     A run that was killed between its checkpoint and this comes here again: nothing is decided twice.

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sciu.purification.clip_state import Action, ClipStates
 from sciu.purification.errors import DamagedError
 from sciu.purification.index import EpochIndex, published_epochs
 from sciu.purification.purifier import Purifier
 from sciu.purification.rules.registry import METHODS
-from sciu.purification.state import Action, ClipStates
 from sciu.purification.store import layout
 from sciu.purification.store.store import Store, Transaction, structural_problems
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from sciu.purification.clip_state import OUT, Action
 from sciu.purification.purifier import Purifier
-from sciu.purification.state import OUT, Action
 
 
 def reason(purifier: Purifier, event: dict[str, Any], row: np.void) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from sciu.purification.care.audit import damaged_keys
+from sciu.purification.clip_state import ClipStates
 from sciu.purification.errors import DamagedError
-from sciu.purification.state import ClipStates
 from sciu.purification.store import layout
-from sciu.purification.store.planes import Plane
+from sciu.purification.store.score_plane import Plane
 from sciu.purification.store.store import Store, Transaction
 
 _REPLAYED = ("label", "status")

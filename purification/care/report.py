@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.purification.care.explain import reason
+from sciu.purification.clip_state import PINS, ClipStates, Status
 from sciu.purification.purifier import Purifier
-from sciu.purification.state import PINS, ClipStates, Status
 from sciu.purification.store.evidence import Evidence
 
 

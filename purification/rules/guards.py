@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification.state import ClipStates, Status
+from sciu.purification.clip_state import ClipStates, Status
 from sciu.purification.store.evidence import Floats
 
 _LAST = 0.1  # of a class's clips, which keep its label where none would

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sciu.purification.clip_state import PINS, ClipStates, Status
 from sciu.purification.errors import PolicyError
 from sciu.purification.rules import cgp, fgc, scn
 from sciu.purification.rules.guards import Relabelling, guard, spare_classes
 from sciu.purification.rules.thresholds import lambda_from_scores, tau_from_noise
-from sciu.purification.state import PINS, ClipStates, Status
 from sciu.purification.store.evidence import Evidence, Floats
 
 Threshold = float | Literal["auto"] | None

@@ -48,8 +48,8 @@ _RANGE = (-0.5 / (_GRID - 1), 1 + 0.5 / (_GRID - 1))
 def _smoothed(confidence: Floats) -> Floats:
     """Return the number of clips around each place, mirrored at 0 and 1; the width is Silverman's rule."""
     quartiles = float(np.subtract(*np.percentile(confidence, [75, 25]))) / 1.34
-    spread = min(float(confidence.std()), quartiles or float(confidence.std()))
-    width = max(_NARROWEST, 0.9 * spread * len(confidence) ** -0.2)
+    deviation = min(float(confidence.std()), quartiles or float(confidence.std()))
+    width = max(_NARROWEST, 0.9 * deviation * len(confidence) ** -0.2)
     counts = np.histogram(confidence, bins=_GRID, range=_RANGE)[0]
     mirrored = np.concatenate([counts[::-1], counts, counts[::-1]]).astype(np.float64)
     steps = np.arange(-_GRID // 2, _GRID // 2 + 1) / (_GRID - 1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification.store.planes import Plane
+from sciu.purification.store.score_plane import Plane
 
 Floats = NDArray[np.float64]
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sciu.purification.clip_state import ROW, ClipStates, Rows
 from sciu.purification.errors import DamagedError
-from sciu.purification.state import ROW, ClipStates, Rows
-from sciu.purification.store.lines import Lines
-from sciu.purification.store.planes import Plane
+from sciu.purification.store.list_lines import Lines
+from sciu.purification.store.score_plane import Plane
 from sciu.purification.store.store import Transaction
 
 SCHEMA = 1

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.purification.errors import PurifierError
-from sciu.purification.store.planes import Plane
+from sciu.purification.store.score_plane import Plane
 
 _SUM_TOLERANCE = 0.05  # of probabilities: a softmax in bf16 is off by as much as .02
 _MOST = 1.001  # so is 1 itself, by rounding

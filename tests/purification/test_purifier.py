@@ -10,7 +10,7 @@ import pytest
 from noisy_clips import CLASSES, CLIPS, GIVEN, NAMES, PATHS, POLICY, TRUE, UNUSABLE, begin, one_epoch, scores
 
 from sciu.purification import Keep, Pin, PolicyError, Purifier, PurifierError, Sciu
-from sciu.purification.state import Status
+from sciu.purification.clip_state import Status
 
 BAD, GOOD, MISLABELLED = (
     int(np.flatnonzero(mask)[0]) for mask in (UNUSABLE, ~UNUSABLE & (GIVEN == TRUE), ~UNUSABLE & (GIVEN != TRUE))

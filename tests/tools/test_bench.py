@@ -100,7 +100,7 @@ def test_feed_bench_compares_with_peers_and_the_limit(
 def test_step_bench_takes_the_step_in_every_way_there_is(
     sciu: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sciu.pipeline.train.run.parts.compiled", lambda network: network.forward)
+    monkeypatch.setattr("sciu.pipeline.train.run.build.compiled", lambda network: network.forward)
     monkeypatch.setattr("sciu.tools.benchmarks.step._PRODUCT", {"cpu": 64, "cuda": 64})
     out = tmp_path / "bench.json"
     small = ("--backbone", "tiny_lstm", "--size", 32, "--batch-size", 2, "--frames", 2, "--rounds", 1, "--steps", 1)

@@ -66,6 +66,19 @@ def test_list_sorts_what_is_most_doubtful_first(sciu: Sciu, run: Path) -> None:
     assert f"... and {(~UNUSABLE).sum() - 3} more" in text
 
 
+def test_quarantine_and_release(sciu: Sciu, run: Path) -> None:
+    clip = int(np.flatnonzero(~UNUSABLE)[0])
+    told = sciu("purify", "quarantine", run, clip, "--who", "anna", "--why", "green frames", "--json").json
+    assert (told["clips"][0]["status"], told["from_epoch"]) == ("quarantined", 5)
+    rows = sciu("purify", "list", run, "--what", "quarantined", "--json").json["clips"]
+    assert [row["clip"] for row in rows] == [clip]
+    assert "quarantined: by anna: green frames" in sciu("purify", "show", run, clip).out
+    assert sciu("purify", "release", run, clip, "--json").json["clips"][0]["status"] == "training"
+    nothing = sciu("purify", "release", run, clip)
+    assert nothing.code == 0
+    assert sciu("purify", "show", run, clip).out.count("released from quarantine") == 1
+
+
 def test_show_tells_a_clips_whole_life(sciu: Sciu, run: Path) -> None:
     sciu("purify", "pin", run, BAD, "--keep", "--who", "anna", "--why", "only dark")
     for name in (BAD, PATHS[BAD], Path(PATHS[BAD]).name):

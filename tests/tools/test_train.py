@@ -17,7 +17,7 @@ import torch
 from helpers import Answer
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from training import QUICK, SMALL, indexes, same_tensors, tensors
+from training import QUICK, SMALL, indexes, same_tensors, stopped_run, tensors
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.config.methods import METHODS
@@ -320,6 +320,32 @@ def test_an_older_checkpoint_goes_the_same_way_again(sciu: Sciu, frame_faces: Da
     assert sciu(*again).code == 0
     assert indexes(tmp_path / "run") == before
     assert same_tensors(tensors(tmp_path / "run"), end)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_a_check_quarantined_meanwhile_leaves_the_run(
+    sciu: Sciu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """The rest of the epoch goes on without the clip, also where a first attempt to resume was killed at once."""
+    data, run = stopped_run(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    dataset = Dataset.load(data)
+    scored = torch.load(run / "checkpoints/last.pt", weights_only=True)["board"]["seen"][:-1] > 0
+    with Purifier.open(run / "purifier", read_only=True) as purifier:
+        bad = int(np.setdiff1d(purifier.index().ids, scored.nonzero()[:, 0].numpy())[0])
+    shutil.rmtree(dataset.path(bad))
+    assert sciu("data", "check", data).code == 1
+    if again:
+        with Purifier.open(run / "purifier") as purifier:
+            purifier.quarantine([bad], "is missing")
+    answer = sciu("train", data, "--out", run, "--resume", "--json")
+    assert answer.code == 0, answer.err
+    assert again or "quarantine: 1 clips that `sciu-data check` has quarantined are left out" in answer.err
+    assert answer.json["quarantined"] == 1
+    assert bad in EpochIndex.read(run / "index", 4).ids
+    assert bad not in EpochIndex.read(run / "index", 5).ids
+    assert answer.json["clips_per_epoch"][3] == len(EpochIndex.read(run / "index", 4).ids) - 1
+    assert "is missing" in sciu("purify", "show", run, bad).out
 
 
 # ---- what goes wrong while it trains

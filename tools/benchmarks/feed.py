@@ -22,7 +22,7 @@ from sciu.pipeline.feed.memory.cache import Cache
 from sciu.pipeline.feed.plan.augmentation import CROPS, Augmentation
 from sciu.pipeline.feed.plan.plan import Plan, Planner
 from sciu.pipeline.feed.torch_feed import TorchFeed
-from sciu.pipeline.train.report.pace import Pace
+from sciu.pipeline.train.report.throughput import Throughput
 from sciu.purification.index import EpochIndex
 from sciu.tools.benchmarks.feed_peers import RawDecoding, Reader, missing, readers, usual_loader
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
@@ -107,21 +107,21 @@ def _load_as_usual(dataset: Dataset, read: Reader, plan: Plan) -> int:
 
 def _deliver(feed: Feed, plan: Plan) -> int:
     """Read an epoch, the host two batches ahead of the device as in training, and wait for the last one."""
-    clips = sum(len(batch) for batch in Pace().watch(feed.batches(plan)))
+    clips = sum(len(batch) for batch in Throughput().timed(feed.batches(plan)))
     wait(feed.device)
     return clips
 
 
 def _copy(feed: DaliFeed, plan: Plan) -> int:
     """Copy as many bytes as the plan's batches have, from the cache to one place."""
-    shape = plan.views.numbers.shape[1], plan.size, plan.size, 3
+    shape = plan.samples.numbers.shape[1], plan.size, plan.size, 3
     target = torch.empty(shape, dtype=torch.uint8).view(-1)
-    for clip in plan.views.ids.tolist():
+    for clip in plan.samples.ids.tolist():
         kept = feed.cache.get(clip)
         assert kept is not None
         source = kept.view(-1)[: len(target)]
         target[: len(source)].copy_(source)
-    return len(plan.views)
+    return len(plan.samples)
 
 
 def _plans(planner: Planner) -> Iterator[Plan]:

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, default_collate
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.read import read_images
 from sciu.pipeline.dataset.workers import cores
-from sciu.pipeline.feed.plan.plan import Plan, Views
+from sciu.pipeline.feed.plan.plan import Plan, Samples
 
 _MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 _DEVIATION = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
@@ -99,22 +99,22 @@ class UsualClips:
     """The map-style dataset that DFER codes write."""
 
     dataset: Dataset
-    views: Views
+    samples: Samples
     size: int
     read: Reader
 
     def __len__(self) -> int:
-        return len(self.views)
+        return len(self.samples)
 
     def __getitem__(self, row: int) -> tuple[Tensor, int]:
-        clip = int(self.views.ids[row])
-        top, left, height, width = self.views.boxes[row].tolist()
+        clip = int(self.samples.ids[row])
+        top, left, height, width = self.samples.boxes[row].tolist()
         pictures = []
-        for frame in self.read(self.dataset, clip, self.views.numbers[row].tolist()):
+        for frame in self.read(self.dataset, clip, self.samples.numbers[row].tolist()):
             picture = Image.fromarray(frame).crop((left, top, left + width, top + height))
             if picture.size != (self.size, self.size):
                 picture = picture.resize((self.size, self.size), Image.Resampling.BILINEAR)
-            if self.views.flips[row]:
+            if self.samples.flips[row]:
                 picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
             pixels = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1).float().div_(255)
             pictures.append((pixels - _MEAN) / _DEVIATION)
@@ -124,7 +124,7 @@ class UsualClips:
 def usual_loader(dataset: Dataset, plan: Plan, read: Reader) -> Iterator[int]:
     """Yield the sizes of the batches."""
     loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
-        UsualClips(dataset, plan.views, plan.size, read),  # type: ignore[arg-type]
+        UsualClips(dataset, plan.samples, plan.size, read),  # type: ignore[arg-type]
         batch_size=int(plan.offsets[1]), num_workers=cores(), collate_fn=default_collate,
     )  # fmt: skip
     for clips, _ids in loader:
@@ -143,7 +143,7 @@ class RawDecoding:
     def run(self, plan: Plan) -> int:
         """Decode a plan; return how many clips."""
         tasks = [
-            (clip, np.unique(plan.views.numbers[row]).tolist()) for row, clip in enumerate(plan.views.ids.tolist())
+            (clip, np.unique(plan.samples.numbers[row]).tolist()) for row, clip in enumerate(plan.samples.ids.tolist())
         ]
         return sum(self._pool.map(_decode, tasks, chunksize=16))
 

@@ -44,7 +44,7 @@ class ReferenceTrainer:
     def train_epoch(self, plan: Plan) -> int:
         """Train on the clips of a plan, at the frames and crops that it says; return how many."""
         losses, accuracy = AverageMeter(), AverageMeter()
-        clips = UsualClips(self.dataset, plan.views, plan.size, self.read)
+        clips = UsualClips(self.dataset, plan.samples, plan.size, self.read)
         loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
             clips, self.batch_size, shuffle=True, num_workers=cores(), pin_memory=self.device.type == "cuda",  # type: ignore[arg-type]
         )  # fmt: skip

@@ -17,7 +17,7 @@ from sciu.models.registry import describe, frame_size
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.job.ranks import Ranks
-from sciu.pipeline.train.run.parts import build_step
+from sciu.pipeline.train.run.build import build_step
 from sciu.pipeline.train.step.step import Step
 from sciu.tools.backbone import backbone_option
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured

@@ -20,9 +20,9 @@ from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.job.stopping import Stop
 from sciu.pipeline.train.loop import learn
 from sciu.pipeline.train.purify import index_of
-from sciu.pipeline.train.report.pace import Pace
-from sciu.pipeline.train.run.run import Run, Wishes, opened
-from sciu.pipeline.train.run.state import State
+from sciu.pipeline.train.report.throughput import Throughput
+from sciu.pipeline.train.run.run import Run, RunRequest, opened
+from sciu.pipeline.train.run.run_state import RunState
 from sciu.pipeline.train.step.evaluation import Progress
 from sciu.purification import EpochIndex
 from sciu.tools.backbone import backbone_option
@@ -90,11 +90,11 @@ def open_run(
 ) -> Run:
     """Begin a run in a folder that is thrown away."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    wishes = Wishes(
+    request = RunRequest(
         data=data, out=folder / "run", resolved=resolve([("bench", settings)]), say=lambda _line: None,
         progress=progress,
     )  # fmt: skip
-    return stack.enter_context(opened(wishes, device, Ranks(), Stop()))
+    return stack.enter_context(opened(request, device, Ranks(), Stop()))
 
 
 def training(run: Run, index: EpochIndex | None = None) -> Epoch:
@@ -102,9 +102,9 @@ def training(run: Run, index: EpochIndex | None = None) -> Epoch:
     index = index or index_of(run.purifier, 1, run.folder)
 
     def epoch(number: int) -> tuple[float, float]:
-        pace = Pace()
-        learn(run, State(epoch=number), replace(index, epoch=number), pace)
-        return pace.clips / pace.seconds, pace.waiting / pace.seconds
+        throughput = Throughput()
+        learn(run, RunState(epoch=number), replace(index, epoch=number), throughput)
+        return throughput.clips / throughput.seconds, throughput.waiting / throughput.seconds
 
     return epoch
 
@@ -114,8 +114,8 @@ def _feeding(run: Run) -> Epoch:
 
     def epoch(number: int) -> tuple[float, float | None]:
         began = time.perf_counter()
-        plan = run.parts.planner.training(replace(index, epoch=number))
-        clips = sum(len(batch) for batch in run.parts.feed.batches(plan))
+        plan = run.planner.training(replace(index, epoch=number))
+        clips = sum(len(batch) for batch in run.feed.batches(plan))
         return clips / (time.perf_counter() - began), None
 
     return epoch
@@ -126,7 +126,7 @@ def _by_the_book(trainer: ReferenceTrainer, run: Run) -> Epoch:
 
     def epoch(number: int) -> tuple[float, float | None]:
         began = time.perf_counter()
-        clips = trainer.train_epoch(run.parts.planner.training(replace(index, epoch=number)))
+        clips = trainer.train_epoch(run.planner.training(replace(index, epoch=number)))
         return clips / (time.perf_counter() - began), None
 
     return epoch

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from sciu.pipeline.errors import MEMORY_IS_FULL
 from sciu.pipeline.feed.errors import FeedError
-from sciu.pipeline.feed.files.sights import Images, Video
+from sciu.pipeline.feed.files.clip_layout import Images, Video
 from sciu.pipeline.feed.memory.lent import Lent
 from sciu.pipeline.feed.pixels.render import Source, stacked
 

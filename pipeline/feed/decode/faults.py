@@ -10,7 +10,7 @@ from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.probe import MEDIA_ERRORS, MISSING, is_outage, reason
 from sciu.pipeline.errors import MEMORY_IS_FULL
 from sciu.pipeline.feed.errors import FeedError
-from sciu.pipeline.feed.memory.left import available_bytes
+from sciu.pipeline.feed.memory.free_memory import available_bytes
 
 FAULTS = (*MEDIA_ERRORS, RuntimeError, MemoryError)
 """What decoders raise at bad clips, torchvision RuntimeError; `fault` tells what was the machine's."""

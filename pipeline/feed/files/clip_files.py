@@ -12,19 +12,19 @@ from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.images import is_whole_image
 from sciu.pipeline.dataset.probe import MEDIA_ERRORS
 from sciu.pipeline.dataset.read import Frames, read_frames
-from sciu.pipeline.feed.files.packets import CODECS, Packets, look_at_packets
-from sciu.pipeline.feed.files.routes import Refusal
-from sciu.pipeline.feed.files.sights import (
+from sciu.pipeline.feed.files.clip_layout import (
     ChangedError,
+    ClipLayout,
+    FrameFolder,
     Images,
-    Names,
-    Sight,
     Video,
-    look_at_frames,
-    look_at_video,
+    layout_of_frames,
+    layout_of_video,
     read_file,
     stamp,
 )  # fmt: skip
+from sciu.pipeline.feed.files.packets import CODECS, Packets, look_at_packets
+from sciu.pipeline.feed.files.routes import Refusal
 
 _MOST_LOOKS = 2  # in one read
 
@@ -45,7 +45,7 @@ class ClipFiles:
         self._refusal = refusal
         self._for_nvdec = for_nvdec
         self._stamps: dict[int, tuple[int, ...]] = {}  # of the file that was looked at
-        self._sights: dict[int, Sight] = {}
+        self._sights: dict[int, ClipLayout] = {}
         self._packets: dict[int, Packets] = {}
         self.on_host: dict[int, str] = {}  # clips that DALI does not decode, and why
 
@@ -66,7 +66,7 @@ class ClipFiles:
             except ChangedError:
                 self._stamps.pop(clip, None)
                 continue
-            opened = looks + (len(numbers) if isinstance(sight, Names) else 1)
+            opened = looks + (len(numbers) if isinstance(sight, FrameFolder) else 1)
             if isinstance(content, Images) and not all(is_whole_image(file.tobytes()) for file in content.files):
                 return OnHost(clip, numbers), opened  # where Pillow says what is wrong
             return content, opened
@@ -94,11 +94,11 @@ class ClipFiles:
         self.on_host.pop(clip, None)
         table = self.dataset.clips
         if self.dataset.kind_of(clip) == "frames":
-            self._sights[clip] = look_at_frames(path, int(table.frames[clip]))
+            self._sights[clip] = layout_of_frames(path, int(table.frames[clip]))
             return
         codec = table.codec[clip] or ""
         why = self._refusal(codec, int(table.width[clip]), int(table.height[clip]))
-        sight = look_at_video(path, codec, int(table.frames[clip]), for_nvdec=self._for_nvdec) if why is None else why
+        sight = layout_of_video(path, codec, int(table.frames[clip]), for_nvdec=self._for_nvdec) if why is None else why
         if not isinstance(sight, str):
             self._sights[clip] = sight
             return

@@ -20,9 +20,9 @@ from sciu.pipeline.feed.memory.lent import Lent
 from sciu.pipeline.feed.pixels.render import Source, render_clip
 from sciu.pipeline.feed.pixels.threads import single_threaded_pool, spread
 from sciu.pipeline.feed.pixels.upload import Part, Picks, Staging, Upload
-from sciu.pipeline.feed.plan.plan import Views
+from sciu.pipeline.feed.plan.plan import Samples
 
-Draw = Callable[[Sequence[Source], Sequence[Picks], Views, ClipBatch], None]
+Draw = Callable[[Sequence[Source], Sequence[Picks], Samples, ClipBatch], None]
 """Queues what makes a batch's pixels and ids of its frames."""
 
 
@@ -65,18 +65,18 @@ class GpuRenderer:
         return found, places
 
     def render(
-        self, sources: list[Source], picks: list[Picks], views: Views, size: int, into: ClipBatch | None
+        self, sources: list[Source], picks: list[Picks], samples: Samples, size: int, into: ClipBatch | None
     ) -> ClipBatch:
         """Queue the pixels on the caller's stream; `into` is where a batch of as many clips goes."""
         stream = torch.cuda.current_stream(self._device)
         stream.wait_stream(self.stream)
-        shape = *views.numbers.shape, size, size, 3
+        shape = *samples.numbers.shape, size, size, 3
         batch = into if into is not None and len(into) == len(sources) else self._new(shape)
         if batch.frames_BTHWC.shape != shape:
             raise ValueError(f"`into` must be of shape {shape}, but is of {tuple(batch.frames_BTHWC.shape)}.")
         if sources:
             with torch.cuda.device(self._device):  # Triton launches on the current one
-                self._draw(sources, picks, views, batch)
+                self._draw(sources, picks, samples, batch)
             self._lent.hold(sources, stream.record_event())
         return batch
 
@@ -99,20 +99,20 @@ def choose_draw(device: torch.device) -> tuple[Draw, str]:
     return launch, "pixels: one Triton kernel a batch"
 
 
-def draw_clip_by_clip(sources: Sequence[Source], picks: Sequence[Picks], views: Views, batch: ClipBatch) -> None:
+def draw_clip_by_clip(sources: Sequence[Source], picks: Sequence[Picks], samples: Samples, batch: ClipBatch) -> None:
     """Queue a dozen of torch's operations a clip."""
-    batch.ids.copy_(to_device(torch.from_numpy(views.ids), batch.ids.device))
+    batch.ids.copy_(to_device(torch.from_numpy(samples.ids), batch.ids.device))
     for row, (source, picked) in enumerate(zip(sources, picks, strict=True)):
-        render_clip(source, picked, views, row, batch.frames_BTHWC[row])
+        render_clip(source, picked, samples, row, batch.frames_BTHWC[row])
 
 
-def _sample(device: torch.device) -> tuple[list[Source], list[Picks], Views, ClipBatch]:
+def _sample(device: torch.device) -> tuple[list[Source], list[Picks], Samples, ClipBatch]:
     """Return a small batch, to meet what is missing before the training; sizes are compiled as they come."""
     one = np.ones(1, np.float32)
-    views = Views(
+    samples = Samples(
         ids=np.zeros(1, np.int64), numbers=np.zeros((1, 1), np.int32), sizes=np.full((1, 2), 8, np.int32),
         boxes=np.array([[0, 0, 8, 8]], np.int32), flips=np.zeros(1, np.bool_), angles=one, brightness=one, contrast=one,
     )  # fmt: skip
     frames: Tensor = torch.zeros((1, 8, 8, 3), dtype=torch.uint8, device=device)
     batch = ClipBatch(torch.zeros(1, dtype=torch.int64, device=device), frames[None].clone())
-    return [frames], [np.zeros(1, np.int64)], views, batch
+    return [frames], [np.zeros(1, np.int64)], samples, batch

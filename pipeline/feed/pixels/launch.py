@@ -12,14 +12,14 @@ from sciu.pipeline.feed.pixels import kernel
 from sciu.pipeline.feed.pixels.render import Source
 from sciu.pipeline.feed.pixels.table import make_table
 from sciu.pipeline.feed.pixels.upload import Picks
-from sciu.pipeline.feed.plan.plan import Views
+from sciu.pipeline.feed.plan.plan import Samples
 
 
-def launch(sources: Sequence[Source], picks: Sequence[Picks], views: Views, batch: ClipBatch) -> None:
+def launch(sources: Sequence[Source], picks: Sequence[Picks], samples: Samples, batch: ClipBatch) -> None:
     """Queue the upload of what the kernel must know, and the kernel."""
     frames_BTHWC = batch.frames_BTHWC
     size = frames_BTHWC.shape[2]
-    table = make_table(sources, picks, views, size, frames_BTHWC.device)
+    table = make_table(sources, picks, samples, size, frames_BTHWC.device)
     grid = len(sources) * table.frames, triton.cdiv(size * size, kernel.PIXELS.value)
     render: Any = kernel.render
     render[grid](

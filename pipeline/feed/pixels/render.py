@@ -16,7 +16,7 @@ from torch.nn import functional
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.memory.buffers import Buffers, to_device
 from sciu.pipeline.feed.pixels.threads import Spread, single_threaded_pool, spread
-from sciu.pipeline.feed.plan.plan import Views
+from sciu.pipeline.feed.plan.plan import Samples
 
 _MIDDLE_GREY = 127.5
 
@@ -40,25 +40,25 @@ class HostRenderer:
         self._pool.shutdown()
 
     def start(
-        self, sources: list[Source], picks: list[NDArray[np.int64]], views: Views, size: int
+        self, sources: list[Source], picks: list[NDArray[np.int64]], samples: Samples, size: int
     ) -> tuple[ClipBatch, Spread[None]]:
         """Begin to render a batch; `picks` are those of a source's frames to show."""
-        clips_BTHWC = self._buffers.take((len(sources), views.numbers.shape[1], size, size, 3))
+        clips_BTHWC = self._buffers.take((len(sources), samples.numbers.shape[1], size, size, 3))
 
         def render_row(row: int) -> None:
-            render_clip(sources[row], picks[row], views, row, clips_BTHWC[row])
+            render_clip(sources[row], picks[row], samples, row, clips_BTHWC[row])
 
-        batch = ClipBatch(torch.from_numpy(views.ids), clips_BTHWC)
+        batch = ClipBatch(torch.from_numpy(samples.ids), clips_BTHWC)
         return batch, spread(self._pool, self._threads, render_row, len(sources))
 
 
-def render_clip(source: Source, picks: NDArray[np.int64], views: Views, row: int, out_THWC: Tensor) -> None:
+def render_clip(source: Source, picks: NDArray[np.int64], samples: Samples, row: int, out_THWC: Tensor) -> None:
     """Write a clip, [T, size, size, 3]."""
     if isinstance(source, Tensor):
-        _render(_crop(source, views, row), picks, views, row, out_THWC)
+        _render(_crop(source, samples, row), picks, samples, row, out_THWC)
     else:
         for place, frame in enumerate(picks.tolist()):
-            _render(_crop(source[frame][None], views, row), _ONE_FRAME, views, row, out_THWC[place : place + 1])
+            _render(_crop(source[frame][None], samples, row), _ONE_FRAME, samples, row, out_THWC[place : place + 1])
 
 
 def stacked(frames: list[Tensor]) -> Source:
@@ -66,10 +66,10 @@ def stacked(frames: list[Tensor]) -> Source:
     return torch.stack(frames) if len({frame.shape for frame in frames}) == 1 else frames
 
 
-def box_in(size: tuple[int, int], views: Views, row: int) -> tuple[int, int, int, int]:
+def box_in(size: tuple[int, int], samples: Samples, row: int) -> tuple[int, int, int, int]:
     """Return top, left, height, width of a clip's box in a frame of this height and width."""
-    top, left, height, width = views.boxes[row].tolist()
-    planned = views.sizes[row].tolist()
+    top, left, height, width = samples.boxes[row].tolist()
+    planned = samples.sizes[row].tolist()
     if tuple(planned) != size:  # a clip whose frames differ in size: the table knows the first one's
         down, across = size[0] / planned[0], size[1] / planned[1]
         height, width = max(1, round(height * down)), max(1, round(width * across))
@@ -77,22 +77,22 @@ def box_in(size: tuple[int, int], views: Views, row: int) -> tuple[int, int, int
     return top, left, height, width
 
 
-def _crop(frames_nHWC: Tensor, views: Views, row: int) -> Tensor:
-    top, left, height, width = box_in((frames_nHWC.shape[1], frames_nHWC.shape[2]), views, row)
+def _crop(frames_nHWC: Tensor, samples: Samples, row: int) -> Tensor:
+    top, left, height, width = box_in((frames_nHWC.shape[1], frames_nHWC.shape[2]), samples, row)
     return frames_nHWC[:, top : top + height, left : left + width]
 
 
-def _render(frames_nHWC: Tensor, picks: NDArray[np.int64], views: Views, row: int, out_THWC: Tensor) -> None:
+def _render(frames_nHWC: Tensor, picks: NDArray[np.int64], samples: Samples, row: int, out_THWC: Tensor) -> None:
     size = out_THWC.shape[1]
     if frames_nHWC.shape[1:3] == (size, size):
         _pick(frames_nHWC, picks, out_THWC)
     else:
         out_THWC.copy_(_resize(_picked(frames_nHWC, picks), size))
-    if views.flips[row]:
+    if samples.flips[row]:
         out_THWC.copy_(out_THWC.flip(2))
-    if angle := float(views.angles[row]):
+    if angle := float(samples.angles[row]):
         out_THWC.copy_(_turn(out_THWC, angle))
-    brightness, contrast = float(views.brightness[row]), float(views.contrast[row])
+    brightness, contrast = float(samples.brightness[row]), float(samples.contrast[row])
     if brightness != 1 or contrast != 1:
         out_THWC.copy_(_jitter(out_THWC, brightness, contrast))
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sciu.pipeline.feed.memory.buffers import to_device
 from sciu.pipeline.feed.pixels.render import Source, box_in
-from sciu.pipeline.feed.plan.plan import Views
+from sciu.pipeline.feed.plan.plan import Samples
 
 BOX_FIELDS = 7  # pitch in bytes, top, left, height, width, rows and columns that a pixel is made of
 LOOK_FIELDS = 5  # flipped, cosine, sine, brightness, contrast
@@ -32,23 +32,23 @@ class Table:
 
 
 def make_table(
-    sources: Sequence[Source], picks: Sequence[NDArray[np.int64]], views: Views, size: int, device: torch.device
+    sources: Sequence[Source], picks: Sequence[NDArray[np.int64]], samples: Samples, size: int, device: torch.device
 ) -> Table:
     """Say where each frame lies and what is to be made of it."""
-    frames = views.numbers.shape[1]
+    frames = samples.numbers.shape[1]
     addresses = np.empty((len(sources), frames), np.int64)
     boxes = np.empty((len(sources), frames, BOX_FIELDS), np.int32)
     for row, (source, picked) in enumerate(zip(sources, picks, strict=True)):
-        addresses[row], boxes[row, :, :5] = _of_clip(source, picked, views, row)
+        addresses[row], boxes[row, :, :5] = _of_clip(source, picked, samples, row)
     boxes[..., 5:] = _taps(boxes[..., 3:5], size)
-    radians = np.radians(views.angles)
-    looks = np.stack([views.flips, np.cos(radians), np.sin(radians), views.brightness, views.contrast], axis=1)
-    columns = addresses.ravel(), views.ids.astype(np.int64), boxes.ravel(), looks.astype(np.float32).ravel()
+    radians = np.radians(samples.angles)
+    looks = np.stack([samples.flips, np.cos(radians), np.sin(radians), samples.brightness, samples.contrast], axis=1)
+    columns = addresses.ravel(), samples.ids.astype(np.int64), boxes.ravel(), looks.astype(np.float32).ravel()
     sent = _sent(columns, device)
     return Table(
         addresses=sent[0].view(torch.int64), ids=sent[1].view(torch.int64),
         boxes=sent[2].view(torch.int32).view(-1, BOX_FIELDS), looks=sent[3].view(torch.float32).view(-1, LOOK_FIELDS),
-        frames=frames, turned=bool(views.angles.any()),
+        frames=frames, turned=bool(samples.angles.any()),
     )  # fmt: skip
 
 
@@ -68,17 +68,17 @@ def _aligned(size: int) -> int:
 
 
 def _of_clip(
-    source: Source, picks: NDArray[np.int64], views: Views, row: int
+    source: Source, picks: NDArray[np.int64], samples: Samples, row: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return a clip's addresses, [T], and boxes, [5] or [T, 5]."""
     if isinstance(source, Tensor):
         assert source.is_contiguous()
         height, width = source.shape[1:3]
-        box = np.array([3 * width, *box_in((height, width), views, row)], np.int32)
+        box = np.array([3 * width, *box_in((height, width), samples, row)], np.int32)
         return source.data_ptr() + picks * (height * width * 3), box
     assert all(frame.is_contiguous() for frame in source)
     picked = [source[place] for place in picks.tolist()]
-    found = [(3 * frame.shape[1], *box_in((frame.shape[0], frame.shape[1]), views, row)) for frame in picked]
+    found = [(3 * frame.shape[1], *box_in((frame.shape[0], frame.shape[1]), samples, row)) for frame in picked]
     return np.array([frame.data_ptr() for frame in picked], np.int64), np.array(found, np.int32)
 
 

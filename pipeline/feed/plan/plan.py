@@ -27,8 +27,8 @@ Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Views:
-    """What is looked at: a row a clip."""
+class Samples:
+    """What is read of clips: which frames, and which part of them; a row a clip."""
 
     ids: Ids
     numbers: NDArray[np.int32]  # of frames, [clips, T], ascending
@@ -42,8 +42,8 @@ class Views:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, rows: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Views:
-        return Views(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+    def __getitem__(self, rows: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Samples:
+        return Samples(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,7 +54,7 @@ class Plan:
     epoch: int
     training: bool
     size: int  # width and height of what comes out
-    views: Views
+    samples: Samples
     offsets: NDArray[np.int64]  # where each step begins, and the end
 
     @property
@@ -62,9 +62,9 @@ class Plan:
         """How many batches; the last ones may be short or, in some ranks, empty."""
         return len(self.offsets) - 1
 
-    def step(self, number: int) -> Views:
-        """Return the views of a step."""
-        return self.views[slice(self.offsets[number], self.offsets[number + 1])]
+    def step(self, number: int) -> Samples:
+        """Return the samples of a step."""
+        return self.samples[slice(self.offsets[number], self.offsets[number + 1])]
 
     @property
     def digest(self) -> str:
@@ -72,8 +72,8 @@ class Plan:
         digest = hashlib.sha256(
             f"{self.dataset} {self.epoch} {self.training} {self.size} {self.offsets.tolist()}".encode()
         )
-        for column in fields(Views):
-            digest.update(np.ascontiguousarray(getattr(self.views, column.name)).tobytes())
+        for column in fields(Samples):
+            digest.update(np.ascontiguousarray(getattr(self.samples, column.name)).tobytes())
         return digest.hexdigest()
 
 
@@ -108,8 +108,8 @@ class Planner:
         draws = Draws(self.seed, index.epoch, mine)
         order = np.argsort(draws.words(Draw.ORDER)[:, 0], kind="stable")
         sizes, chances = self._sizes(mine), draws.uniforms(Draw.FRAMES, self.sampling.frames)
-        views = self._views(mine, chances, sizes=sizes, **self.augmentation.draw(sizes, self.size, draws))
-        return self._plan(views[order], len(ids), index.epoch, training=True)
+        samples = self._samples(mine, chances, sizes=sizes, **self.augmentation.draw(sizes, self.size, draws))
+        return self._plan(samples[order], len(ids), index.epoch, training=True)
 
     def testing(self, ids: Ids, view: int = 0, views: int = 1) -> Plan:
         """Plan a look at some clips, by ascending id and without chance; views differ in the frames they take."""
@@ -118,7 +118,7 @@ class Planner:
         ids = self._checked(np.unique(np.asarray(ids, np.int64)), "list of clips")
         mine = np.sort(self._shard(ids))
         sizes, chances = self._sizes(mine), np.full((len(mine), self.sampling.frames), (view + 0.5) / views)
-        looked_at = self._views(mine, chances, sizes=sizes, **self.augmentation.without_chance(sizes, self.size))
+        looked_at = self._samples(mine, chances, sizes=sizes, **self.augmentation.without_chance(sizes, self.size))
         return self._plan(looked_at, len(ids), 0, training=False)
 
     def _sizes(self, ids: Ids) -> NDArray[np.int32]:
@@ -126,8 +126,8 @@ class Planner:
         table = self.dataset.clips
         return np.stack([table.height[ids], table.width[ids]], axis=1)
 
-    def _views(self, ids: Ids, chances: NDArray[np.float64], **looks: Any) -> Views:
-        return Views(ids=ids, numbers=self.sampling.numbers(self.dataset.clips.frames[ids], chances), **looks)
+    def _samples(self, ids: Ids, chances: NDArray[np.float64], **looks: Any) -> Samples:
+        return Samples(ids=ids, numbers=self.sampling.numbers(self.dataset.clips.frames[ids], chances), **looks)
 
     def _checked(self, ids: Ids, what: str) -> Ids:
         if len(ids) and not (ids[0] >= 0 and ids[-1] < len(self.dataset)):
@@ -154,11 +154,11 @@ class Planner:
         shuffled = np.argsort(Draws(self.seed, _ALL_EPOCHS, ids).words(Draw.SHARD)[:, 0], kind="stable")
         return ids[np.sort(np.array_split(shuffled, self.world)[self.rank])]
 
-    def _plan(self, views: Views, clips: int, epoch: int, *, training: bool) -> Plan:
+    def _plan(self, samples: Samples, clips: int, epoch: int, *, training: bool) -> Plan:
         largest_share = math.ceil(clips / self.world)
         steps = math.ceil(largest_share / self.batch_size)
-        offsets = np.minimum(np.arange(steps + 1) * self.batch_size, len(views))
+        offsets = np.minimum(np.arange(steps + 1) * self.batch_size, len(samples))
         return Plan(
-            dataset=self.dataset.fingerprint, epoch=epoch, training=training, size=self.size, views=views,
+            dataset=self.dataset.fingerprint, epoch=epoch, training=training, size=self.size, samples=samples,
             offsets=offsets,
         )  # fmt: skip

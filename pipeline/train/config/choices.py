@@ -12,7 +12,7 @@ import torch
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.errors import require
 from sciu.pipeline.feed.memory.cache import Cache
-from sciu.pipeline.feed.memory.left import available_bytes
+from sciu.pipeline.feed.memory.free_memory import available_bytes
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.job.ranks import Ranks, local_rank
 

@@ -53,8 +53,8 @@ class Schedule:
         require(0 < self.decay <= 1, "decay", "above 0 and at most 1", self.decay)
         require(self.every > 0, "decay_every", "above 0 epochs", self.every)
 
-    def rate(self, position: float) -> float:
-        """Return the rate at a position: epochs that have ended, and the share of the current one."""
+    def lr(self, position: float) -> float:
+        """Return the learning rate at a position: epochs that have ended, and the share of the current one."""
         if position < self.warmup:
             return self.peak * position / self.warmup
         since = position - self.warmup

@@ -132,7 +132,7 @@ class Settings:
         self._check_together()
         self.sampling_of_frames()
         self.augmentation()
-        self.rate_schedule()
+        self.lr_schedule()
 
     def _check_ranges(self) -> None:
         for name, (least, most) in _RANGES.items():
@@ -166,7 +166,7 @@ class Settings:
             crop=self.crop, flip=self.flip, rotation=self.rotation, brightness=self.brightness, contrast=self.contrast
         )
 
-    def rate_schedule(self) -> Schedule:
+    def lr_schedule(self) -> Schedule:
         """Return how the learning rate goes."""
         return Schedule(
             peak=self.lr, epochs=self.epochs, shape=self.schedule, warmup=self.lr_warmup,

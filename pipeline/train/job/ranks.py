@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sciu.pipeline.errors import require
 from sciu.pipeline.train.errors import TrainError
-from sciu.purification.ranks import on_rank_0
+from sciu.purification.shared_purifier import on_rank_0
 
 _PATIENCE = timedelta(minutes=30)  # rank 0 evaluates and writes while the others wait
 

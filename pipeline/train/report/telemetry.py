@@ -20,10 +20,10 @@ from sciu.pipeline.train.report.detection import Truth, detection
 from sciu.pipeline.train.report.pictures import confusion_picture, moving_clips
 from sciu.pipeline.train.report.tensorboard import EventFiles
 from sciu.pipeline.train.run.run_folder import RunFolder
-from sciu.pipeline.train.run.state import State
+from sciu.pipeline.train.run.run_state import RunState
 from sciu.purification import EpochIndex, Purifier
 from sciu.purification.care.report import classes_of
-from sciu.purification.state import Status
+from sciu.purification.clip_state import Status
 
 _MOVING_FRAMES = 12
 Say = Callable[[str], None]
@@ -47,7 +47,7 @@ class Telemetry:
     def __post_init__(self) -> None:
         self._artist = ThreadPoolExecutor(1, "sciu-previews")
 
-    def tell(self, state: State, following: EpochIndex) -> None:
+    def tell(self, state: RunState, following: EpochIndex) -> None:
         """Tell an epoch: what was measured, and what its scores led to."""
         assert state.measured is not None
         record = {**state.measured, "purify": self._purification(following)}
@@ -68,13 +68,13 @@ class Telemetry:
             told["detection"] = detection(self.truth, train, states.given, following.labels, states.has(Status.PRUNED))
         return told
 
-    def _write(self, state: State) -> None:
+    def _write(self, state: RunState) -> None:
         lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in state.history)
         write_atomically(self.folder.path / "log.jsonl", lines.encode())
         summary = self.summary(state)
         write_atomically(self.folder.path / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
 
-    def summary(self, state: State) -> dict[str, Any]:
+    def summary(self, state: RunState) -> dict[str, Any]:
         """Put the run in one object, of the epochs that have ended."""
         records = state.history
         last, best = records[-1], state.best or {}

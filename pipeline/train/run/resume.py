@@ -11,19 +11,19 @@ from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.purify import carry_quarantine, quarantine_digest
 from sciu.pipeline.train.run.checkpoints import read_checkpoint
 from sciu.pipeline.train.run.run import Run
-from sciu.pipeline.train.run.state import State
-from sciu.pipeline.train.step.rehearsal import put_back
+from sciu.pipeline.train.run.run_state import RunState
+from sciu.pipeline.train.step.snapshot import copy_into
 from sciu.pipeline.train.step.step import Step
 from sciu.purification import EpochIndex
 
 
-def save(run: Run, state: State, index: EpochIndex) -> None:
+def save(run: Run, state: RunState, index: EpochIndex) -> None:
     """Begin to write where the run stands. Collective; rank 0 writes."""
-    step, ranks = run.parts.step, run.ranks
+    step, ranks = run.step, run.ranks
     listed = set(index.ids.tolist())
-    faults = ranks.gather({clip: why for clip, why in run.parts.feed.faults.items() if clip in listed})
+    faults = ranks.gather({clip: why for clip, why in run.feed.faults.items() if clip in listed})
     own = ranks.gather(own_state(step))
-    board = step.board.of_all(ranks)
+    board = step.clip_tensors.of_all(ranks)
     state.quarantine = quarantine_digest(run.dataset)
     if ranks.first:
         state.faults = {clip: why for each in faults or () for clip, why in each.items()}
@@ -34,38 +34,38 @@ def save(run: Run, state: State, index: EpochIndex) -> None:
         })  # fmt: skip
 
 
-def name_checkpoint(run: Run, state: State) -> None:
+def name_checkpoint(run: Run, state: RunState) -> None:
     """Give an ended epoch's checkpoint its names; a run that was killed before comes here again."""
     if run.ranks.first:
         best = state.best is not None and state.best["epoch"] == state.epoch
         run.saver.name(state.epoch, best=best)
 
 
-def restore(run: Run) -> State:
+def restore(run: Run) -> RunState:
     """Return where the run stands, its tensors in place; never saved, it stands at its beginning. Collective."""
-    step, ranks = run.parts.step, run.ranks
+    step, ranks = run.step, run.ranks
     content = ranks.from_first(lambda: _read(run))
     ranks.share([t for name, group in step.tensors().items() if name != "board" for t in group.values()])
     if count := carry_quarantine(run.purifier, run.dataset):
         run.say(f"quarantine: {count:,} clips that `sciu-data check` has quarantined are left out from now on")
     if content is None:
-        return State(world=ranks.world)
+        return RunState(world=ranks.world)
     if content["amp"] != step.amp:
         run.say(f"amp was {content['amp']} and is {step.amp} now: the run goes on, but not as it would have")
     elif step.amp == "fp16":
         step.scaler.load_state_dict(content["scaler"])
-    state = State(**content["state"])
+    state = RunState(**content["state"])
     if state.world == ranks.world:
         own = content["of_each_rank"][ranks.rank]
         set_random_state(own["random"], step.device)
-        put_back({"": statistics(step)}, {"": own["statistics"]})
+        copy_into({"": statistics(step)}, {"": own["statistics"]})
     same_plan = state.world == ranks.world and state.quarantine in ("", quarantine_digest(run.dataset))
     if state.measured is None and not same_plan:
-        seen = step.board.seen_N[:-1].nonzero().squeeze(1).tolist()
+        seen = step.clip_tensors.seen_N[:-1].nonzero().squeeze(1).tolist()
         state.done, state.step = ranks.broadcast(seen), 0
     state.world = ranks.world
-    step.board.step.fill_(state.step)
-    run.parts.feed.faults.update(state.faults)
+    step.clip_tensors.step.fill_(state.step)
+    run.feed.faults.update(state.faults)
     return state
 
 
@@ -76,8 +76,8 @@ def _read(run: Run) -> dict[str, Any] | None:
     content = read_checkpoint(path)
     if content["run"] != run.card["run"]:
         raise RunError(f"checkpoint '{path}' must be of run {run.card['run']}, but is of {content['run']}. Remove it.")
-    tensors = run.parts.step.tensors()
-    put_back(tensors, content)
+    tensors = run.step.tensors()
+    copy_into(tensors, content)
     return {name: value for name, value in content.items() if name not in tensors}
 
 

@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.feed.feed import Feed
+from sciu.pipeline.feed.plan.plan import Planner
 from sciu.pipeline.train.config.methods import policy_of
 from sciu.pipeline.train.config.resolve import Resolved, lasting, require_same
 from sciu.pipeline.train.config.settings import Settings
@@ -22,17 +24,18 @@ from sciu.pipeline.train.job.stopping import Stop
 from sciu.pipeline.train.report.detection import read_truth
 from sciu.pipeline.train.report.telemetry import Say, Telemetry
 from sciu.pipeline.train.report.tensorboard import EventFiles
-from sciu.pipeline.train.run.begin import begin
+from sciu.pipeline.train.run.build import build
 from sciu.pipeline.train.run.checkpoints import Checkpoints
-from sciu.pipeline.train.run.parts import Parts, build
+from sciu.pipeline.train.run.create import begin
 from sciu.pipeline.train.run.run_folder import RunFolder
 from sciu.pipeline.train.run.saver import Saver
 from sciu.pipeline.train.step.evaluation import Progress
+from sciu.pipeline.train.step.step import Step
 from sciu.purification import Purifier, SharedPurifier
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class RunRequest:
     """What a user wants of a run."""
 
     data: Path
@@ -52,7 +55,9 @@ class Run:
     folder: RunFolder
     card: dict[str, Any]
     ranks: Ranks
-    parts: Parts
+    feed: Feed
+    planner: Planner
+    step: Step
     purifier: SharedPurifier
     saver: Saver
     telemetry: Telemetry | None  # rank 0 tells
@@ -78,35 +83,36 @@ class Run:
 
 
 @contextmanager
-def opened(wishes: Wishes, device: torch.device, ranks: Ranks, stop: Stop) -> Iterator[Run]:
+def opened(request: RunRequest, device: torch.device, ranks: Ranks, stop: Stop) -> Iterator[Run]:
     """Begin a run, or go on with the one that is there. Collective."""
-    dataset, folder = Dataset.load(wishes.data), RunFolder(wishes.out)
-    settings = wishes.resolved.settings
-    _require_one_mind(wishes, dataset, ranks)
+    dataset, folder = Dataset.load(request.data), RunFolder(request.out)
+    settings = request.resolved.settings
+    _require_one_mind(request, dataset, ranks)
     with ExitStack() as stack:
         card = ranks.from_first(folder.read)
         if card is not None:
             _require_the_same(card, settings, dataset)
-        say = wishes.say if ranks.first else _silent
-        for remark in (*wishes.resolved.remarks(), *policy_of(settings).remarks()):
+        say = request.say if ranks.first else _silent
+        for remark in (*request.resolved.remarks(), *policy_of(settings).remarks()):
             say(f"settings: {remark}")
         parts = build(settings, dataset, device, ranks, say, stack)
-        card = card or ranks.from_first(lambda: begin(folder, wishes.resolved, wishes.command, dataset))
+        card = card or ranks.from_first(lambda: begin(folder, request.resolved, request.command, dataset))
         purifier = stack.enter_context(_open_store(folder, card, settings)) if ranks.first else None
         telemetry = None
         if purifier is not None:
             telemetry = stack.enter_context(Telemetry(
                 folder=folder, settings=settings, dataset=dataset, purifier=purifier, device=str(device), say=say,
                 truth=read_truth(dataset),
-                begin=lambda epoch: EventFiles(folder.tensorboard, wishes.resolved.toml(), epoch),
+                begin=lambda epoch: EventFiles(folder.tensorboard, request.resolved.toml(), epoch),
             ))  # fmt: skip
         saver = Saver(Checkpoints(folder.checkpoints, settings.keep))
         stack.callback(saver.close)
         yield Run(
-            settings=settings, dataset=dataset, folder=folder, card=card, ranks=ranks, parts=parts,
+            settings=settings, dataset=dataset, folder=folder, card=card, ranks=ranks,
+            feed=parts.feed, planner=parts.planner, step=parts.step,
             purifier=SharedPurifier(purifier, gather=ranks.gather, broadcast=ranks.broadcast),
             saver=saver, telemetry=telemetry, say=say,
-            progress=wishes.progress if ranks.first else _no_progress, stop=stop,
+            progress=request.progress if ranks.first else _no_progress, stop=stop,
         )  # fmt: skip
 
 
@@ -134,9 +140,9 @@ def _require_the_same(card: dict[str, Any], settings: Settings, dataset: Dataset
     require_same({"dataset": card["dataset"]["fingerprint"], **lasting(saved)}, now)
 
 
-def _require_one_mind(wishes: Wishes, dataset: Dataset, ranks: Ranks) -> None:
+def _require_one_mind(request: RunRequest, dataset: Dataset, ranks: Ranks) -> None:
     """Refuse ranks that do not see the same folders: each has read the settings and the dataset for itself."""
-    mine = asdict(wishes.resolved.settings), dataset.fingerprint
+    mine = asdict(request.resolved.settings), dataset.fingerprint
     if ranks.any(ranks.broadcast(mine) != mine):
         raise RunError(
             "all ranks must see the same dataset and the same --out, but do not. Put both where all see them."

@@ -16,7 +16,7 @@ from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.job.stopping import Stop
 from sciu.pipeline.train.report.metrics import Confusion
-from sciu.pipeline.train.report.pace import Pace
+from sciu.pipeline.train.report.throughput import Throughput
 from sciu.pipeline.train.step.step import Step
 
 Progress = Callable[[int, int, str], None]
@@ -51,7 +51,7 @@ def evaluate(
     with step.average.in_place(), torch.no_grad(), step.autocast():
         for view in range(views):
             plan = planner.testing(ids, view, views)
-            for number, batch in enumerate(Pace().watch(feed.batches(plan)), start=1):
+            for number, batch in enumerate(Throughput().timed(feed.batches(plan)), start=1):
                 if len(batch):
                     probs_NK[batch.ids] += _probabilities(step, batch.frames_BTHWC)
                     looks_N[batch.ids] += 1

@@ -14,10 +14,10 @@ from sciu.models.losses.symmetric_cross_entropy import symmetric_cross_entropy
 from sciu.models.sciu_model import Output
 from sciu.pipeline.train.config.methods import METHODS
 from sciu.pipeline.train.config.settings import Settings
-from sciu.pipeline.train.step.board import Lesson
-from sciu.purification.store.running import KEPT
+from sciu.pipeline.train.step.clip_tensors import BatchTargets
+from sciu.purification.store.running_average import KEPT
 
-Objective = Callable[[Output, Lesson], Tensor]
+Objective = Callable[[Output, BatchTargets], Tensor]
 """(output, what the batch is to be taken for) -> a loss for every clip, [B]; 0 where the label is negative."""
 
 
@@ -35,7 +35,7 @@ def _weighted(settings: Settings) -> Objective:
     """Return cross entropy of w * z, by the weight head's w."""
     smoothing = settings.label_smoothing
 
-    def loss(out: Output, lesson: Lesson) -> Tensor:
+    def loss(out: Output, lesson: BatchTargets) -> Tensor:
         return weighted_cross_entropy(out.logits_BK, out.weight_B, lesson.labels_B, label_smoothing=smoothing)
 
     return loss
@@ -45,7 +45,7 @@ def _ranked(settings: Settings) -> Objective:
     """Add SCN's rank regularisation of the batch's weights."""
     weighted, beta, margin = _weighted(settings), settings.rank_beta, settings.rank_margin
 
-    def loss(out: Output, lesson: Lesson) -> Tensor:
+    def loss(out: Output, lesson: BatchTargets) -> Tensor:
         rank = rank_regularisation(out.weight_B, beta=beta, margin=margin)
         return weighted(out, lesson) + rank * (lesson.labels_B >= 0)
 
@@ -56,7 +56,7 @@ def _pulled(settings: Settings) -> Objective:
     """Add the pull to what the network has said of each clip before."""
     plain = _plain(settings)
 
-    def loss(out: Output, lesson: Lesson) -> Tensor:
+    def loss(out: Output, lesson: BatchTargets) -> Tensor:
         assert lesson.average_BK is not None and lesson.pull_B is not None  # noqa: PT018 - the policy keeps averages
         pull = lesson.pull_B * early_learning(out.logits_BK, lesson.average_BK, kept=KEPT)
         return plain(out, lesson) + pull

@@ -29,7 +29,7 @@ def make_optimiser(
     return optimiser
 
 
-def rate_of(optimiser: torch.optim.Optimizer) -> Tensor:
+def lr_of(optimiser: torch.optim.Optimizer) -> Tensor:
     """Return the learning rate's tensor."""
     rate: Tensor = optimiser.param_groups[0]["lr"]
     return rate

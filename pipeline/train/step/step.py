@@ -15,13 +15,14 @@ from sciu.models.sciu_model import Output
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.step.average import Average
-from sciu.pipeline.train.step.board import Board
+from sciu.pipeline.train.step.clip_tensors import ClipTensors
+from sciu.pipeline.train.step.cuda_graph import CapturedStep
 from sciu.pipeline.train.step.objectives import Objective
-from sciu.pipeline.train.step.optimiser import rate_of, state_of
-from sciu.pipeline.train.step.rehearsal import Replay, undisturbed
+from sciu.pipeline.train.step.optimiser import lr_of, state_of
+from sciu.pipeline.train.step.snapshot import unchanged_after
 from sciu.purification.index import Targets
 
-_MEAN, _SPREAD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet, which pretrained networks expect
+_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet, which pretrained networks expect
 _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -30,11 +31,11 @@ class Pixels(nn.Module):
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
-        self.mean, self.spread = torch.tensor(_MEAN, device=device), torch.tensor(_SPREAD, device=device)
+        self.mean, self.std = torch.tensor(_MEAN, device=device), torch.tensor(_STD, device=device)
 
     def forward(self, frames_BTHWC: Tensor) -> Tensor:
         """Cast and normalise."""
-        return ((frames_BTHWC.float() - self.mean) / self.spread).permute(0, 1, 4, 2, 3)
+        return ((frames_BTHWC.float() - self.mean) / self.std).permute(0, 1, 4, 2, 3)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -44,7 +45,7 @@ class Step:
     network: nn.Module
     optimiser: torch.optim.Optimizer
     objective: Objective
-    board: Board
+    clip_tensors: ClipTensors
     average: Average
     amp: str = "off"
     clip_gradients: float = 0.0
@@ -54,23 +55,23 @@ class Step:
     usual_size: int = 0
 
     def __post_init__(self) -> None:
-        self.device = self.board.labels_N.device
+        self.device = self.clip_tensors.labels_N.device
         self.pixels = Pixels(self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp == "fp16")
         self._weights = [weight for weight in self.network.parameters() if weight.requires_grad]
         self._learning = self._weights  # those that the loss depends on, once that was seen
-        self._rate = rate_of(self.optimiser)
-        self._nobody = torch.tensor([self.board.nobody], device=self.device)
-        self._replay: Replay | None = None
+        self._lr = lr_of(self.optimiser)
+        self._nobody = torch.tensor([self.clip_tensors.nobody], device=self.device)
+        self._replay: CapturedStep | None = None
 
     def prepare(self, batch_size: int, shape_THW: tuple[int, int, int], *, graph: bool) -> None:
         """Compile, capture, and meet what is wrong before anything is learnt; nothing is changed by it."""
         self.usual_size = batch_size
         frames_BTHWC = torch.zeros((batch_size, *shape_THW, 3), dtype=torch.uint8, device=self.device)
         batch = ClipBatch(self._nobody.expand(batch_size).clone(), frames_BTHWC)
-        with undisturbed(self):
+        with unchanged_after(self):
             if graph:
-                self._replay = Replay(self.learn, batch)
+                self._replay = CapturedStep(self.learn, batch)
             self.learn(batch.ids, batch.frames_BTHWC)
         self._learning = [weight for weight in self._weights if weight.grad is not None]
 
@@ -87,14 +88,14 @@ class Step:
 
     def begin(self, labels: NDArray[np.int16], targets: Targets | None = None, *, seed: int | None) -> None:
         """Begin an epoch with its labels and targets, or go on with one: then without a seed."""
-        self.board.take(labels, targets)
+        self.clip_tensors.take(labels, targets)
         if seed is not None:
-            self.board.clear()
+            self.clip_tensors.clear()
             torch.manual_seed(seed)
 
-    def __call__(self, batch: ClipBatch, rate: float) -> None:
-        """Learn from a batch at a learning rate."""
-        self._rate.fill_(rate)
+    def __call__(self, batch: ClipBatch, lr: float) -> None:
+        """Learn from a batch at a learning lr."""
+        self._lr.fill_(lr)
         if len(batch):
             if self._replay is not None and len(batch) == self.usual_size:
                 self._replay(batch)
@@ -106,10 +107,10 @@ class Step:
     def learn(self, ids_B: Tensor, frames_BTHWC: Tensor) -> None:
         """Learn from a batch: all that a CUDA graph captures."""
         self.optimiser.zero_grad(set_to_none=True)
-        lesson = self.board.lesson(ids_B)
+        lesson = self.clip_tensors.lesson(ids_B)
         labels_B = lesson.labels_B
         output = self._look(frames_BTHWC)
-        losses_B = self.objective(output, lesson) * self.board.class_weight_K[labels_B.clamp_min(0)]
+        losses_B = self.objective(output, lesson) * self.clip_tensors.class_weight_K[labels_B.clamp_min(0)]
         learnt = self.ranks.sum((labels_B >= 0).sum())
         self.scaler.scale(losses_B.sum() / learnt.clamp_min(1)).backward()
         self._move()
@@ -131,7 +132,7 @@ class Step:
             weight.grad = torch.zeros_like(weight)
         self.ranks.sum(torch.zeros((), dtype=torch.int64, device=self.device))
         self._move()
-        self.board.step += 1
+        self.clip_tensors.step += 1
 
     def _move(self) -> None:
         """Take the optimiser's step; one whose fp16 gradients overflow is left out, by the fused optimiser itself."""
@@ -148,8 +149,8 @@ class Step:
     def _tell(self, ids_B: Tensor, labels_B: Tensor, output: Output, losses_B: Tensor) -> None:
         logits_BK, weight_B = output.logits_BK.detach().float(), output.weight_B.detach().float()
         scaled_BK = logits_BK * weight_B[:, None] if self.weighted_scores else logits_BK
-        self.board.write(ids_B, weight_B, scaled_BK.softmax(dim=1))
-        self.board.count(losses_B, logits_BK.argmax(dim=1) == labels_B, labels_B)
+        self.clip_tensors.write(ids_B, weight_B, scaled_BK.softmax(dim=1))
+        self.clip_tensors.count(losses_B, logits_BK.argmax(dim=1) == labels_B, labels_B)
 
     def autocast(self) -> AbstractContextManager[None]:
         """Work in the chosen precision; no cache of cast weights, which a CUDA graph would keep for ever."""
@@ -157,10 +158,10 @@ class Step:
         return torch.autocast(self.device.type, kind, enabled=self.amp in _AMP, cache_enabled=False)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """Return all that the step changes, by address: what a checkpoint keeps, and what a rehearsal puts back."""
+        """Return all that the step changes, by address: what a checkpoint keeps and `unchanged_after` restores."""
         return {
             "model": dict(self.network.state_dict(keep_vars=False)),
             "average": self.average.tensors(),
             "optimiser": state_of(self.optimiser),
-            "board": self.board.tensors(),
+            "board": self.clip_tensors.tensors(),  # its name in checkpoints
         }

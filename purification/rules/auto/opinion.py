@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sciu.purification.clip_state import ClipStates, Status
 from sciu.purification.rules.policy import Grounds
-from sciu.purification.state import ClipStates, Status
 from sciu.purification.store.evidence import Floats
 
 _SHRINKAGE = 20.0  # clips that a row of the transition matrix begins with

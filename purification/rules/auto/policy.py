@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sciu.purification.clip_state import PINS, ClipStates, Status
 from sciu.purification.errors import PolicyError
 from sciu.purification.rules.auto.opinion import Opinion
 from sciu.purification.rules.auto.unusable import unusable_below
 from sciu.purification.rules.guards import Relabelling, guard, spare_shrinking
 from sciu.purification.rules.policy import Grounds, Policy, Verdict, share_setting, whole_setting
-from sciu.purification.state import PINS, ClipStates, Status
 from sciu.purification.store.evidence import Evidence
 
 Mask = NDArray[np.bool_]

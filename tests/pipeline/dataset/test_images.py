@@ -17,7 +17,7 @@ from PIL import Image
 from sciu.pipeline.dataset.encode import encode_jpeg
 from sciu.pipeline.dataset.images import is_whole_image
 from sciu.pipeline.feed.decode.dali import ImageDecoder, Refused
-from sciu.pipeline.feed.files.sights import Images
+from sciu.pipeline.feed.files.clip_layout import Images
 
 PICTURE = moving_picture(1)[0]
 

@@ -21,7 +21,7 @@ from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.check import check
 from sciu.pipeline.dataset.encode import CODECS, KIND
 from sciu.pipeline.dataset.importers import folder
-from sciu.pipeline.dataset.pack import Packing, pack, spread
+from sciu.pipeline.dataset.pack import Packing, evenly, pack
 from sciu.pipeline.dataset.packed import frames_of
 from sciu.pipeline.dataset.read import read_frames
 
@@ -90,7 +90,7 @@ def test_frames_that_are_not_square(tmp_path: Path, fit: str, bars: bool) -> Non
 
 @given(st.integers(1, 2000), st.integers(1, 100))
 def test_thinning_is_even_and_in_order(frames: int, at_most: int) -> None:
-    numbers = spread(frames, at_most)
+    numbers = evenly(frames, at_most)
     assert len(numbers) == min(frames, at_most)
     assert numbers == sorted(set(numbers))
     assert numbers[0] >= 0

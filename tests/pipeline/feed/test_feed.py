@@ -31,7 +31,7 @@ from sciu.purification import Keep, Purifier
 def test_dali_and_torch_agree(zoo: Dataset, dali: DaliFeed, loader: TorchFeed, how: str, name: str) -> None:
     plan = plan_of(zoo, sampling=Sampling(how=how, frames=8), augmentation=AUGMENTATIONS[name])
     ours, theirs = delivered(dali, plan), delivered(loader, plan)
-    assert [*ours] == [*theirs] == plan.views.ids.tolist()
+    assert [*ours] == [*theirs] == plan.samples.ids.tolist()
     for clip, frames in ours.items():
         video = zoo.kind_of(clip) == "video"
         difference = np.abs(frames.astype(int) - theirs[clip]).mean()
@@ -44,12 +44,12 @@ def test_the_frames_are_the_planned_ones(zoo: Dataset, dali: DaliFeed) -> None:
     """The middle of a frame says its number; the host's reader knows the truth."""
     plan = plan_of(zoo, 3)
     pixels = delivered(dali, plan)
-    for row, clip in enumerate(plan.views.ids.tolist()):
+    for row, clip in enumerate(plan.samples.ids.tolist()):
         every = [frame.mean() for frame in zoo.read(clip, range(int(zoo.clips.frames[clip])))]
         if zoo.clips.path[clip].endswith("sizes differ"):
             continue  # brightness differs by more than the number
         seen = pixels[clip].mean(axis=(1, 2, 3))
-        squares = [_square(frame).mean() for frame in zoo.read(clip, plan.views.numbers[row].tolist())]
+        squares = [_square(frame).mean() for frame in zoo.read(clip, plan.samples.numbers[row].tolist())]
         assert np.abs(seen - squares).max() < 2.5, (zoo.clips.path[clip], every)
 
 
@@ -138,7 +138,7 @@ def test_a_closed_feed_lets_go_and_says_so(faces: Dataset, kind: str) -> None:
 @pytest.mark.parametrize("copied", ["vp9", "jpeg"], indirect=True)
 def test_clips_that_go_bad_in_mid_epoch_cost_themselves(copied: Dataset, kind: str, tmp_path: Path) -> None:
     plan = plan_of(copied, batch_size=2)
-    *order, deleted, ruined, emptied = plan.views.ids.tolist()
+    *order, deleted, ruined, emptied = plan.samples.ids.tolist()
     with _feed(kind, copied, max_faulty=0.2) as feed:
         batches = feed.batches(plan)
         seen = next(batches).ids.tolist()

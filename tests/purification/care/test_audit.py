@@ -14,7 +14,7 @@ from noisy_clips import begin, one_epoch
 from sciu.purification import DamagedError, Purifier, PurifierError
 from sciu.purification.care.audit import audit
 from sciu.purification.care.repair import repair
-from sciu.purification.state import ROW
+from sciu.purification.clip_state import ROW
 from sciu.purification.store.store import Store, Transaction
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sciu.purification.clip_state import ClipStates, Status
 from sciu.purification.rules.guards import Relabelling, guard, spare_classes, spare_shrinking
-from sciu.purification.state import ClipStates, Status
 
 
 @settings(deadline=None)

@@ -20,7 +20,7 @@ from sciu.pipeline.feed.memory.cache import Cache
 from sciu.pipeline.feed.plan.augmentation import Augmentation
 from sciu.pipeline.feed.plan.plan import Plan, Planner
 from sciu.pipeline.feed.plan.sampling import Sampling
-from sciu.pipeline.train.report.pace import Pace
+from sciu.pipeline.train.report.throughput import Throughput
 from sciu.purification import EpochIndex
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
 from sciu.tools.benchmarks.gpu.clock import clocked
@@ -126,7 +126,7 @@ def _clocked_call(function: Callable[..., Any], spent: dict[str, float], name: s
 
 def _drain(feed: DaliFeed, plan: Plan) -> None:
     """Read as the trainer does, which lets the host be two batches ahead of the device."""
-    for _ in Pace().watch(feed.batches(plan)):
+    for _ in Throughput().timed(feed.batches(plan)):
         pass
 
 

@@ -16,7 +16,7 @@ import torch
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.loop import train as train_to_the_end
 from sciu.pipeline.train.run.run import Run
-from sciu.pipeline.train.run.state import State
+from sciu.pipeline.train.run.run_state import RunState
 from sciu.pipeline.train.step.evaluation import Progress
 from sciu.tools.benchmarks.feed_peers import readers
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
@@ -80,7 +80,7 @@ def _trained(bench: Bench, way: dict[str, Any]) -> Row:
         epoch = training(run)
         first, first_waiting = epoch(1)
         rates, waits = _repeated(bench, epoch)
-        reasons = run.parts.feed.reasons
+        reasons = run.feed.reasons
     rate, spread = median_and_spread(rates)
     return {
         "clips_per_second": rate, "spread": spread, "waiting": statistics.median(waits), "first_epoch": first,
@@ -173,7 +173,7 @@ def _epochs(bench: Bench, *, fold: int, epochs: int, previews: int) -> Row:
     chosen = {"fold": fold, "epochs": epochs, "evaluate_every": epochs, "previews": previews, "warmup": 1, "window": 1}
     with ExitStack() as stack:
         run = _open(bench, stack, cache=bench.best_cache, progress=watch.progress, **chosen)
-        train_to_the_end(run, State())
+        train_to_the_end(run, RunState())
     settled = watch.taken[min(_SETTLED, epochs) - 1]
     return {
         "gap_seconds": statistics.median(watch.gaps), "largest_gap": max(watch.gaps), "epochs": epochs,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sciu.pipeline.dataset.workers import cores
-from sciu.pipeline.feed.memory.left import available_bytes
+from sciu.pipeline.feed.memory.free_memory import available_bytes
 from sciu.tools.experiments.grid.jobs import Job
 
 Order = dict[str, Any]

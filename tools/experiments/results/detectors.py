@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sciu.pipeline.errors import SettingError
 from sciu.pipeline.train.report.detection import scores
 from sciu.purification import Purifier
-from sciu.purification.store.running import KEPT, running_at
+from sciu.purification.store.running_average import KEPT, running_at
 from sciu.tools.experiments.grid.spec import PARTS
 from sciu.tools.experiments.results.read import Result
 

@@ -18,7 +18,7 @@ from sciu.pipeline.train.config.choices import choose_device
 from sciu.pipeline.train.purify import labels_to_train
 from sciu.pipeline.train.report.detection import read_truth, scores
 from sciu.pipeline.train.run.run_folder import RunFolder
-from sciu.pipeline.train.run.trained import Trained
+from sciu.pipeline.train.run.trained_run import TrainedRun
 from sciu.purification import Purifier
 from sciu.tools.experiments.grid.sources import first_and_last_labels, without_part
 from sciu.tools.experiments.grid.spec import PART
@@ -73,8 +73,8 @@ def _kept_from_it(run: Path, facts: dict[str, Any]) -> Arrays:
     return {"unseen_ids": unseen, "unseen_given": given[unseen], "unseen_probs": probs, **_prefixed("unseen_", true)}
 
 
-def _trained(run: Path) -> tuple[Trained, torch.device]:
-    trained = Trained.load(run)
+def _trained(run: Path) -> tuple[TrainedRun, torch.device]:
+    trained = TrainedRun.load(run)
     device, _ = choose_device(trained.settings.device, deterministic=trained.settings.deterministic)
     return trained, device
 

@@ -16,7 +16,7 @@ from helpers import H264, moving_picture
 from sciu.pipeline.dataset.encode import encode_jpeg, encode_video
 from sciu.pipeline.feed.decode.dali import Decoder, ImageDecoder, Refused, SharedVideoDecoder, VideoDecoder
 from sciu.pipeline.feed.errors import FeedError
-from sciu.pipeline.feed.files.sights import Images, Video
+from sciu.pipeline.feed.files.clip_layout import Images, Video
 
 CPU = torch.device("cpu")
 JUNK = np.frombuffer(b"this is no picture at all" * 20, np.uint8)

@@ -18,8 +18,8 @@ from sciu.pipeline.dataset.importers import folder
 from sciu.pipeline.dataset.media import frame_files
 from sciu.pipeline.dataset.packed import frames_of
 from sciu.pipeline.feed.files.clip_files import ClipFiles, OnHost
+from sciu.pipeline.feed.files.clip_layout import Images, Video
 from sciu.pipeline.feed.files.routes import cpu_refusal
-from sciu.pipeline.feed.files.sights import Images, Video
 
 WANTED = np.array([1, 2, 9], np.int32)
 

@@ -17,7 +17,7 @@ from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.pixels import render
 from sciu.pipeline.feed.pixels.gpu_render import GpuRenderer, choose_draw, draw_clip_by_clip
 from sciu.pipeline.feed.pixels.render import Source, render_clip, stacked
-from sciu.pipeline.feed.plan.plan import Views
+from sciu.pipeline.feed.plan.plan import Samples
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 FRAMES = 2
@@ -48,24 +48,24 @@ def a_box(rng: np.random.Generator, height: int, width: int) -> list[int]:
     return [int(rng.integers(0, height - tall + 1)), int(rng.integers(0, width - wide + 1)), tall, wide]
 
 
-def by_definition(sources: Sequence[Source], picks: Sequence[Picks], views: Views, size: int) -> torch.Tensor:
+def by_definition(sources: Sequence[Source], picks: Sequence[Picks], samples: Samples, size: int) -> torch.Tensor:
     """Render clip by clip, in the precision that a GPU has: whole numbers would be rounded twice in a resize."""
-    out = torch.empty((*views.numbers.shape, size, size, 3), dtype=torch.uint8, device=DEVICE)
+    out = torch.empty((*samples.numbers.shape, size, size, 3), dtype=torch.uint8, device=DEVICE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(render, "_in_float", lambda _frames: True)
         for row, (source, picked) in enumerate(zip(sources, picks, strict=True)):
-            render_clip(source, picked, views, row, out[row])
+            render_clip(source, picked, samples, row, out[row])
     return out
 
 
-def by_the_kernel(sources: Sequence[Source], picks: Sequence[Picks], views: Views, size: int) -> ClipBatch:
+def by_the_kernel(sources: Sequence[Source], picks: Sequence[Picks], samples: Samples, size: int) -> ClipBatch:
     from sciu.pipeline.feed.pixels.launch import launch
 
-    shape = *views.numbers.shape, size, size, 3
+    shape = *samples.numbers.shape, size, size, 3
     batch = ClipBatch(
-        torch.full((len(views),), -7, device=DEVICE), torch.full(shape, 77, dtype=torch.uint8, device=DEVICE)
+        torch.full((len(samples),), -7, device=DEVICE), torch.full(shape, 77, dtype=torch.uint8, device=DEVICE)
     )
-    launch(sources, picks, views, batch)
+    launch(sources, picks, samples, batch)
     return batch
 
 
@@ -83,7 +83,7 @@ def test_it_is_at_most_one_level_from_the_definition(
     rng = np.random.default_rng(seed)
     clips = [a_clip(rng, mixed=mixed and k == 1) for k in range(2)]
     picks = [np.sort(rng.integers(0, 4, FRAMES)) for _ in clips]
-    views = Views(
+    samples = Samples(
         ids=rng.integers(0, 1 << 40, 2), numbers=np.zeros((2, FRAMES), np.int32),
         sizes=np.array([known for _, known in clips], np.int32),
         boxes=np.array([a_box(rng, *known) for _, known in clips], np.int32),
@@ -92,14 +92,14 @@ def test_it_is_at_most_one_level_from_the_definition(
         contrast=(1 + jitter * rng.uniform(-0.5, 0.5, 2)).astype(np.float32),
     )  # fmt: skip
     sources = [source for source, _ in clips]
-    made = by_the_kernel(sources, picks, views, size)
-    expected = by_definition(sources, picks, views, size)
-    stretched = max(1.0, float((views.brightness * views.contrast).max()))  # a level before is more levels after
+    made = by_the_kernel(sources, picks, samples, size)
+    expected = by_definition(sources, picks, samples, size)
+    stretched = max(1.0, float((samples.brightness * samples.contrast).max()))  # a level before is more levels after
     assert int((made.frames_BTHWC.int() - expected.int()).abs().max()) <= math.ceil(stretched)
-    assert made.ids.tolist() == views.ids.tolist()
+    assert made.ids.tolist() == samples.ids.tolist()
 
 
-PLAIN_VIEW = Views(
+PLAIN_VIEW = Samples(
     ids=np.array([5]), numbers=np.zeros((1, 2), np.int32), sizes=np.array([[20, 30]], np.int32),
     boxes=np.array([[2, 7, 16, 16]], np.int32), flips=np.array([False]), angles=np.zeros(1, np.float32),
     brightness=np.ones(1, np.float32), contrast=np.ones(1, np.float32),
@@ -128,15 +128,15 @@ def test_the_fallback_makes_the_same_batch() -> None:
     rng = np.random.default_rng(3)
     sources = [a_clip(rng, mixed=mixed)[0] for mixed in (False, True)]
     picks = [np.array([0, 2]), np.array([1, 1])]
-    views = Views(
+    samples = Samples(
         ids=np.array([7, 9]), numbers=np.zeros((2, 2), np.int32),
         sizes=np.array([source[0].shape[:2] for source in sources], np.int32),
         boxes=np.array([[0, 0, *source[0].shape[:2]] for source in sources], np.int32), flips=np.array([True, False]),
         angles=np.array([3, 0], np.float32), brightness=np.ones(2, np.float32), contrast=np.ones(2, np.float32),
     )  # fmt: skip
-    made = by_the_kernel(sources, picks, views, 16)
+    made = by_the_kernel(sources, picks, samples, 16)
     fallback = ClipBatch(torch.zeros_like(made.ids), torch.zeros_like(made.frames_BTHWC))
-    draw_clip_by_clip(sources, picks, views, fallback)
+    draw_clip_by_clip(sources, picks, samples, fallback)
     assert torch.equal(made.ids, fallback.ids)
     assert int((made.frames_BTHWC.int() - fallback.frames_BTHWC.int()).abs().max()) <= 1
 

@@ -13,25 +13,27 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sciu.pipeline.feed.pixels.render import HostRenderer, Source, render_clip, stacked
-from sciu.pipeline.feed.plan.plan import Views
+from sciu.pipeline.feed.plan.plan import Samples
 
 FRAMES = np.stack(moving_picture(6, width=48, height=40))
 WHOLE = [0, 0, 40, 40]
 
 
-def a_view(**changes: Any) -> Views:
+def a_view(**changes: Any) -> Samples:
     plain: dict[str, Any] = {
         "ids": np.array([0]), "numbers": np.arange(6)[None].astype(np.int32), "sizes": np.array([[40, 48]], np.int32),
         "boxes": np.array([WHOLE], np.int32), "flips": np.array([False]), "angles": np.zeros(1, np.float32),
         "brightness": np.ones(1, np.float32), "contrast": np.ones(1, np.float32),
     }  # fmt: skip
-    return Views(**{**plain, **{name: np.array([value], plain[name].dtype) for name, value in changes.items()}})
+    return Samples(**{**plain, **{name: np.array([value], plain[name].dtype) for name, value in changes.items()}})
 
 
-def rendered(view: Views, size: int = 40, source: Source | None = None, picks: list[int] | None = None) -> NDArray[Any]:
+def rendered(
+    sample: Samples, size: int = 40, source: Source | None = None, picks: list[int] | None = None
+) -> NDArray[Any]:
     picked = np.array(list(range(6)) if picks is None else picks)
     out = torch.full((len(picked), size, size, 3), 77, dtype=torch.uint8)
-    render_clip(torch.from_numpy(FRAMES) if source is None else source, picked, view, 0, out)
+    render_clip(torch.from_numpy(FRAMES) if source is None else source, picked, sample, 0, out)
     return out.numpy()
 
 
@@ -93,8 +95,8 @@ def test_frames_that_differ_in_size_are_cropped_in_proportion() -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_batch_in_threads_is_its_clips_one_by_one(threads: int) -> None:
-    views = [a_view(flips=k % 2 == 0, angles=3.0 * k, boxes=[k, k, 30, 30 + k]) for k in range(5)]
-    batch = Views(**{name: np.concatenate([getattr(view, name) for view in views]) for name in vars(views[0])})
+    samples = [a_view(flips=k % 2 == 0, angles=3.0 * k, boxes=[k, k, 30, 30 + k]) for k in range(5)]
+    batch = Samples(**{name: np.concatenate([getattr(view, name) for view in samples]) for name in vars(samples[0])})
     usual = torch.get_num_threads()
     renderer = HostRenderer(threads)
     try:
@@ -103,7 +105,7 @@ def test_a_batch_in_threads_is_its_clips_one_by_one(threads: int) -> None:
         assert torch.get_num_threads() == usual, "torch's own threads stay as they were"
     finally:
         renderer.close()
-    for row, view in enumerate(views):
+    for row, view in enumerate(samples):
         assert np.array_equal(made.frames_BTHWC[row].numpy(), rendered(view, 20))
 
 

@@ -16,7 +16,7 @@ from sciu.pipeline.dataset.table import KINDS, Categories, ClipTable
 from sciu.pipeline.errors import SettingError
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.plan.augmentation import Augmentation
-from sciu.pipeline.feed.plan.plan import Plan, Planner, Views
+from sciu.pipeline.feed.plan.plan import Plan, Planner, Samples
 from sciu.pipeline.feed.plan.sampling import HOWS, Sampling
 
 CLIPS = 60
@@ -46,8 +46,8 @@ def planner(**changes: object) -> Planner:
 def rows(plan: Plan) -> dict[int, list[object]]:
     """What the plan says of each clip."""
     return {
-        int(clip): [getattr(plan.views, field.name)[row].tolist() for field in fields(Views)]
-        for row, clip in enumerate(plan.views.ids)
+        int(clip): [getattr(plan.samples, field.name)[row].tolist() for field in fields(Samples)]
+        for row, clip in enumerate(plan.samples.ids)
     }
 
 
@@ -59,14 +59,14 @@ def test_each_clip_is_in_the_plan_of_exactly_one_rank_and_all_take_as_many_steps
     training = [one.training(index_of(SIXTY, ids)) for one in ranks]
     testing = [one.testing(np.array([*ids], int)) for one in ranks]
     for plans in (training, testing):
-        assert sorted(clip for plan in plans for clip in plan.views.ids.tolist()) == sorted(ids)
+        assert sorted(clip for plan in plans for clip in plan.samples.ids.tolist()) == sorted(ids)
         assert len({plan.steps for plan in plans}) == 1
         for plan in plans:
             stepped = [plan.step(number).ids.tolist() for number in range(plan.steps)]
-            assert [clip for step in stepped for clip in step] == plan.views.ids.tolist()
+            assert [clip for step in stepped for clip in step] == plan.samples.ids.tolist()
             assert {len(step) for step in stepped[:-1]} <= {batch_size}, "only the last one may be short"
             assert max(map(len, stepped), default=0) <= batch_size
-        sizes = [len(plan.views) for plan in plans]
+        sizes = [len(plan.samples) for plan in plans]
         assert max(sizes) - min(sizes) <= 1
 
 
@@ -93,7 +93,7 @@ def test_ranks_keep_their_clips_for_the_whole_run(ids: set[int], pruned: int) ->
 
     def ranks(kept: set[int], epoch: int) -> dict[int, int]:
         plans = [planner(rank=rank, world=3).training(index_of(SIXTY, kept, epoch)) for rank in range(3)]
-        return {clip: rank for rank, plan in enumerate(plans) for clip in plan.views.ids.tolist()}
+        return {clip: rank for rank, plan in enumerate(plans) for clip in plan.samples.ids.tolist()}
 
     first, second = ranks(ids, 1), ranks(ids - {pruned}, 2)
     assert sum(first[clip] != rank for clip, rank in second.items()) <= 2
@@ -103,7 +103,7 @@ def test_epochs_seeds_and_clips_differ() -> None:
     index = index_of(SIXTY)
     digests = {planner(seed=seed).training(replace(index, epoch=epoch)).digest for seed in (0, 1) for epoch in (1, 2)}
     assert len(digests) == 4
-    orders = [planner().training(replace(index, epoch=epoch)).views.ids.tolist() for epoch in (1, 2)]
+    orders = [planner().training(replace(index, epoch=epoch)).samples.ids.tolist() for epoch in (1, 2)]
     assert orders[0] != orders[1] != sorted(orders[1])
 
 
@@ -116,18 +116,18 @@ GOLDEN = "27bb9ff968c185b398697e115e3109e0e3929d5dd0113430251da491203c8f33"
 
 def test_testing_is_in_order_and_without_chance() -> None:
     plan = planner().testing(np.array([9, 3, 30]))
-    assert plan.views.ids.tolist() == [3, 9, 30]
+    assert plan.samples.ids.tolist() == [3, 9, 30]
     assert not plan.training
     assert plan.digest == planner(seed=99).testing(np.array([3, 9, 30])).digest
-    assert not plan.views.flips.any()
+    assert not plan.samples.flips.any()
 
 
 def test_views_of_a_clip_take_other_frames() -> None:
     clip = np.array([int(np.argmax(SIXTY.clips.frames))])
-    views = [planner().testing(clip, view, 3).views.numbers[0] for view in range(3)]
-    assert np.all(views[0] < views[1])
-    assert np.all(views[1] < views[2])
-    assert np.array_equal(views[1], planner().testing(clip).views.numbers[0]), "the middle one is the centre"
+    samples = [planner().testing(clip, view, 3).samples.numbers[0] for view in range(3)]
+    assert np.all(samples[0] < samples[1])
+    assert np.all(samples[1] < samples[2])
+    assert np.array_equal(samples[1], planner().testing(clip).samples.numbers[0]), "the middle one is the centre"
 
 
 def test_an_index_of_another_dataset_is_refused() -> None:

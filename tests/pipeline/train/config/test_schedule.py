@@ -13,24 +13,24 @@ from sciu.pipeline.train.config.schedule import SHAPES, Schedule
 @given(st.sampled_from(list(SHAPES)), st.integers(1, 300), st.floats(0, 0.99), st.floats(0, 1))
 def test_rates_rise_to_the_peak_and_never_above(shape: str, epochs: int, warm: float, where: float) -> None:
     schedule = Schedule(peak=0.1, epochs=epochs, shape=shape, warmup=warm * epochs)
-    assert 0 <= schedule.rate(where * epochs) <= 0.1 + 1e-12
-    assert schedule.rate(schedule.warmup) == pytest.approx(0.1)
+    assert 0 <= schedule.lr(where * epochs) <= 0.1 + 1e-12
+    assert schedule.lr(schedule.warmup) == pytest.approx(0.1)
 
 
 @given(st.sampled_from(list(SHAPES)), st.floats(0, 100), st.floats(0, 100))
 def test_rates_only_fall_after_the_warmup(shape: str, one: float, other: float) -> None:
     schedule = Schedule(peak=1.0, epochs=100, shape=shape)
-    assert schedule.rate(max(one, other)) <= schedule.rate(min(one, other)) + 1e-12
+    assert schedule.lr(max(one, other)) <= schedule.lr(min(one, other)) + 1e-12
 
 
 def test_values() -> None:
     cosine = Schedule(peak=2.0, epochs=10, warmup=2)
-    assert [cosine.rate(at) for at in (0, 1, 2, 6, 10, 11)] == pytest.approx([0, 1, 2, 1, 0, 0])
+    assert [cosine.lr(at) for at in (0, 1, 2, 6, 10, 11)] == pytest.approx([0, 1, 2, 1, 0, 0])
     step = Schedule(peak=1.0, epochs=100, shape="step", every=40)
-    assert [step.rate(at) for at in (0, 39.9, 40, 80)] == pytest.approx([1, 1, 0.1, 0.01])
+    assert [step.lr(at) for at in (0, 39.9, 40, 80)] == pytest.approx([1, 1, 0.1, 0.01])
     smooth = Schedule(peak=1.0, epochs=100, shape="exponential", every=40)
-    assert smooth.rate(20) == pytest.approx(0.1**0.5)
-    assert Schedule(peak=1.0, epochs=5, shape="constant").rate(4) == 1
+    assert smooth.lr(20) == pytest.approx(0.1**0.5)
+    assert Schedule(peak=1.0, epochs=5, shape="constant").lr(4) == 1
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.config.resolve import resolve
 from sciu.pipeline.train.job.ranks import Ranks, joined
 from sciu.pipeline.train.job.stopping import Stop
-from sciu.pipeline.train.run.run import Wishes, opened
+from sciu.pipeline.train.run.run import RunRequest, opened
 
 CPU = torch.device("cpu")
 TINY: dict[str, Any] = {"backbone": "tiny_lstm", "size": 32, "frames": 4, "batch_size": 4, "threads": 1}
@@ -44,14 +44,14 @@ def test_the_graph_is_gone_before_the_group_is_left(
     for name, answer in (("init_process_group", None), ("get_rank", 0), ("get_world_size", 2)):
         monkeypatch.setattr(dist, name, lambda *_, _answer=answer, **__: _answer)
     monkeypatch.setattr(dist, "destroy_process_group", lambda: events.append("group left"))
-    wishes = Wishes(
+    request = RunRequest(
         data=faces.folder, out=tmp_path / "run", resolved=resolve([("a test", TINY)]), say=lambda _line: None,
         progress=no_progress,
     )  # fmt: skip
-    with suppress(InterruptedError), joined(CPU), opened(wishes, CPU, Ranks(), Stop()) as run:
+    with suppress(InterruptedError), joined(CPU), opened(request, CPU, Ranks(), Stop()) as run:
         graph: Any = Graph()
         weakref.finalize(graph, events.append, "graph gone")
-        run.parts.step._replay = graph
+        run.step._replay = graph
         del graph
         interrupt(fails)
     assert events == ["graph gone", "group left"]

@@ -9,14 +9,14 @@ from sciu.models.losses.cross_entropy import weighted_cross_entropy
 from sciu.models.sciu_model import Output
 from sciu.pipeline.train.config.methods import METHODS
 from sciu.pipeline.train.config.settings import Settings
-from sciu.pipeline.train.step.board import Lesson
+from sciu.pipeline.train.step.clip_tensors import BatchTargets
 from sciu.pipeline.train.step.objectives import objective_of
 
 OUTPUT = Output(torch.randn(6, 4), torch.rand(6), torch.randn(6, 8))
 LABELS = torch.tensor([0, 1, 2, 3, -1, -1])
 PULL = (LABELS >= 0).float()
 AVERAGE = torch.eye(4)[LABELS.clamp_min(0)] * 0.7
-LESSON = Lesson(LABELS, PULL, AVERAGE)
+LESSON = BatchTargets(LABELS, PULL, AVERAGE)
 
 
 @pytest.mark.parametrize("method", list(METHODS))
@@ -40,6 +40,6 @@ def test_auto_and_elr_pull_to_what_the_network_said_before(method: str) -> None:
     """As far as each clip's pull goes: twice of it pulls twice as much, none leaves cross entropy."""
     loss = objective_of(Settings(method=method))
     plain = objective_of(Settings(method="plain"))(OUTPUT, LESSON)
-    assert torch.equal(loss(OUTPUT, Lesson(LABELS, torch.zeros(6), AVERAGE)), plain)
+    assert torch.equal(loss(OUTPUT, BatchTargets(LABELS, torch.zeros(6), AVERAGE)), plain)
     once = loss(OUTPUT, LESSON) - plain
-    assert torch.allclose(loss(OUTPUT, Lesson(LABELS, 2 * PULL, AVERAGE)) - plain, 2 * once, atol=1e-6)
+    assert torch.allclose(loss(OUTPUT, BatchTargets(LABELS, 2 * PULL, AVERAGE)) - plain, 2 * once, atol=1e-6)

@@ -10,7 +10,7 @@ from torch import nn
 
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.step.average import Average
-from sciu.pipeline.train.step.optimiser import make_optimiser, rate_of, state_of
+from sciu.pipeline.train.step.optimiser import lr_of, make_optimiser, state_of
 
 OWN: dict[str, Any] = {
     "sgd": lambda weights: torch.optim.SGD(weights, 0.1, momentum=0.9, weight_decay=0.01, fused=True),
@@ -25,7 +25,7 @@ def test_the_same_way_as_torchs_own(name: str) -> None:
     ours = make_optimiser(one.parameters(), Settings(optimiser=name, weight_decay=0.01), torch.device("cpu"))
     theirs = OWN[name](other.parameters())
     assert not any(value.any() for value in state_of(ours).values())
-    rate_of(ours).fill_(0.1)
+    lr_of(ours).fill_(0.1)
     for _ in range(4):
         given = torch.randn(5, 3)
         for network, optimiser in ((one, ours), (other, theirs)):

@@ -18,7 +18,7 @@ from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.train.config.methods import policy_of
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.step.average import Average
-from sciu.pipeline.train.step.board import Board, scores_of
+from sciu.pipeline.train.step.clip_tensors import ClipTensors, scores_of
 from sciu.pipeline.train.step.objectives import objective_of
 from sciu.pipeline.train.step.optimiser import make_optimiser
 from sciu.pipeline.train.step.step import Step
@@ -39,7 +39,9 @@ def make_step(device: torch.device = CPU, network: SciuModel | None = None, **se
         network=network,
         optimiser=make_optimiser(network.parameters(), chosen, device),
         objective=objective_of(chosen),
-        board=Board(CLIPS, CLASSES, device, balance=chosen.class_balance, averages=policy_of(chosen).averages),
+        clip_tensors=ClipTensors(
+            CLIPS, CLASSES, device, balance=chosen.class_balance, averages=policy_of(chosen).averages
+        ),
         average=Average(network, chosen.average),
         amp=chosen.amp if chosen.amp != "auto" else "off",
         clip_gradients=chosen.clip_gradients,
@@ -83,7 +85,7 @@ def test_it_is_the_textbooks_step() -> None:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        scores = scores_of(step.board)
+        scores = scores_of(step.clip_tensors)
         found = [scores.ids.tolist().index(clip) for clip in ids]
         assert np.array_equal(scores.weights[found], output.weight_B.detach().numpy())
         assert np.allclose(scores.probs[found], output.logits_BK.detach().softmax(dim=1).numpy(), atol=1e-6)
@@ -95,7 +97,7 @@ def test_scores_may_be_of_the_weighted_logits() -> None:
     plain, weighted = make_step(), make_step(scores="weighted")
     for step in (plain, weighted):
         step(make_batch([0, 1]), 0.0)
-    assert weighted.board.probs_NK[:2].max() < plain.board.probs_NK[:2].max()
+    assert weighted.clip_tensors.probs_NK[:2].max() < plain.clip_tensors.probs_NK[:2].max()
 
 
 def test_clips_that_are_scored_only_teach_nothing() -> None:
@@ -105,7 +107,7 @@ def test_clips_that_are_scored_only_teach_nothing() -> None:
     before = [weight.clone() for weight in step.network.parameters()]
     step(make_batch([0, 1, 2]), 0.1)
     assert all(torch.equal(a, b) for a, b in zip(before, step.network.parameters(), strict=True))
-    assert step.board.seen_N[:4].tolist() == [1, 1, 1, 0]
+    assert step.clip_tensors.seen_N[:4].tolist() == [1, 1, 1, 0]
 
 
 def test_a_batch_of_no_clips_changes_nothing() -> None:
@@ -172,7 +174,7 @@ def test_weights_without_influence_are_not_part_of_what_ranks_sum() -> None:
     step.prepare(2, (4, 32, 32), graph=False)
     idle = step.network.get_parameter("backbone.idle.weight")
     before, used = idle.detach().clone(), len(step._learning)
-    step._rate.fill_(0.1)
+    step._lr.fill_(0.1)
     step._join(torch.Size((4, 32, 32, 3)))
     assert used == len(step._weights) - 2
     assert sum(weight.grad is not None for weight in step._weights) == used
@@ -212,7 +214,7 @@ def test_nothing_waits_for_the_device(gpu: torch.device) -> None:
             step(batch, 0.05)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert int(step.board.step) == 4
+    assert int(step.clip_tensors.step) == 4
 
 
 @pytest.mark.needs_cuda
@@ -240,7 +242,7 @@ def test_a_replayed_step_follows_rate_and_labels(gpu: torch.device) -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, step.network.parameters(), strict=True))
     step(make_batch(BATCHES[0], gpu), 0.1)
     assert not torch.equal(before[0], next(step.network.parameters()))
-    assert step.board.sums[1] == 8
+    assert step.clip_tensors.sums[1] == 8
 
 
 @pytest.mark.needs_cuda

@@ -13,8 +13,8 @@ from sciu.purification import Auto, Elr, EpochIndex, Keep, Pin, PolicyError, Pur
 from sciu.purification.care.audit import audit
 from sciu.purification.care.explain import reason
 from sciu.purification.care.report import Report
-from sciu.purification.state import Status
-from sciu.purification.store.running import KEPT
+from sciu.purification.clip_state import Status
+from sciu.purification.store.running_average import KEPT
 
 EPOCHS = 12
 POLICY = Auto.for_epochs(EPOCHS)

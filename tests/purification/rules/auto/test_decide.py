@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sciu.purification import Auto
+from sciu.purification.clip_state import ClipStates, Status
 from sciu.purification.rules.policy import Verdict
-from sciu.purification.state import ClipStates, Status
 from sciu.purification.store.evidence import Evidence
 
 K, CLIPS = 3, 300

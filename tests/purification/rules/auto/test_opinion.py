@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sciu.purification.clip_state import ClipStates
 from sciu.purification.rules.auto.opinion import Opinion
 from sciu.purification.rules.auto.unusable import unusable_below
-from sciu.purification.state import ClipStates
 
 
 def opinion(average_NK: list[list[float]], given: list[int]) -> Opinion:

@@ -50,7 +50,7 @@ class ChangedError(Exception):
 
 
 @dataclass(frozen=True)
-class Names:
+class FrameFolder:
     """A folder of frames."""
 
     names: str  # in order and joined: a list of strings takes ten times the memory
@@ -66,7 +66,7 @@ class Names:
 
 
 @dataclass(frozen=True)
-class Spans:
+class JpegSpans:
     """A file with JPEG files in it: packed frames, a video of JPEGs, or one image."""
 
     spans: NDArray[np.int64]  # begin, end
@@ -83,7 +83,7 @@ class Spans:
 
 
 @dataclass(frozen=True)
-class Whole:
+class WholeVideo:
     """A video that DALI takes as it is."""
 
     def read(self, path: str, numbers: NDArray[np.int32]) -> Video:
@@ -91,7 +91,7 @@ class Whole:
         return Video(read_file(path), numbers)
 
 
-Sight = Names | Spans | Whole
+ClipLayout = FrameFolder | JpegSpans | WholeVideo
 
 
 def stamp(path: Path) -> tuple[int, ...]:
@@ -103,20 +103,20 @@ def stamp(path: Path) -> tuple[int, ...]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def look_at_frames(path: Path, frames: int) -> Names | Spans:
+def layout_of_frames(path: Path, frames: int) -> FrameFolder | JpegSpans:
     """See where the frames of a folder, a packed clip or an image are."""
     if is_packed(path.name):
         spans = frame_spans(read_file(str(path)))
         _require_all(len(spans), frames)
-        return Spans(spans)
+        return JpegSpans(spans)
     files = frame_files(path)
     _require_all(len(files), frames)
     if files == [path]:
-        return Spans(np.array([[0, path.stat().st_size]]))
-    return Names("/".join(file.name for file in files))
+        return JpegSpans(np.array([[0, path.stat().st_size]]))
+    return FrameFolder("/".join(file.name for file in files))
 
 
-def look_at_video(path: Path, codec: str, frames: int, *, for_nvdec: bool = False) -> Spans | Whole | str:
+def layout_of_video(path: Path, codec: str, frames: int, *, for_nvdec: bool = False) -> JpegSpans | WholeVideo | str:
     """Find what DALI must know of a video that should have so many frames, or why it is not for DALI."""
     content = read_file(str(path))
     if declared_size(io.BytesIO(content.data)) > len(content):
@@ -136,9 +136,9 @@ def look_at_video(path: Path, codec: str, frames: int, *, for_nvdec: bool = Fals
     if why is not None:
         return why
     if codec != "mjpeg":
-        return Whole()
+        return WholeVideo()
     spans = _jpeg_spans(content, packets)
-    return "its JPEG frames do not lie in one piece" if spans is None else Spans(spans)
+    return "its JPEG frames do not lie in one piece" if spans is None else JpegSpans(spans)
 
 
 def _why_not_dali(content: Bytes, *, several: bool, only_420: bool) -> str | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from sciu.tools.command import Group
-from sciu.tools.purifying.decide import import_review, pin, undo
-from sciu.tools.purifying.keep import compact, export, verify
-from sciu.tools.purifying.look import health, list_clips, show, status
+from sciu.tools.purify.inspect import health, list_clips, show, status
+from sciu.tools.purify.maintain import compact, export, verify
+from sciu.tools.purify.override import import_review, pin, quarantine, release, undo
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -19,8 +19,8 @@ def main() -> None:
     """
 
 
-for command in (status, list_clips, show, health, pin, undo, import_review, export, verify, compact):
+INSPECT = (status, list_clips, show, health)
+OVERRIDE = (pin, undo, quarantine, release, import_review)
+MAINTAIN = (export, verify, compact)
+for command in (*INSPECT, *OVERRIDE, *MAINTAIN):
     main.add_command(command)
-
-if __name__ == "__main__":
-    main()

@@ -16,7 +16,7 @@ from sciu.purification.index import Targets
 _BALANCES = {"none": 0.0, "sqrt": 0.5, "inverse": 1.0}
 
 
-class Lesson(NamedTuple):
+class BatchTargets(NamedTuple):
     """What a batch's clips are to be taken for."""
 
     labels_B: Tensor  # -1: scored only
@@ -33,7 +33,7 @@ class Scores:
     probs: NDArray[np.float32]
 
 
-class Board:
+class ClipTensors:
     """A row a clip, and one more, at `nobody`: a batch of no clips looks there."""
 
     def __init__(
@@ -63,11 +63,11 @@ class Board:
             self.pull_N[:-1].copy_(torch.from_numpy(targets["pull"].astype(np.float32)))
             self.average_NK[:-1].copy_(torch.from_numpy(targets["average"].astype(np.float32)))
 
-    def lesson(self, ids_B: Tensor) -> Lesson:
+    def lesson(self, ids_B: Tensor) -> BatchTargets:
         """Return what a batch's clips are to be taken for."""
         if self.pull_N is None or self.average_NK is None:
-            return Lesson(self.labels_N[ids_B], None, None)
-        return Lesson(self.labels_N[ids_B], self.pull_N[ids_B], self.average_NK[ids_B])
+            return BatchTargets(self.labels_N[ids_B], None, None)
+        return BatchTargets(self.labels_N[ids_B], self.pull_N[ids_B], self.average_NK[ids_B])
 
     def clear(self) -> None:
         """Forget the epoch before."""
@@ -105,7 +105,7 @@ class Board:
         return own
 
 
-def scores_of(board: Board) -> Scores:
+def scores_of(board: ClipTensors) -> Scores:
     """Bring this rank's scores to the host."""
     ids = board.seen_N[:-1].nonzero().squeeze(1)
     return Scores(ids.cpu().numpy(), board.weight_N[ids].cpu().numpy(), board.probs_NK[ids].cpu().numpy())

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sciu.purification.store.lines import Lines
+from sciu.purification.store.list_lines import Lines
 
 PATHS = st.lists(st.text("ab/ü.", min_size=1, max_size=6), min_size=1, max_size=20)
 

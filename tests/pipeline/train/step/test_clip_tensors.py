@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from sciu.pipeline.train.step.board import Board, scores_of
+from sciu.pipeline.train.step.clip_tensors import ClipTensors, scores_of
 
 CPU = torch.device("cpu")
 
 
 def test_scores_come_back_by_clip_id() -> None:
-    board = Board(5, 2, CPU)
+    board = ClipTensors(5, 2, CPU)
     board.write(torch.tensor([3, 1]), torch.tensor([0.3, 0.1]), torch.tensor([[0.3, 0.7], [0.9, 0.1]]))
     board.write(torch.tensor([board.nobody]), torch.tensor([0.5]), torch.tensor([[0.5, 0.5]]))
     found = scores_of(board)
@@ -22,7 +22,7 @@ def test_scores_come_back_by_clip_id() -> None:
 
 
 def test_nobody_has_no_label() -> None:
-    board = Board(3, 2, CPU)
+    board = ClipTensors(3, 2, CPU)
     board.take(np.array([1, -1, 0], np.int16))
     assert board.labels_N.tolist() == [1, -1, 0, -1]
     assert board.labels_N[board.nobody] == -1
@@ -31,7 +31,7 @@ def test_nobody_has_no_label() -> None:
 @pytest.mark.parametrize(("balance", "ratio"), [("none", 1.0), ("sqrt", 3**0.5), ("inverse", 3.0)])
 def test_rare_classes_weigh_more_and_the_mean_stays(balance: str, ratio: float) -> None:
     labels = np.array([0, 0, 0, 1, -1, -1], np.int16)
-    board = Board(6, 2, CPU, balance=balance)
+    board = ClipTensors(6, 2, CPU, balance=balance)
     board.take(labels)
     weights = board.class_weight_K
     assert float(weights[1] / weights[0]) == pytest.approx(ratio)
@@ -39,7 +39,7 @@ def test_rare_classes_weigh_more_and_the_mean_stays(balance: str, ratio: float) 
 
 
 def test_the_first_step_without_a_number_is_noted() -> None:
-    board = Board(2, 2, CPU)
+    board = ClipTensors(2, 2, CPU)
     labels, right = torch.tensor([0, -1]), torch.tensor([True, True])
     for loss in (1.0, 2.0, float("nan"), float("inf"), 3.0):
         board.count(torch.tensor([loss, 0.0]), right, labels)

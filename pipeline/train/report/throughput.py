@@ -15,7 +15,7 @@ _IN_FLIGHT = 2  # steps that a GPU may lag behind: enough to keep it busy, few e
 
 
 @dataclass
-class Pace:
+class Throughput:
     """The time of an epoch's training."""
 
     began: float = field(default_factory=time.perf_counter)
@@ -23,7 +23,7 @@ class Pace:
     clips: int = 0
     _steps: deque[torch.cuda.Event] = field(default_factory=deque)
 
-    def watch(self, batches: Iterable[ClipBatch]) -> Iterator[ClipBatch]:
+    def timed(self, batches: Iterable[ClipBatch]) -> Iterator[ClipBatch]:
         """Hand on batches, and time the wait for each."""
         source = iter(batches)
         while True:

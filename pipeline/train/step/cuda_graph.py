@@ -1,10 +1,9 @@
-"""A step tried out before the training: captured as a CUDA graph, compiled, timed; and everything put back."""
+"""The whole step captured as a CUDA graph: thousands of kernels launched at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,37 +13,7 @@ from sciu.pipeline.feed.batch import ClipBatch
 _WARM_UP = 3  # cuDNN chooses algorithms, the allocator and NCCL settle
 
 
-class Changing(Protocol):
-    """Whatever changes tensors in place."""
-
-    scaler: Any
-    device: torch.device
-
-    def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """Return them."""
-
-
-@contextmanager
-def undisturbed(step: Changing) -> Iterator[None]:
-    """Put back weights, statistics, optimiser, scores and random numbers, in place, when the block ends."""
-    before = {name: {key: t.clone() for key, t in group.items()} for name, group in step.tensors().items()}
-    scaling = step.scaler.state_dict()
-    devices = [step.device] if step.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        yield
-    put_back(step.tensors(), before)
-    step.scaler.load_state_dict(scaling)
-
-
-@torch.no_grad()
-def put_back(into: dict[str, dict[str, Tensor]], values: dict[str, dict[str, Tensor]]) -> None:
-    """Copy tensors over those of the same names: where they are in memory does not change."""
-    for name, group in into.items():
-        for key, tensor in group.items():
-            tensor.copy_(values[name][key])
-
-
-class Replay:
+class CapturedStep:
     """A function of a batch as one CUDA graph; for batches of the shape that it was captured with.
 
     Whoever writes the next batch straight into `input` saves a copy.

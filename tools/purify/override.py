@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sciu.tools.command import json_option, print_json, print_table
-from sciu.tools.purifying.runs import class_number, clip_number, open_run, rows_of_clips, run_argument
+from sciu.tools.purify.common import class_number, clip_number, open_run, rows_of_clips, run_argument
 
 if TYPE_CHECKING:
     from sciu.purification import Pin, Purifier
@@ -93,6 +93,42 @@ def import_review(run: Path, file: Path, who: str, as_json: bool) -> None:
         pins = [_reviewed(purifier, f"line {line} of '{file}'", row, who) for line, row in _read_review(file)]
         purifier.review(pins)
         _answer(purifier, [pin.clip for pin in pins], as_json)
+
+
+@click.command()
+@run_argument
+@click.argument("clip")
+@who_option
+@why_option
+@json_option
+def quarantine(run: Path, clip: str, who: str, why: str, as_json: bool) -> None:
+    """Take a clip whose file is damaged out of a run, from the next epoch on.
+
+    Example: sciu-purify quarantine runs/dfew 01234.mp4 --why "green from its tenth frame on"
+    """
+    with open_run(run) as purifier:
+        number = clip_number(purifier, clip)
+        purifier.quarantine([number], why, who=who)
+        _answer(purifier, [number], as_json)
+
+
+@click.command()
+@run_argument
+@click.argument("clip")
+@who_option
+@why_option
+@json_option
+def release(run: Path, clip: str, who: str, why: str, as_json: bool) -> None:
+    """Bring a clip back from quarantine once its file is mended, from the next epoch on.
+
+    If the dataset itself has the clip in quarantine, run `sciu-data check` first: it stays out as long as it has.
+
+    Example: sciu-purify release runs/dfew 01234.mp4 --why "copied again"
+    """
+    with open_run(run) as purifier:
+        number = clip_number(purifier, clip)
+        purifier.release([number], why, who=who)
+        _answer(purifier, [number], as_json)
 
 
 def _pin(purifier: Purifier, clip: int, action: str, label: str | None, who: str, why: str) -> Pin:

@@ -6,7 +6,7 @@ import pytest
 
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import TrainError
-from sciu.pipeline.train.report.trouble import trouble_told
+from sciu.pipeline.train.report.failures import explain_failures
 
 TROUBLES = {
     "CUDA out of memory. Tried to allocate 2.00 GiB.": "32 clips x 16 frames, but is full: .* Try --batch-size 16",
@@ -18,10 +18,10 @@ TROUBLES = {
 
 @pytest.mark.parametrize("message", list(TROUBLES))
 def test_what_to_change(message: str) -> None:
-    with pytest.raises(TrainError, match=TROUBLES[message]), trouble_told(Settings()):
+    with pytest.raises(TrainError, match=TROUBLES[message]), explain_failures(Settings()):
         raise RuntimeError(message)
 
 
 def test_a_bug_stays_one() -> None:
-    with pytest.raises(RuntimeError, match="shape mismatch"), trouble_told(Settings()):
+    with pytest.raises(RuntimeError, match="shape mismatch"), explain_failures(Settings()):
         raise RuntimeError("shape mismatch")

@@ -27,10 +27,10 @@ from sciu.pipeline.train.config.methods import METHODS, policy_of
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.job.ranks import Ranks
+from sciu.pipeline.train.report.failures import explain_failures
 from sciu.pipeline.train.report.telemetry import Say
-from sciu.pipeline.train.report.trouble import trouble_told
 from sciu.pipeline.train.step.average import Average
-from sciu.pipeline.train.step.board import Board
+from sciu.pipeline.train.step.clip_tensors import ClipTensors
 from sciu.pipeline.train.step.objectives import objective_of
 from sciu.pipeline.train.step.optimiser import make_optimiser
 from sciu.pipeline.train.step.step import Step
@@ -95,7 +95,7 @@ def build_step(settings: Settings, clips: int, classes: int, device: torch.devic
         network=network.train(),
         optimiser=make_optimiser(network.parameters(), settings, device),
         objective=objective_of(settings),
-        board=Board(
+        clip_tensors=ClipTensors(
             clips, classes, device, balance=settings.class_balance, averages=policy_of(settings).averages
         ),
         average=Average(network, settings.average),
@@ -103,7 +103,7 @@ def build_step(settings: Settings, clips: int, classes: int, device: torch.devic
         ranks=ranks, forward=compiled(network) if compile_.value == "on" else None,
     )  # fmt: skip
     size, wanted = size_of(settings), "on" in (graph.value, compile_.value)
-    with trouble_told(settings), _own_backbone_told(settings.backbone):
+    with explain_failures(settings), _own_backbone_told(settings.backbone):
         step.prepare(
             settings.batch_size if wanted else _TRIED, (settings.frames, size, size), graph=graph.value == "on"
         )

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sciu.tools.command import json_option, print_json, print_table
-from sciu.tools.purifying.runs import class_number, clip_number, look_into, rows_of_clips, run_argument
+from sciu.tools.purify.common import class_number, clip_number, look_into, rows_of_clips, run_argument
 
 NEIGHBOURS = 2  # on each side: annotators work in runs, and so do their mistakes
 KINDS = ("all", "training", "pruned", "corrected", "pinned", "quarantined")
@@ -24,8 +24,8 @@ def status(run: Path, as_json: bool) -> None:
 
     Example: sciu-purify status runs/dfew
     """
+    from sciu.purification.clip_state import count_states
     from sciu.purification.rules.registry import policy_to_json
-    from sciu.purification.state import count_states
 
     with look_into(run) as purifier:
         events = [event for event in purifier.events() if event["kind"] == "epoch"]
@@ -169,7 +169,7 @@ def health(run: Path, worst: int, as_json: bool) -> None:
 
 
 def _counted(rows: Any) -> dict[str, int]:
-    from sciu.purification.state import Action
+    from sciu.purification.clip_state import Action
 
     kinds = {"pruned": Action.PRUNE, "corrected": Action.CORRECT, "restored": Action.RESTORE}
     return {name: (rows["action"] == action).sum() for name, action in kinds.items()}

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sciu.pipeline.feed.memory import left
+from sciu.pipeline.feed.memory import free_memory
 
 
 def test_the_machine_has_some() -> None:
     total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
-    assert 0 < left.available_bytes() <= total
+    assert 0 < free_memory.available_bytes() <= total
 
 
 def test_a_jobs_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,6 +20,6 @@ def test_a_jobs_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (job / "memory.max").write_text("max\n")
     for name, value in {"max": "1000000", "current": "900000", "stat": "anon 5\ninactive_file 50000\n"}.items():
         (tmp_path / "slurm" / f"memory.{name}").write_text(value)
-    monkeypatch.setattr(left, "_GROUPS", tmp_path)
-    monkeypatch.setattr(left, "_own_groups", lambda: [job, job.parent])
-    assert left.available_bytes() == 150_000
+    monkeypatch.setattr(free_memory, "_GROUPS", tmp_path)
+    monkeypatch.setattr(free_memory, "_own_groups", lambda: [job, job.parent])
+    assert free_memory.available_bytes() == 150_000

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from sciu.pipeline.feed.batch import ClipBatch
-from sciu.pipeline.train.report.pace import Pace
+from sciu.pipeline.train.report.throughput import Throughput
 
 
 def slowly(count: int, seconds: float) -> Iterator[ClipBatch]:
@@ -18,32 +18,32 @@ def slowly(count: int, seconds: float) -> Iterator[ClipBatch]:
 
 
 def test_waiting_is_what_the_source_takes() -> None:
-    pace = Pace()
+    throughput = Throughput()
     seen = []
-    for batch in pace.watch(slowly(3, 0.05)):
+    for batch in throughput.timed(slowly(3, 0.05)):
         seen += batch.ids.tolist()
         time.sleep(0.05)
     assert seen == [0, 1, 2]
-    assert pace.clips == 3
-    assert 0.15 <= pace.waiting <= pace.seconds - 0.15
+    assert throughput.clips == 3
+    assert 0.15 <= throughput.waiting <= throughput.seconds - 0.15
 
 
 def test_a_loop_that_is_left_early_counts_what_it_had() -> None:
-    pace = Pace()
-    for _ in pace.watch(slowly(3, 0.0)):
+    throughput = Throughput()
+    for _ in throughput.timed(slowly(3, 0.0)):
         break
-    assert pace.clips == 0
+    assert throughput.clips == 0
 
 
 def test_a_gpu_that_still_works_does_not_wait() -> None:
     """The host may take its time while steps are queued; once the last of them is done, the GPU waits."""
     waited = {}
     for done in (False, True):
-        pace = Pace()
-        pace._steps.append(Step(done))  # type: ignore[arg-type]
-        for _ in pace.watch(slowly(1, 0.05)):
+        throughput = Throughput()
+        throughput._steps.append(Step(done))  # type: ignore[arg-type]
+        for _ in throughput.timed(slowly(1, 0.05)):
             pass
-        waited[done] = pace.waiting
+        waited[done] = throughput.waiting
     assert waited[False] == 0
     assert waited[True] >= 0.05
 

@@ -14,7 +14,7 @@ _RANK_GONE = re.compile("gloo|nccl|connection (closed|reset) by peer", re.IGNORE
 
 
 @contextmanager
-def trouble_told(settings: Settings) -> Iterator[None]:
+def explain_failures(settings: Settings) -> Iterator[None]:
     """Say what to change when memory runs out, and that another rank is gone; anything else is a bug."""
     try:
         yield

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sciu.purification.clip_state import ClipStates
 from sciu.purification.errors import DamagedError
-from sciu.purification.state import ClipStates
 from sciu.purification.store.evidence import Evidence, weigh
 from sciu.purification.store.layout import blocks, load_plane, save_plane
-from sciu.purification.store.planes import Plane
 from sciu.purification.store.records import Records
+from sciu.purification.store.score_plane import Plane
 from sciu.purification.store.store import Transaction
 
 

@@ -16,15 +16,15 @@ from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.job.stopping import Stop
+from sciu.pipeline.train.run.build import build
 from sciu.pipeline.train.run.checkpoints import Checkpoints
-from sciu.pipeline.train.run.parts import build
 from sciu.pipeline.train.run.run_folder import RunFolder
 from sciu.pipeline.train.step.evaluation import Evaluation, Progress, evaluate
-from sciu.pipeline.train.step.rehearsal import put_back
+from sciu.pipeline.train.step.snapshot import copy_into
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainedRun:
     """A run and one of its checkpoints."""
 
     folder: RunFolder
@@ -34,7 +34,7 @@ class Trained:
     remark: str = ""  # what a reader of its numbers should know
 
     @classmethod
-    def load(cls, run: Path, *, checkpoint: str = "last", data: Path | None = None) -> Trained:
+    def load(cls, run: Path, *, checkpoint: str = "last", data: Path | None = None) -> TrainedRun:
         """Read a run; `data` is where its dataset is now, or another one with the same classes."""
         folder = RunFolder(run)
         card = folder.require()
@@ -82,7 +82,7 @@ class Trained:
             parts = build(settings, self.dataset, device, Ranks(), lambda _line: None, stack)
             step = parts.step
             tensors = step.tensors()
-            put_back({name: tensors[name] for name in ("model", "average")}, self.content)
+            copy_into({name: tensors[name] for name in ("model", "average")}, self.content)
             return evaluate(
                 step,
                 parts.feed,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(kw_only=True)
-class State:
+class RunState:
     """An epoch, how far it has come, and what was best."""
 
     epoch: int = 1

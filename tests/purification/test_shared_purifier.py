@@ -14,7 +14,7 @@ import pytest
 from noisy_clips import CLIPS, begin, one_epoch, scores
 
 from sciu.purification import EpochIndex, PurifierError
-from sciu.purification.ranks import SharedPurifier
+from sciu.purification.shared_purifier import SharedPurifier
 
 RANKS = 3
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from sciu.tools.command import json_option, print_json
-from sciu.tools.exports import FORMATS, write_rows
-from sciu.tools.purifying.look import KINDS
-from sciu.tools.purifying.runs import index_folder, look_into, open_run, rows_of_clips, run_argument, store_folder
+from sciu.tools.purify.common import index_folder, look_into, open_run, rows_of_clips, run_argument, store_folder
+from sciu.tools.purify.exports import FORMATS, write_rows
+from sciu.tools.purify.inspect import KINDS
 
 
 @click.command()

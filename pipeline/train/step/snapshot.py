@@ -1,0 +1,42 @@
+"""Tensors copied aside, and put back where they were in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+TensorGroups = dict[str, dict[str, Tensor]]
+
+
+class Changing(Protocol):
+    """Whatever changes tensors in place."""
+
+    scaler: Any
+    device: torch.device
+
+    def tensors(self) -> TensorGroups:
+        """Return them."""
+
+
+@contextmanager
+def unchanged_after(step: Changing) -> Iterator[None]:
+    """Restore weights, statistics, optimiser state, scores and random numbers, in place, when the block ends."""
+    before = {name: {key: t.clone() for key, t in group.items()} for name, group in step.tensors().items()}
+    scaling = step.scaler.state_dict()
+    devices = [step.device] if step.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        yield
+    copy_into(step.tensors(), before)
+    step.scaler.load_state_dict(scaling)
+
+
+@torch.no_grad()
+def copy_into(tensors: TensorGroups, values: TensorGroups) -> None:
+    """Copy values over the tensors of the same names: where those are in memory does not change."""
+    for name, group in tensors.items():
+        for key, tensor in group.items():
+            tensor.copy_(values[name][key])

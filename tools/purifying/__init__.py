@@ -1,1 +1,0 @@
-"""The commands of `sciu-purify`, by what they are for."""
