@@ -14,6 +14,7 @@ from helpers import Answer, silent
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.synth import Synth, generate
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores; must be set before torch is imported
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when Triton is imported, which torch does for itself
 
