@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sciu.purification.clip_state import Action, ClipStates
 from sciu.purification.errors import DamagedError, PolicyError, PurifierError, whole
-from sciu.purification.history import event_now
+from sciu.purification.event import Event
 from sciu.purification.rules.policy import Policy
 from sciu.purification.rules.registry import policy_to_json
 from sciu.purification.store import layout
@@ -44,12 +44,12 @@ def create_store(
         raise PurifierError(f"`paths` must be as many as `labels`, {len(given)}, but are {len(lines)}.")
     if folder.exists() and (not folder.is_dir() or _has_content(folder)):
         raise PurifierError(f"'{folder}' must be new or empty, but is not. `Purifier.open` goes on with a store.")
-    created = event_now("create")
-    meta = {
-        "schema": layout.SCHEMA, "clips": len(given), "num_classes": num_classes, "class_names": names,
-        "policy": policy_to_json(policy), "fingerprint": fingerprint or _fingerprint(given, lines, names),
-        "created": created["time"],
-    }  # fmt: skip
+    created = Event.now("create")
+    meta = layout.Meta(
+        schema=layout.SCHEMA, clips=len(given), num_classes=num_classes, class_names=names,
+        policy=policy_to_json(policy), fingerprint=fingerprint or _fingerprint(given, lines, names),
+        created=created.time,
+    )  # fmt: skip
     states = ClipStates.begin(given)
     store, ours = Store(folder, create=True, network=network), False
     try:
@@ -61,8 +61,8 @@ def create_store(
             layout.save_lines(transaction, lines)
             layout.save_states(transaction, states)
             event = layout.append_event(transaction, created, states.rows(Action.PIN, np.zeros(0, np.int64)))
-            layout.open_epoch(transaction, 1, event)
-            transaction.put_json("meta", meta)
+            layout.open_epoch(transaction, 1, event.number)
+            layout.save_meta(transaction, meta)
     except BaseException:
         if ours:  # a file torn by a full disk would stand in the way of the next try
             (folder / DATA).unlink(missing_ok=True)
@@ -77,19 +77,19 @@ def _refuse_existing(transaction: Transaction, folder: Path) -> None:
         raise PurifierError(f"'{folder}' must be new or empty, but holds {what}.")
 
 
-def read_meta(transaction: Transaction, folder: Path) -> dict[str, Any]:
+def read_meta(transaction: Transaction, folder: Path) -> layout.Meta:
     """Return what a store says of itself; refuse what is none, or none that this version reads."""
     if transaction.empty:
         raise PurifierError(f"'{folder}' holds a store that was never finished. `Purifier.create` begins anew there.")
     if not transaction.has("meta"):
         raise DamagedError(f"'{folder}' is an LMDB, but no purifier's store, or a damaged one. Is it the right folder?")
-    meta: dict[str, Any] = transaction.get_json("meta")
-    if meta["schema"] != layout.SCHEMA:
+    schema = transaction.get_json("meta")["schema"]
+    if schema != layout.SCHEMA:
         raise PurifierError(
-            f"'{folder}' has schema {meta['schema']}, but this version of sciu reads schema {layout.SCHEMA}."
+            f"'{folder}' has schema {schema}, but this version of sciu reads schema {layout.SCHEMA}."
             " Use the version that wrote it."
         )
-    return meta
+    return layout.load_meta(transaction)
 
 
 def _has_content(folder: Path) -> bool:

@@ -1,15 +1,14 @@
-"""What happened: an event for every decision, of the policy or of a person, and the rows that it changed."""
+"""The history of a clip, and a policy's verdict as the rows that it changes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sciu.purification.clip_state import Action, ClipStates, Rows, Status
+from sciu.purification.event import Event
 from sciu.purification.rules.policy import Grounds, Verdict
 from sciu.purification.store.evidence import Evidence
 
@@ -18,13 +17,8 @@ from sciu.purification.store.evidence import Evidence
 class Entry:
     """One thing that happened to one clip."""
 
-    event: dict[str, Any]
+    event: Event
     row: np.void
-
-
-def event_now(kind: str, **content: Any) -> dict[str, Any]:
-    """Begin an event."""
-    return {"kind": kind, "time": datetime.now(timezone.utc).isoformat(timespec="seconds"), **content}
 
 
 def rows_of_verdict(verdict: Verdict, grounds: Grounds, evidence: Evidence, states: ClipStates) -> Rows:

@@ -15,7 +15,7 @@ import hashlib
 import io
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,23 @@ class Changes:
     restored: Ids
 
 
+@dataclass(frozen=True, kw_only=True)
+class IndexHeader:
+    """What the json says, less the hashes of the other files."""
+
+    epoch: int
+    generation: int  # events that came before
+    counts: dict[str, int]
+    policy: dict[str, Any]
+    thresholds: dict[str, float]
+    spared: dict[str, int]
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> IndexHeader:
+        """Read it; what else the json says is ignored."""
+        return cls(**{each.name: content[each.name] for each in fields(cls)})
+
+
 @dataclass(frozen=True, eq=False)
 class EpochIndex:
     """What to decode in an epoch; the same for everybody who asks."""
@@ -53,10 +70,18 @@ class EpochIndex:
     epoch: int
     ids: Ids  # ascending
     labels: NDArray[np.int16]  # by clip id
-    header: dict[str, Any]  # what the json says, less the hashes
+    header: IndexHeader
     changes: Changes | None = field(default=None, repr=False)
     lines: Lines | None = field(default=None, repr=False)
     targets: Targets | None = field(default=None, repr=False)
+
+    @classmethod
+    def given(cls, ids: Ids, labels: NDArray[np.int16], epoch: int) -> EpochIndex:
+        """List clips with the labels that they were given, for loops without a purifier: benchmarks, evaluations."""
+        listed = np.full(len(labels), -1, np.int16)
+        listed[ids] = labels[ids]
+        header = IndexHeader(epoch=epoch, generation=0, counts={}, policy={}, thresholds={}, spared={})
+        return cls(epoch=epoch, ids=ids, labels=listed, header=header)
 
     @property
     def score_only(self) -> Ids:
@@ -98,7 +123,7 @@ class EpochIndex:
         if self.targets is not None:
             contents[f"{stem}.targets.npy"] = _npy(self.targets)
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-        header = json.dumps({**self.header, "sha256": hashes}, indent=2, sort_keys=True, ensure_ascii=False)
+        header = json.dumps({**asdict(self.header), "sha256": hashes}, indent=2, sort_keys=True, ensure_ascii=False)
         return {**contents, f"{stem}.json": f"{header}\n".encode()}
 
     def write(self, folder: Path | str) -> Path:
@@ -122,11 +147,11 @@ class EpochIndex:
     def read(cls, folder: Path | str, epoch: int) -> EpochIndex:
         """Read what was written; refuse files that are not those that the json was written for."""
         folder, stem = Path(folder), _stem(epoch)
-        header = _read_header(folder / f"{stem}.json")
-        expected_names = {f"{stem}.list", f"{stem}.labels.npy", *header["sha256"]}
+        header, hashes = _read_header(folder / f"{stem}.json")
+        expected_names = {f"{stem}.list", f"{stem}.labels.npy", *hashes}
         contents = {name: _read(folder / name) for name in sorted(expected_names)}
         for name, content in contents.items():
-            expected, found = header["sha256"].get(name), hashlib.sha256(content).hexdigest()
+            expected, found = hashes.get(name), hashlib.sha256(content).hexdigest()
             if found != expected:
                 raise DamagedError(
                     f"'{folder / name}' must have the SHA-256 {str(expected)[:12]}..., but has {found[:12]}..."
@@ -139,7 +164,6 @@ class EpochIndex:
         }
         lines = contents[f"{stem}.list"].splitlines()
         ids = np.array([int(line.rpartition(b" ")[2]) for line in lines], np.int64)
-        del header["sha256"]
         labels, targets = arrays[f"{stem}.labels.npy"], arrays.get(f"{stem}.targets.npy")
         return cls(epoch=epoch, ids=ids, labels=labels, header=header, targets=targets)
 
@@ -169,14 +193,15 @@ def _read(path: Path) -> bytes:
         ) from None
 
 
-def _read_header(path: Path) -> dict[str, Any]:
+def _read_header(path: Path) -> tuple[IndexHeader, dict[str, str]]:
+    """Return the header, and the hashes of the other files."""
     content = _read(path)
     try:
-        header: dict[str, Any] = json.loads(content)
-        assert isinstance(header["sha256"], dict)
+        read: dict[str, Any] = json.loads(content)
+        header, hashes = IndexHeader.from_json(read), dict(read["sha256"])
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise DamagedError(f"'{path}' is no epoch index: {error!r}. `sciu-purify verify RUN --rewrite`.") from error
-    return header
+    return header, hashes
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from sciu.purification.clip_state import Action, ClipStates, Rows, Status, count_states
 from sciu.purification.creation import create_store, read_meta
 from sciu.purification.errors import PurifierError
-from sciu.purification.history import Entry, clips_of, event_now, rows_of_verdict
-from sciu.purification.index import Changes, EpochIndex, Ids, make_targets
+from sciu.purification.event import Event
+from sciu.purification.history import Entry, clips_of, rows_of_verdict
+from sciu.purification.index import Changes, EpochIndex, Ids, IndexHeader, make_targets
 from sciu.purification.revision import Pin, PinAction, check_clips, rows_of_pin, rows_of_quarantine, rows_of_undo
 from sciu.purification.rules.policy import Policy
 from sciu.purification.rules.registry import policy_from_json, policy_to_json
@@ -36,11 +37,11 @@ class Purifier:
         self.store = store
         with store.reading() as transaction:
             meta = read_meta(transaction, store.folder)
-            self.policy: Policy = policy_from_json(meta["policy"])
-            self.num_classes: int = meta["num_classes"]
-            self.class_names: tuple[str, ...] = tuple(meta["class_names"])
-            self.fingerprint: str = meta["fingerprint"]
-            self.clips: int = meta["clips"]
+            self.policy: Policy = policy_from_json(meta.policy)
+            self.num_classes: int = meta.num_classes
+            self.class_names: tuple[str, ...] = tuple(meta.class_names)
+            self.fingerprint: str = meta.fingerprint
+            self.clips: int = meta.clips
             self.lines = layout.load_lines(transaction, self.clips)
             self.given = layout.load_states(transaction, self.clips).given
         self._records: Records | None = None
@@ -170,18 +171,18 @@ class Purifier:
             if self.policy.averages:
                 running_KN = average(transaction, self._records, epoch, clips=self.clips, classes=self.num_classes)
                 opened = layout.load_event(transaction, transaction.get_json(f"opened/{epoch:05d}"))
-                evidence = replace(evidence, running_KN=running_KN, before=opened.get("thresholds", {}))
+                evidence = replace(evidence, running_KN=running_KN, before=opened.thresholds)
             verdict = self.policy.decide(evidence, states, epoch)
             rows = rows_of_verdict(verdict, verdict.grounds or self.policy.grounds(evidence, states), evidence, states)
             states.apply(rows)
-            event = event_now(
-                "epoch", epoch=epoch, scored=int(self._records.seen.sum()),
-                thresholds=verdict.thresholds, spared=self._named(verdict.spared), **verdict.told,
+            event = Event.now(
+                "epoch", epoch=epoch, scored=int(self._records.seen.sum()), thresholds=verdict.thresholds,
+                spared=self._named(verdict.spared), transition=verdict.transition,
             )  # fmt: skip
-            number = layout.append_event(transaction, event, rows)
-            layout.open_epoch(transaction, epoch + 1, number)
+            event = layout.append_event(transaction, event, rows)
+            layout.open_epoch(transaction, epoch + 1, event.number)
         self._records = None
-        self._index = self._make_index(epoch + 1, number, event, rows, states, evidence.running_KN)
+        self._index = self._make_index(epoch + 1, event, rows, states, evidence.running_KN)
         return self._index
 
     def _check_recording(self) -> None:
@@ -214,13 +215,13 @@ class Purifier:
                         layout.load_event(transaction, number),
                         self._running(transaction, opened[number]),
                     )
-                    yield self._make_index(opened[number], number, event, rows, past.copy(), running_KN)
+                    yield self._make_index(opened[number], event, rows, past.copy(), running_KN)
 
     def _derive(self, transaction: Transaction, epoch: int) -> EpochIndex:
         number = transaction.get_json(f"opened/{epoch:05d}")
         states = self._states_at(transaction, number)
         event, rows = layout.load_event(transaction, number), layout.load_rows(transaction, number)
-        return self._make_index(epoch, number, event, rows, states, self._running(transaction, epoch))
+        return self._make_index(epoch, event, rows, states, self._running(transaction, epoch))
 
     def _running(self, transaction: Transaction, epoch: int) -> NDArray[np.float16] | None:
         """Return the running averages that were known when an epoch was opened, of a policy that keeps any."""
@@ -243,13 +244,7 @@ class Purifier:
             raise PurifierError(f"`epoch` must be from 1 to {last}, the open one, but is {epoch}.")
 
     def _make_index(
-        self,
-        epoch: int,
-        number: int,
-        event: dict[str, Any],
-        rows: Rows,
-        states: ClipStates,
-        running_KN: NDArray[np.float16] | None,
+        self, epoch: int, event: Event, rows: Rows, states: ClipStates, running_KN: NDArray[np.float16] | None
     ) -> EpochIndex:
         training = states.training
         score_only = np.zeros_like(training)
@@ -257,22 +252,22 @@ class Purifier:
             score_only = states.ours & states.has(Status.PRUNED) & ~states.has(Status.QUARANTINED | Status.PIN_DROP)
         ids = np.flatnonzero(training | score_only)
         changes = Changes(*(clips_of(rows, action) for action in (Action.PRUNE, Action.CORRECT, Action.RESTORE)))
-        header = {
-            "epoch": epoch,
-            "generation": number + 1,
-            "counts": {
+        header = IndexHeader(
+            epoch=epoch,
+            generation=event.number + 1,
+            counts={
                 **count_states(states), "listed": len(ids), "score_only": int(score_only.sum()),
                 "newly_pruned": len(changes.pruned), "newly_corrected": len(changes.corrected),
                 "restored": len(changes.restored),
             },
-            "policy": policy_to_json(self.policy),
-            "thresholds": event.get("thresholds", {}),
-            "spared": event.get("spared", {}),
-        }  # fmt: skip
+            policy=policy_to_json(self.policy),
+            thresholds=event.thresholds,
+            spared=event.spared,
+        )  # fmt: skip
         labels = np.where(training, states.label, np.int16(-1))
         targets = None
         if running_KN is not None:
-            pull = event.get("thresholds", {}).get("pull", self.policy.first_pull)
+            pull = event.thresholds.get("pull", self.policy.first_pull)
             targets = make_targets(running_KN, np.where(training & ~states.has(Status.PIN_LABEL), pull, 0))
         return EpochIndex(epoch, ids, labels, header, changes, self.lines, targets)
 
@@ -291,21 +286,21 @@ class Purifier:
             for pin in pins:
                 check_clips([pin.clip], states)
                 rows = rows_of_pin(pin, states, self.num_classes)
-                self._happened(transaction, states, rows, event_now("pin", action=pin.action, who=pin.who, why=pin.why))
+                self._happened(transaction, states, rows, Event.now("pin", action=pin.action, who=pin.who, why=pin.why))
 
     def quarantine(self, clips: Sequence[int], why: str, *, who: str = "") -> None:
         """Take clips out whose files cannot be read, from the next epoch on."""
         with self._changing() as (transaction, states):
             check_clips(clips, states)
             rows = rows_of_quarantine(clips, states, into=True)
-            self._happened(transaction, states, rows, event_now("quarantine", who=who, why=why))
+            self._happened(transaction, states, rows, Event.now("quarantine", who=who, why=why))
 
     def release(self, clips: Sequence[int], why: str = "", *, who: str = "") -> None:
         """Let clips out of quarantine."""
         with self._changing() as (transaction, states):
             check_clips(clips, states)
             rows = rows_of_quarantine(clips, states, into=False)
-            self._happened(transaction, states, rows, event_now("release", who=who, why=why))
+            self._happened(transaction, states, rows, Event.now("release", who=who, why=why))
 
     def undo(self, *, clip: int | None = None, epoch: int | None = None, who: str = "", why: str = "") -> Ids:
         """Take back the last change of a clip, what the end of an epoch did, or what it did to one clip.
@@ -316,7 +311,7 @@ class Purifier:
         """
         with self._changing() as (transaction, states):
             rows = rows_of_undo(transaction, states, clip, epoch)
-            self._happened(transaction, states, rows, event_now("undo", undone_epoch=epoch, who=who, why=why))
+            self._happened(transaction, states, rows, Event.now("undo", undone_epoch=epoch, who=who, why=why))
         return rows["clip"].astype(np.int64)
 
     @contextmanager
@@ -328,11 +323,11 @@ class Purifier:
             yield transaction, states
             layout.save_states(transaction, states, before)
 
-    def _happened(self, transaction: Transaction, states: ClipStates, rows: Rows, event: dict[str, Any]) -> None:
+    def _happened(self, transaction: Transaction, states: ClipStates, rows: Rows, event: Event) -> None:
         """Apply rows outside an epoch's end; without any, nothing happened."""
         if len(rows):
             states.apply(rows)
-            layout.append_event(transaction, {**event, "epoch": transaction.get_json("head")["epoch"]}, rows)
+            layout.append_event(transaction, replace(event, epoch=transaction.get_json("head")["epoch"]), rows)
 
     # ---- looking
 
@@ -371,7 +366,7 @@ class Purifier:
             check_clips([clip], states)
             return scores_of(transaction, states, clip, classes=self.num_classes, window=self.policy.window)
 
-    def events(self) -> list[dict[str, Any]]:
+    def events(self) -> list[Event]:
         """Return everything that happened, in order, without the rows."""
         with self.store.reading() as transaction:
             count = transaction.get_json("head")["events"]
@@ -386,7 +381,7 @@ class Purifier:
         """Return all that happened to a clip, in order."""
         entries = []
         for event in self.events():
-            rows = self.rows(event["event"]) if event["rows"] else ()
+            rows = self.rows(event.number) if event.rows else ()
             entries += [Entry(event, row) for row in rows if row["clip"] == clip]
         return entries
 

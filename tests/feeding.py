@@ -150,9 +150,7 @@ def at_varying_rate(frames: list[NDArray[np.uint8]]) -> bytes:
 def index_of(dataset: Dataset, ids: Iterable[int] | None = None, epoch: int = 1) -> EpochIndex:
     """An index as the purifier makes it."""
     chosen = np.array(sorted(range(len(dataset)) if ids is None else ids), np.int64)
-    labels = np.full(len(dataset), -1, np.int16)
-    labels[chosen] = dataset.labels[chosen]
-    return EpochIndex(epoch=epoch, ids=chosen, labels=labels, header={})
+    return EpochIndex.given(chosen, dataset.labels, epoch)
 
 
 def delivered(feed: Feed, plan: Plan, start: int = 0) -> dict[int, NDArray[np.uint8]]:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "models": (),
     "purification": (),
-    "purification.store": ("purification.errors", "purification.clip_state"),
+    "purification.store": ("purification.errors", "purification.clip_state", "purification.event"),
     "purification.rules": ("purification.errors", "purification.clip_state", "purification.store"),
     "purification.care": ("purification",),
     "pipeline.dataset": ("pipeline.errors",),

@@ -71,7 +71,7 @@ def _result(trained: TrainedRun, seen: Evaluation, split: str) -> dict[str, Any]
     told = {"run": str(trained.folder.path), "fold": trained.settings.fold, "epoch": trained.epoch, "split": split}
     if trained.step:
         told["after_step"] = trained.step  # of an epoch that has not ended
-    return {**told, **seen.confusion.told(trained.dataset.classes, seen.asked)}
+    return {**told, **seen.confusion.result(trained.dataset.classes, seen.asked).to_json()}
 
 
 def _over_folds(results: list[dict[str, Any]], confusions: list[Confusion], classes: tuple[str, ...]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _over_folds(results: list[dict[str, Any]], confusions: list[Confusion], clas
     pooled = confusions[0]
     for confusion in confusions[1:]:
         pooled += confusion
-    return {"average": average, "pooled": pooled.told(classes, pooled.clips), "folds": results}
+    return {"average": average, "pooled": pooled.result(classes, pooled.clips).to_json(), "folds": results}
 
 
 def _show(results: list[dict[str, Any]], answer: dict[str, Any], classes: tuple[str, ...]) -> None:

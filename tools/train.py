@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from sciu.tools.command import Command, Progress, json_option, print_json
 
 if TYPE_CHECKING:
     from sciu.pipeline.train.config.resolve import Resolved
+    from sciu.pipeline.train.report.summary import Summary
     from sciu.pipeline.train.run.run import Run
 
 
@@ -92,7 +94,7 @@ def _resolve(
     from sciu.pipeline.train.run.run_folder import RunFolder
 
     card = RunFolder(run).read() if run else None
-    layers: list[tuple[str, Any]] = [("the run", card["settings"])] if card else []
+    layers: list[tuple[str, Any]] = [("the run", asdict(card.settings))] if card else []
     layers += [preset_layer(preset)] if preset is not None else []
     layers += [file_layer(config)] if config else []
     layers += [assignment_layer(assignments)] if assignments else []
@@ -145,14 +147,14 @@ def _progress(label: str) -> Progress:
     return Progress(label, passing=True)
 
 
-def _report(run: Run, summary: dict[str, Any], *, as_json: bool) -> None:
+def _report(run: Run, summary: Summary, *, as_json: bool) -> None:
     if as_json:
-        print_json(summary)
+        print_json(summary.to_json())
         return
-    click.echo(f"last epoch {summary['epochs_done']}: WAR {summary['war']:.2%}  UAR {summary['uar']:.2%}")
-    chosen = summary["best_chosen_on"]
-    click.echo(f"best epoch {summary['best_epoch']}, chosen on the {chosen} clips: WAR {summary['war_best']:.2%}")
-    click.echo(f"of {summary['train_clips']:,} clips {summary['pruned']:,} pruned, {summary['corrected']:,} corrected")
+    click.echo(f"last epoch {summary.epochs_done}: WAR {summary.war:.2%}  UAR {summary.uar:.2%}")
+    chosen = summary.best_chosen_on
+    click.echo(f"best epoch {summary.best_epoch}, chosen on the {chosen} clips: WAR {summary.war_best:.2%}")
+    click.echo(f"of {summary.train_clips:,} clips {summary.pruned:,} pruned, {summary.corrected:,} corrected")
     click.echo(f"'{run.folder.path}': summary.json, log.jsonl, checkpoints, tensorboard; `sciu-purify status` for more")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from sciu.pipeline.feed.plan.plan import Plan
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.purify import close_epoch, index_of, require_every_class
 from sciu.pipeline.train.report.failures import explain_failures
+from sciu.pipeline.train.report.records import EpochRecord, Spent, SplitResult
 from sciu.pipeline.train.report.throughput import Throughput
 from sciu.pipeline.train.run.resume import name_checkpoint, save, statistics
 from sciu.pipeline.train.run.run import Run
@@ -92,31 +92,32 @@ def _require_finite(run: Run, state: RunState, index: EpochIndex) -> None:
         )
 
 
-def _measure(run: Run, state: RunState) -> dict[str, Any]:
+def _measure(run: Run, state: RunState) -> EpochRecord:
     """Put the epoch in numbers, the evaluation among them where it is due."""
     step, feed, settings, ranks = run.step, run.feed, run.settings, run.ranks
     loss, learnt, right = ranks.sum(step.clip_tensors.sums.clone()).tolist()
-    record = {
-        "epoch": state.epoch, "loss": loss / max(learnt, 1), "accuracy": right / max(learnt, 1),
-        "rate": settings.lr_schedule().lr(state.epoch - 1), **state.spent,
-        "clips_per_second": state.spent["clips"] / state.spent["seconds"],
-    }  # fmt: skip
+    record = EpochRecord(
+        epoch=state.epoch, loss=loss / max(learnt, 1), accuracy=right / max(learnt, 1),
+        lr=settings.lr_schedule().lr(state.epoch - 1), spent=state.spent,
+    )  # fmt: skip
     ranks.mean_all([*statistics(step).values()])
     if state.epoch % settings.evaluate_every == 0 or state.epoch == settings.epochs:
+        results: dict[str, SplitResult] = {}
         for split, ids in run.evaluated().items():
             found = evaluate(
                 step, feed, run.planner, ids, views=settings.views, ranks=ranks, progress=run.progress(split),
                 stop=run.stop,
             )  # fmt: skip
-            record[split] = found.confusion.told(run.dataset.classes, found.asked)
+            results[split] = found.confusion.result(run.dataset.classes, found.asked)
+        record = replace(record, validation=results.get("validation"), test=results["test"])
         state.note_best(record)
     return record
 
 
-def _spent(run: Run, state: RunState, throughput: Throughput) -> dict[str, float]:
-    """Return what the epoch has taken so far: time, clips decoded and the like, before an interruption too."""
-    now = {"seconds": throughput.seconds, "waiting": throughput.waiting, **run.ranks.totals(asdict(run.feed.tally))}
-    return {name: state.spent.get(name, 0) + value for name, value in now.items()}
+def _spent(run: Run, state: RunState, throughput: Throughput) -> Spent:
+    """Return what the epoch has taken so far. Collective."""
+    tally = run.ranks.totals(asdict(run.feed.tally))
+    return state.spent + Spent(seconds=throughput.seconds, waiting=throughput.waiting, **tally)
 
 
 def dry_run(run: Run) -> float:

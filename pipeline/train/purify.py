@@ -38,16 +38,14 @@ def cleaned_labels(run: RunFolder, dataset: Dataset, fold: int) -> Labels:
     What it held out it has no opinion about: those clips have the labels that they were given.
     """
     card = run.require()
-    held_out = np.intersect1d(card["held_out"], dataset.ids("train", fold)).astype(np.int64)
-    if card["settings"]["fold"] != fold:
-        raise RunError(
-            f"--labels-from must be a run of fold {fold}, but '{run.path}' is of fold {card['settings']['fold']}."
-        )
+    held_out = np.intersect1d(card.held_out, dataset.ids("train", fold)).astype(np.int64)
+    if card.settings.fold != fold:
+        raise RunError(f"--labels-from must be a run of fold {fold}, but '{run.path}' is of fold {card.settings.fold}.")
     with Purifier.open(run.store, fingerprint=dataset.fingerprint, read_only=True) as purifier:
-        if purifier.epoch <= card["settings"]["epochs"]:
+        if purifier.epoch <= card.settings.epochs:
             raise RunError(
                 f"--labels-from must be a run that has ended, but '{run.path}' is in epoch {purifier.epoch} of"
-                f" {card['settings']['epochs']}. --resume it first."
+                f" {card.settings.epochs}. --resume it first."
             )
         states = purifier.states()  # with what people decided after the run's end
         labels: Labels = np.where(states.training, states.label, np.int16(-1))

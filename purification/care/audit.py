@@ -83,11 +83,11 @@ def _expected_keys(transaction: Transaction) -> list[str]:
     """Return the keys that must be there, as far as it can be told. Planes come as they are filled."""
     keys = ["meta", "head", "transaction"]
     try:
-        head, meta = transaction.get_json("head"), transaction.get_json("meta")
+        head, meta = transaction.get_json("head"), layout.load_meta(transaction)
     except DamagedError:
         return keys
-    clips = meta["clips"]
-    if METHODS[meta["policy"]["method"]].averages:
+    clips = meta.clips
+    if METHODS[meta.policy["method"]].averages:
         epochs = range(2, head["epoch"] + 1)
         keys += [layout.running_key(epoch, number) for epoch in epochs for number, _ in layout.blocks(clips)]
     keys += [f"{name}/{number:04d}" for name in ("lines", *layout.COLUMNS) for number, _ in layout.blocks(clips)]
@@ -95,7 +95,7 @@ def _expected_keys(transaction: Transaction) -> list[str]:
     for event in range(head["events"]):
         keys.append(f"event/{event:08d}")
         with suppress(DamagedError):
-            rows = layout.load_event(transaction, event)["rows"]
+            rows = layout.load_event(transaction, event).rows
             keys += [f"rows/{event:08d}/{number:04d}" for number, _ in layout.blocks(rows)]
     return keys
 

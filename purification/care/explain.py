@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sciu.purification.clip_state import OUT, Action
+from sciu.purification.event import Event
 from sciu.purification.purifier import Purifier
 
 
-def reason(purifier: Purifier, event: dict[str, Any], row: np.void) -> str:
+def reason(purifier: Purifier, event: Event, row: np.void) -> str:
     """Say what happened to a clip and why."""
     after = purifier.class_names[row["label_after"]]
-    said = ": ".join(part for part in (_by(event), event.get("why", "")) if part)
+    said = ": ".join(part for part in (_by(event), event.why) if part)
     action = Action(row["action"])
     if action in (Action.PRUNE, Action.RESTORE, Action.CORRECT):
         return (_by_averages if purifier.policy.averages else _by_window)(purifier, event, row, action)
@@ -27,10 +26,10 @@ def reason(purifier: Purifier, event: dict[str, Any], row: np.void) -> str:
     return sentences[action]
 
 
-def _by_window(purifier: Purifier, event: dict[str, Any], row: np.void, action: Action) -> str:
+def _by_window(purifier: Purifier, event: Event, row: np.void, action: Action) -> str:
     """Say what the last scores led to."""
     before, after = (purifier.class_names[row[name]] for name in ("label_before", "label_after"))
-    score, margin, limits = float(row["confidence"]), float(row["delta"]), event.get("thresholds", {})
+    score, margin, limits = float(row["confidence"]), float(row["delta"]), event.thresholds
     over = f"over {purifier.policy.window} epochs" if purifier.policy.window > 1 else "in this epoch"
     return {
         Action.PRUNE: f"pruned: score {score:.3f} {over} is not above {limits.get('prune_below', np.nan):.3f}",
@@ -39,19 +38,19 @@ def _by_window(purifier: Purifier, event: dict[str, Any], row: np.void, action: 
     }[action]
 
 
-def _by_averages(purifier: Purifier, event: dict[str, Any], row: np.void, action: Action) -> str:
+def _by_averages(purifier: Purifier, event: Event, row: np.void, action: Action) -> str:
     """Say what the running averages led to."""
     names, given = purifier.class_names, int(purifier.given[row["clip"]])
     before, after = int(row["label_before"]), int(row["label_after"])
-    score, margin, limits = float(row["confidence"]), float(row["delta"]), event.get("thresholds", {})
+    score, margin, limits = float(row["confidence"]), float(row["delta"]), event.thresholds
     says, usual = f"its scores say {score:.3f} of 1", f"{limits.get('usual_information', np.nan):.3f}"
     if action == Action.PRUNE:
-        return f"pruned: {says} after {event['epoch']} epochs, where clips that are understood say {usual}"
+        return f"pruned: {says} after {event.epoch} epochs, where clips that are understood say {usual}"
     if action == Action.RESTORE:
         return f"restored: {says} now, not below {limits.get('prune_below', np.nan):.3f}"
     if after == given:
         return f"given its label {names[after]} back: no other is surely right any more"
-    often = event["transition"][after][given]
+    often = event.transition[after][given] if event.transition else np.nan
     return (
         f"relabelled {names[before]} -> {names[after]}: on average over its epochs {names[after]} is more probable than"
         f" {names[given]} by {margin:.2f}, and {often:.0%} of {names[after]} clips are labelled {names[given]}: right"
@@ -59,13 +58,13 @@ def _by_averages(purifier: Purifier, event: dict[str, Any], row: np.void, action
     )
 
 
-def _by(event: dict[str, Any]) -> str:
-    return f"by {event['who']}" if event.get("who") else ""
+def _by(event: Event) -> str:
+    return f"by {event.who}" if event.who else ""
 
 
-def _pinned(event: dict[str, Any], label: str) -> str:
-    what = {"keep": "stays", "drop": "leaves", "label": f"is {label}"}.get(event.get("action", ""), "")
-    return f"{what} " if event.get("who") or event.get("why") else what
+def _pinned(event: Event, label: str) -> str:
+    what = {"keep": "stays", "drop": "leaves", "label": f"is {label}"}.get(event.action, "")
+    return f"{what} " if event.who or event.why else what
 
 
 def _where(row: np.void) -> str:

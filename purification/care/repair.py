@@ -34,8 +34,8 @@ def repair(folder: Path) -> list[str]:
 
 
 def _mend(transaction: Transaction, damaged: list[str]) -> None:
-    meta = transaction.get_json("meta")
-    clips, classes, planes = meta["clips"], meta["num_classes"], meta["policy"]["window"] + 1
+    meta = layout.load_meta(transaction)
+    clips, classes, planes = meta.clips, meta.num_classes, meta.policy["window"] + 1
     given = np.concatenate([transaction.get_array(f"given/{b:04d}", np.int16) for b, _ in layout.blocks(clips)])
     past = layout.replay(transaction, ClipStates.begin(given), transaction.get_json("head")["events"])
     spans = dict(layout.blocks(clips))

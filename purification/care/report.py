@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -31,11 +31,11 @@ class Report:
         first, last = np.zeros(purifier.clips, np.int32), np.full(purifier.clips, -1, np.int64)
         with purifier.store.reading():
             for event in purifier.events():
-                if event["rows"]:
-                    clips = purifier.rows(event["event"])["clip"]
-                    last[clips] = event["event"]
-                    if event["kind"] == "epoch":
-                        first[clips] = np.where(first[clips] == 0, event["epoch"], first[clips])
+                if event.rows:
+                    clips = purifier.rows(event.number)["clip"]
+                    last[clips] = event.number
+                    if event.kind == "epoch":
+                        first[clips] = np.where(first[clips] == 0, event.epoch, first[clips])
             evidence, probs_KN = purifier.evidence(against_given=True), purifier.mean_probabilities()
             return cls(purifier.states(), evidence, probs_KN, first, last)
 
@@ -69,27 +69,49 @@ class Report:
         return np.flatnonzero(masks[what])
 
 
-def rows_of(report: Report, purifier: Purifier, clips: NDArray[np.int64]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class ClipRow:
+    """What is known of a clip, as people read it."""
+
+    clip: int
+    path: str
+    given: str
+    label: str
+    predicted: str | None
+    status: str
+    score: float | None
+    margin: float | None
+    weight: float | None
+    label_score: float | None
+    first_epoch: int | None  # in which the policy first changed it
+    why: str  # its last change
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a row of a table or of JSON."""
+        return asdict(self)
+
+
+def rows_of(report: Report, purifier: Purifier, clips: NDArray[np.int64]) -> list[ClipRow]:
     """Describe clips, one a row."""
     states, evidence, names = report.states, report.evidence, purifier.class_names
     why = _reasons(report, purifier, clips)
     best = _predicted(report)
     scores = report.label_score
     return [
-        {
-            "clip": clip,
-            "path": purifier.lines.path(clip),
-            "given": names[states.given[clip]],
-            "label": names[states.label[clip]],
-            "predicted": names[best[clip]] if best[clip] >= 0 else None,
-            "status": status_text(int(states.status[clip])),
-            "score": _number(evidence.confidence[clip]) if evidence.scores[clip] else None,
-            "margin": _number(evidence.delta[clip]),
-            "weight": _number(evidence.weight[clip]) if evidence.scores[clip] else None,
-            "label_score": _number(scores[clip]),
-            "first_epoch": int(report.first_epoch[clip]) or None,
-            "why": why.get(clip, ""),
-        }
+        ClipRow(
+            clip=clip,
+            path=purifier.lines.path(clip),
+            given=names[states.given[clip]],
+            label=names[states.label[clip]],
+            predicted=names[best[clip]] if best[clip] >= 0 else None,
+            status=status_text(int(states.status[clip])),
+            score=_number(evidence.confidence[clip]) if evidence.scores[clip] else None,
+            margin=_number(evidence.delta[clip]),
+            weight=_number(evidence.weight[clip]) if evidence.scores[clip] else None,
+            label_score=_number(scores[clip]),
+            first_epoch=int(report.first_epoch[clip]) or None,
+            why=why.get(clip, ""),
+        )
         for clip in clips.tolist()
     ]
 
@@ -122,39 +144,74 @@ def _number(value: Any) -> float | None:
     return round(float(value), 4) if np.isfinite(value) else None
 
 
-def health(report: Report, purifier: Purifier, worst: int = 20) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class ClassCounts:
+    """What became of a class's clips."""
+
+    name: str
+    given: int
+    training: int
+    pruned: int
+    corrected_away: int
+    corrected_into: int
+    quarantined: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a row of a table or of JSON."""
+        content = asdict(self)
+        return {"class": content.pop("name"), **content}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """A dataset's health in numbers."""
+
+    classes: list[ClassCounts]
+    pairs: list[tuple[str, str, int]]  # given class, class now, clips; the most frequent first
+    noise: list[list[float]] | None  # P(true class | given label), rows given
+    worst: list[ClipRow]  # labels that the network doubts most
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {
+            "classes": [each.to_json() for each in self.classes],
+            "pairs": [dict(zip(("given", "label", "clips"), pair, strict=True)) for pair in self.pairs],
+            "noise": self.noise,
+            "worst": [row.to_json() for row in self.worst],
+        }
+
+
+def health(report: Report, purifier: Purifier, worst: int = 20) -> Health:
     """Put the dataset's health in numbers."""
     states, names = report.states, purifier.class_names
     moved = states.training & (states.label != states.given)
     pairs, counts = np.unique(np.stack([states.given[moved], states.label[moved]]), axis=1, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
+    order = np.argsort(-counts, kind="stable").tolist()
     open_questions = states.training & (states.label == states.given) & ~states.has(PINS)
     scores = np.where(open_questions, report.label_score, np.nan)
     ranked = np.argsort(scores, kind="stable")[: min(worst, int(np.isfinite(scores).sum()))]
     noise = noise_matrix(report)
-    return {
-        "classes": classes_of(states, names),
-        "pairs": [
-            {"given": names[pairs[0, k]], "label": names[pairs[1, k]], "clips": int(counts[k])} for k in order.tolist()
-        ],
-        "noise": None if noise is None else [[round(float(value), 4) for value in row] for row in noise],
-        "worst": rows_of(report, purifier, ranked),
-    }
+    return Health(
+        classes=classes_of(states, names),
+        pairs=[(names[pairs[0, k]], names[pairs[1, k]], int(counts[k])) for k in order],
+        noise=None if noise is None else np.round(noise, 4).tolist(),
+        worst=rows_of(report, purifier, ranked),
+    )
 
 
-def classes_of(states: ClipStates, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Count what became of each class's clips, a row a class."""
+def classes_of(states: ClipStates, names: Sequence[str]) -> list[ClassCounts]:
+    """Count what became of each class's clips."""
     moved = states.training & (states.label != states.given)
     return [
-        {
-            "class": name,
-            "given": int((states.given == k).sum()),
-            "training": int((states.training & (states.label == k)).sum()),
-            "pruned": int((states.has(Status.PRUNED) & (states.given == k)).sum()),
-            "corrected_away": int((moved & (states.given == k)).sum()),
-            "corrected_into": int((moved & (states.label == k)).sum()),
-            "quarantined": int((states.has(Status.QUARANTINED) & (states.given == k)).sum()),
-        }
+        ClassCounts(
+            name=name,
+            given=int((states.given == k).sum()),
+            training=int((states.training & (states.label == k)).sum()),
+            pruned=int((states.has(Status.PRUNED) & (states.given == k)).sum()),
+            corrected_away=int((moved & (states.given == k)).sum()),
+            corrected_into=int((moved & (states.label == k)).sum()),
+            quarantined=int((states.has(Status.QUARANTINED) & (states.given == k)).sum()),
+        )
         for k, name in enumerate(names)
     ]
 

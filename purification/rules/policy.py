@@ -40,7 +40,7 @@ class Verdict:
     grounds: Grounds | None = None  # None: what `Policy.grounds` says
     thresholds: dict[str, float] = field(default_factory=dict)
     spared: dict[str, int] = field(default_factory=dict)  # by guards
-    told: dict[str, Any] = field(default_factory=dict)  # what else the history keeps of the decision
+    transition: list[list[float]] | None = None  # P(given class | true class), where the policy estimates it
 
     @classmethod
     def nothing(cls, clips: int) -> Verdict:

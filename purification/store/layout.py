@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from sciu.purification.clip_state import ROW, ClipStates, Rows
 from sciu.purification.errors import DamagedError
+from sciu.purification.event import Event
 from sciu.purification.store.list_lines import Lines
 from sciu.purification.store.score_plane import Plane
 from sciu.purification.store.store import Transaction
@@ -36,6 +38,30 @@ def blocks(clips: int) -> Iterator[tuple[int, slice]]:
     """Yield the number of every block and the clips it holds."""
     for number, start in enumerate(range(0, clips, BLOCK)):
         yield number, slice(start, min(start + BLOCK, clips))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meta:
+    """What a store says of itself."""
+
+    schema: int
+    clips: int
+    num_classes: int
+    class_names: list[str]
+    policy: dict[str, Any]  # its method and settings; `policy_from_json` reads them
+    fingerprint: str
+    created: str
+
+
+def save_meta(transaction: Transaction, meta: Meta) -> None:
+    """Write what a store says of itself, last of all: a store without it was never finished."""
+    transaction.put_json("meta", asdict(meta))
+
+
+def load_meta(transaction: Transaction) -> Meta:
+    """Read what a store says of itself."""
+    content = transaction.get_json("meta")
+    return Meta(**{each.name: content[each.name] for each in fields(Meta)})
 
 
 # ---- columns
@@ -118,15 +144,16 @@ def running_key(epoch: int, number: int) -> str:
 # ---- events
 
 
-def append_event(transaction: Transaction, event: dict[str, Any], rows: Rows) -> int:
-    """Write what happened and what it changed; return its number."""
+def append_event(transaction: Transaction, event: Event, rows: Rows) -> Event:
+    """Write what happened and what it changed; return it with its place in the history."""
     head = transaction.get_json("head")
     number = head["events"]
-    transaction.put_json(f"event/{number:08d}", {**event, "event": number, "rows": len(rows)})
+    stored = event.stored_as(number, len(rows))
+    transaction.put_json(f"event/{number:08d}", stored.to_json())
     for block, span in blocks(len(rows)):
         transaction.put_array(f"rows/{number:08d}/{block:04d}", rows[span])
     transaction.put_json("head", {**head, "events": number + 1})
-    return number
+    return stored
 
 
 def open_epoch(transaction: Transaction, epoch: int, event: int) -> None:
@@ -135,15 +162,14 @@ def open_epoch(transaction: Transaction, epoch: int, event: int) -> None:
     transaction.put_json(f"opened/{epoch:05d}", event)
 
 
-def load_event(transaction: Transaction, number: int) -> dict[str, Any]:
+def load_event(transaction: Transaction, number: int) -> Event:
     """Read what happened."""
-    event: dict[str, Any] = transaction.get_json(f"event/{number:08d}")
-    return event
+    return Event.from_json(transaction.get_json(f"event/{number:08d}"))
 
 
 def load_rows(transaction: Transaction, number: int) -> Rows:
     """Read what an event changed."""
-    count = load_event(transaction, number)["rows"]
+    count = load_event(transaction, number).rows
     parts = [transaction.get_array(f"rows/{number:08d}/{block:04d}", ROW) for block, _ in blocks(count)]
     rows: Rows = np.concatenate(parts) if parts else np.zeros(0, ROW)
     if len(rows) != count:

@@ -41,11 +41,11 @@ def test_the_list_names_the_clips_to_decode_ascending_by_id(tmp_path: Path, inde
 
 def test_the_json_says_what_was_decided_and_by_which_rule(tmp_path: Path, index: EpochIndex) -> None:
     header = json.loads((tmp_path / "index/epoch_00005.json").read_text())
-    assert header["epoch"] == 5
-    assert header["counts"]["listed"] == len(index.ids) == header["counts"]["training"]
-    assert header["policy"]["method"] == "sciu"
-    assert header["thresholds"] == {"prune_below": 0.5, "correct_above": 0.2}
-    assert header["generation"] == 5
+    assert header.epoch == 5
+    assert header.counts["listed"] == len(index.ids) == header.counts["training"]
+    assert header.policy["method"] == "sciu"
+    assert header.thresholds == {"prune_below": 0.5, "correct_above": 0.2}
+    assert header.generation == 5
 
 
 @pytest.mark.parametrize("name", ["list", "labels.npy", "json"])

@@ -251,7 +251,7 @@ def test_a_decision_is_undone_and_redone(tmp_path: Path) -> None:
             one_epoch(purifier)
         assert purifier.undo(clip=BAD, who="anna", why="only dark").tolist() == [BAD]
         assert not purifier.states().has(Status.PRUNED)[BAD]
-        assert [entry.event["kind"] for entry in purifier.history(BAD)] == ["epoch", "undo"]
+        assert [entry.event.kind for entry in purifier.history(BAD)] == ["epoch", "undo"]
         purifier.undo(clip=BAD)
         assert purifier.states().has(Status.PRUNED)[BAD]
 
@@ -290,7 +290,7 @@ def test_quarantine_and_release(tmp_path: Path) -> None:
         assert len(purifier.events()) == 2, "nothing new happened the second time"
         index = one_epoch(purifier)
         assert not {3, 7} & set(index.ids.tolist())
-        assert index.header["counts"]["quarantined"] == 2
+        assert index.header.counts["quarantined"] == 2
         purifier.release([3])
         assert 3 in one_epoch(purifier).ids
 

@@ -123,8 +123,8 @@ def test_two_ranks(frame_faces: Dataset, tmp_path: Path, sciu: Callable[..., Ans
     assert [record["clips"] for record in records] == [len(EpochIndex.read(out / "index", k).ids) for k in range(1, 7)]
     assert records[0]["clips"] == len(train)
     with Purifier.open(out / "purifier", read_only=True) as purifier:
-        assert all(event["scored"] for event in purifier.events() if event["kind"] == "epoch")
-        assert purifier.events()[1]["scored"] == len(train)
+        assert all(event.scored for event in purifier.events() if event.kind == "epoch")
+        assert purifier.events()[1].scored == len(train)
 
 
 def test_two_ranks_stopped_in_an_epoch_end_the_same(frame_faces: Dataset, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.feed.dali_feed import DaliFeed
@@ -127,13 +126,7 @@ def _copy(feed: DaliFeed, plan: Plan) -> int:
 def _plans(planner: Planner) -> Iterator[Plan]:
     ids = planner.dataset.ids("train")
     for epoch in range(1, 100_000):
-        yield planner.training(_index(planner.dataset, ids, epoch))
-
-
-def _index(dataset: Dataset, ids: NDArray[np.int64], epoch: int) -> EpochIndex:
-    labels = np.full(len(dataset), -1, np.int16)
-    labels[ids] = dataset.labels[ids]
-    return EpochIndex(epoch=epoch, ids=ids, labels=labels, header={})
+        yield planner.training(EpochIndex.given(ids, planner.dataset.labels, epoch))
 
 
 def _measure(contestants: dict[tuple[str, str], Run], planner: Planner, seconds: float, rounds: int) -> list[Row]:
@@ -165,7 +158,7 @@ def _measure_epochs(ours: Feed, planner: Planner, rounds: int) -> dict[str, floa
     for epoch in range(1, rounds + 1):
         for chosen, name in ((ids, "full"), (kept, "pruned")):
             began = time.perf_counter()
-            batches = ours.batches(planner.training(_index(dataset, chosen, epoch)))
+            batches = ours.batches(planner.training(EpochIndex.given(chosen, dataset.labels, epoch)))
             next(batches)
             seconds["to the first batch"].append(time.perf_counter() - began)
             for _ in batches:

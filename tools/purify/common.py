@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sciu.tools.command import print_table
+
 if TYPE_CHECKING:
     from sciu.purification import Purifier
-    from sciu.purification.care.report import Report
+    from sciu.purification.care.report import ClipRow, Report
 
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 
@@ -42,7 +44,7 @@ def look_into(run: Path) -> Iterator[Purifier]:
         yield purifier
 
 
-def rows_of_clips(report: Report, purifier: Purifier, clips: Any) -> list[dict[str, Any]]:
+def rows_of_clips(report: Report, purifier: Purifier, clips: Any) -> list[ClipRow]:
     """Describe clips, one a row."""
     import numpy as np
 
@@ -73,3 +75,8 @@ def class_number(purifier: Purifier, name: str) -> int:
     if name not in purifier.class_names:
         raise click.UsageError(f"class must be one of {list(purifier.class_names)}, but is {name!r}.")
     return purifier.class_names.index(name)
+
+
+def print_clips(columns: Sequence[str], rows: Sequence[ClipRow]) -> None:
+    """Print some columns of clips."""
+    print_table(columns, [[getattr(row, name) for name in columns] for row in rows])

@@ -6,34 +6,37 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sciu.pipeline.dataset.files import write_atomically
 
+if TYPE_CHECKING:
+    from sciu.purification.care.report import ClipRow
+
 FORMATS = ("csv", "parquet", "file_list", "cleanlab")
-Row = dict[str, Any]
+Row = dict[str, Any]  # a line of a table by column
 
 
-def write_rows(kind: str, out: Path, rows: list[Row], classes: Sequence[str]) -> None:
+def write_rows(kind: str, out: Path, rows: list[ClipRow], classes: Sequence[str]) -> None:
     """Write rows in a format, the file whole or absent."""
     if kind == "file_list":
-        content = "".join(f"{row['path']} {classes.index(row['label'])}\n" for row in rows).encode()
+        content = "".join(f"{row.path} {classes.index(row.label)}\n" for row in rows).encode()
     elif kind == "parquet":
-        content = _parquet(rows)
+        content = _parquet([row.to_json() for row in rows])
     else:
-        content = _csv([_as_cleanlab_has_it(row) for row in rows] if kind == "cleanlab" else rows)
+        content = _csv([_as_cleanlab_has_it(row) if kind == "cleanlab" else row.to_json() for row in rows])
     write_atomically(out, content)
 
 
-def _as_cleanlab_has_it(row: Row) -> Row:
+def _as_cleanlab_has_it(row: ClipRow) -> Row:
     return {
-        "clip": row["clip"],
-        "path": row["path"],
-        "is_label_issue": row["label"] != row["given"],
-        "label_score": row["label_score"],
-        "given_label": row["given"],
-        "predicted_label": row["predicted"],
-        "is_low_quality_issue": "pruned" in row["status"],
+        "clip": row.clip,
+        "path": row.path,
+        "is_label_issue": row.label != row.given,
+        "label_score": row.label_score,
+        "given_label": row.given,
+        "predicted_label": row.predicted,
+        "is_low_quality_issue": "pruned" in row.status,
     }
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sciu.tools.command import json_option, print_json, print_table
-from sciu.tools.purify.common import class_number, clip_number, look_into, rows_of_clips, run_argument
+from sciu.tools.purify.common import class_number, clip_number, look_into, print_clips, rows_of_clips, run_argument
+
+if TYPE_CHECKING:
+    from sciu.purification.event import Event
 
 NEIGHBOURS = 2  # on each side: annotators work in runs, and so do their mistakes
 KINDS = ("all", "training", "pruned", "corrected", "pinned", "quarantined")
@@ -28,37 +31,28 @@ def status(run: Path, as_json: bool) -> None:
     from sciu.purification.rules.registry import policy_to_json
 
     with look_into(run) as purifier:
-        events = [event for event in purifier.events() if event["kind"] == "epoch"]
-        epochs = [
-            {
-                "epoch": event["epoch"],
-                "scored": event["scored"],
-                **{name: int(count) for name, count in _counted(purifier.rows(event["event"])).items()},
-                **event["thresholds"],
-                "spared": event["spared"],
-            }
-            for event in events
-        ]
+        events = [event for event in purifier.events() if event.kind == "epoch"]
+        changed = [_counted(purifier.rows(event.number)) for event in events]
         policy = policy_to_json(purifier.policy)
-        answer = {"epoch": purifier.epoch, **count_states(purifier.states()), "policy": policy, "epochs": epochs}
-        remarks = purifier.policy.remarks()
+        epoch, counts, remarks = purifier.epoch, count_states(purifier.states()), purifier.policy.remarks()
     if as_json:
-        print_json({**answer, "remarks": remarks})
+        epochs = [_epoch(event, rows) for event, rows in zip(events, changed, strict=True)]
+        print_json({"epoch": epoch, **counts, "policy": policy, "epochs": epochs, "remarks": remarks})
         return
-    click.echo(f"epoch {answer['epoch']} is open; policy {json.dumps(policy)}")
+    click.echo(f"epoch {epoch} is open; policy {json.dumps(policy)}")
     for remark in remarks:
         click.echo(f"note: {remark}")
     names = ("clips", "training", "pruned", "corrected", "quarantined", "dropped", "pinned")
-    print_table(names, [[answer[name] for name in names]])
-    if epochs:
+    print_table(names, [[counts[name] for name in names]])
+    if events:
         click.echo()
-        columns = ("epoch", "scored", "pruned", "corrected", "restored")
-        limits = sorted({name for event in events for name in event["thresholds"]}) or ["prune_below", "correct_above"]
+        limits = sorted({name for event in events for name in event.thresholds}) or ["prune_below", "correct_above"]
         rows = [
-            [*(row[name] for name in columns), *(_short(row.get(name)) for name in limits), _spared(row["spared"])]
-            for row in epochs[-20:]
-        ]
-        print_table([*columns, *limits, "spared by guards"], rows)
+            [event.epoch, event.scored, *counted.values(), *(_short(event.thresholds.get(name)) for name in limits),
+             _spared(event.spared)]
+            for event, counted in [*zip(events, changed, strict=True)][-20:]
+        ]  # fmt: skip
+        print_table(["epoch", "scored", *changed[0], *limits, "spared by guards"], rows)
 
 
 @click.command("list")
@@ -82,10 +76,9 @@ def list_clips(run: Path, what: str, given: str | None, sort: str, limit: int, a
             clips = clips[report.states.given[clips] == class_number(purifier, given)]
         rows = rows_of_clips(report, purifier, report.doubtful(clips, sort)[:limit])
     if as_json:
-        print_json({"clips": rows, "count": len(clips)})
+        print_json({"clips": [row.to_json() for row in rows], "count": len(clips)})
         return
-    columns = ("clip", "path", "given", "label", "score", "margin", "first_epoch", "why")
-    print_table(columns, [[row[name] for name in columns] for row in rows])
+    print_clips(("clip", "path", "given", "label", "score", "margin", "first_epoch", "why"), rows)
     if len(clips) > limit:
         click.echo(f"... and {len(clips) - limit:,} more; --limit shows them.")
 
@@ -109,8 +102,8 @@ def show(run: Path, clip: str, as_json: bool) -> None:
         scores, names = purifier.scores(number), purifier.class_names
         life = [
             {
-                "epoch": entry.event["epoch"],
-                "time": entry.event["time"],
+                "epoch": entry.event.epoch,
+                "time": entry.event.time,
                 "what": reason(purifier, entry.event, entry.row),
             }
             for entry in purifier.history(number)
@@ -120,9 +113,10 @@ def show(run: Path, clip: str, as_json: bool) -> None:
         neighbours = rows_of_clips(report, purifier, near)
     if as_json:
         told = [{"epoch": e, "weight": w, "probabilities": dict(zip(names, p, strict=True))} for e, w, p in scores]
-        print_json({**row, "scores": told, "history": life, "neighbours": neighbours})
+        near_rows = [each.to_json() for each in neighbours]
+        print_json({**row.to_json(), "scores": told, "history": life, "neighbours": near_rows})
         return
-    click.echo(f"clip {number}  {row['path']}\ngiven {row['given']}, now {row['label']}, {row['status']}")
+    click.echo(f"clip {number}  {row.path}\ngiven {row.given}, now {row.label}, {row.status}")
     for entry in life:
         click.echo(f"  epoch {entry['epoch']:>4}  {entry['time']}  {entry['what']}")
     if not life:
@@ -132,8 +126,7 @@ def show(run: Path, clip: str, as_json: bool) -> None:
         cells = [[score[0], *(f"{value:.3f}" for value in (score[1], *score[2]))] for score in scores]
         print_table(["epoch", "weight", *names], cells)
     click.echo("\nbefore and after it in the dataset")
-    columns = ("clip", "path", "given", "label", "status")
-    print_table(columns, [[clip[name] for name in columns] for clip in neighbours])
+    print_clips(("clip", "path", "given", "label", "status"), neighbours)
 
 
 @click.command()
@@ -152,27 +145,31 @@ def health(run: Path, worst: int, as_json: bool) -> None:
         answer = measure(Report.of(purifier), purifier, worst)
         names = purifier.class_names
     if as_json:
-        print_json(answer)
+        print_json(answer.to_json())
         return
-    print_table(list(answer["classes"][0]), [list(row.values()) for row in answer["classes"]])
-    if answer["pairs"]:
+    counts = [each.to_json() for each in answer.classes]
+    print_table(list(counts[0]), [list(row.values()) for row in counts])
+    if answer.pairs:
         click.echo("\nrelabelled")
-        print_table(list(answer["pairs"][0]), [list(row.values()) for row in answer["pairs"]])
-    if answer["noise"]:
+        print_table(["given", "label", "clips"], answer.pairs)
+    if answer.noise:
         click.echo("\nestimated share of clips of a given label (row) that are of a class (column)")
-        rows = [[name, *(f"{share:.2f}" for share in row)] for name, row in zip(names, answer["noise"], strict=True)]
+        rows = [[name, *(f"{share:.2f}" for share in row)] for name, row in zip(names, answer.noise, strict=True)]
         print_table(["given", *names], rows)
-    if answer["worst"]:
+    if answer.worst:
         click.echo("\nlabels that the network doubts most")
-        columns = ("clip", "path", "given", "label", "predicted", "label_score")
-        print_table(columns, [[row[name] for name in columns] for row in answer["worst"]])
+        print_clips(("clip", "path", "given", "label", "predicted", "label_score"), answer.worst)
+
+
+def _epoch(event: Event, counted: dict[str, int]) -> dict[str, Any]:
+    return {"epoch": event.epoch, "scored": event.scored, **counted, **event.thresholds, "spared": event.spared}
 
 
 def _counted(rows: Any) -> dict[str, int]:
     from sciu.purification.clip_state import Action
 
     kinds = {"pruned": Action.PRUNE, "corrected": Action.CORRECT, "restored": Action.RESTORE}
-    return {name: (rows["action"] == action).sum() for name, action in kinds.items()}
+    return {name: int((rows["action"] == action).sum()) for name, action in kinds.items()}
 
 
 def _short(value: float | None) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sciu.tools.command import json_option, print_json, print_table
-from sciu.tools.purify.common import class_number, clip_number, open_run, rows_of_clips, run_argument
+from sciu.tools.command import json_option, print_json
+from sciu.tools.purify.common import class_number, clip_number, open_run, print_clips, rows_of_clips, run_argument
 
 if TYPE_CHECKING:
     from sciu.purification import Pin, Purifier
@@ -173,8 +173,7 @@ def _answer(purifier: Purifier, clips: list[int], as_json: bool) -> None:
 
     rows = rows_of_clips(Report.of(purifier), purifier, clips)
     if as_json:
-        print_json({"clips": rows, "from_epoch": purifier.epoch + 1})
+        print_json({"clips": [row.to_json() for row in rows], "from_epoch": purifier.epoch + 1})
         return
-    columns = ("clip", "path", "given", "label", "status", "why")
-    print_table(columns, [[row[name] for name in columns] for row in rows[:SHOWN]])
+    print_clips(("clip", "path", "given", "label", "status", "why"), rows[:SHOWN])
     click.echo(f"{len(rows):,} clips changed, from epoch {purifier.epoch + 1} on.")

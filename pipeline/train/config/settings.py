@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeVar, get_type_hints
 
@@ -14,21 +15,26 @@ from sciu.pipeline.train.config.schedule import SHAPES, Schedule
 
 Value = TypeVar("Value")
 
-_RANGES: dict[str, tuple[float, float]] = {
-    "batch_size": (1, 65_536), "frames": (1, 4096), "size": (0, 4096), "epochs": (1, 1_000_000), "views": (1, 64),
-    "evaluate_every": (1, 1_000_000), "keep": (1, 1_000_000), "threads": (0, 1024), "previews": (0, 64),
-    "lr": (0, 1e9), "weight_decay": (0, 1e9), "clip_gradients": (0, 1e9), "rank_margin": (0, 1), "rank_beta": (0, 1),
-}  # fmt: skip
-
 
 def setting(
-    default: Value, about: str, *, choices: tuple[str, ...] = (), flag: bool | str = False, may_change: bool = False
+    default: Value,
+    about: str,
+    *,
+    choices: tuple[str, ...] = (),
+    between: tuple[float, float] | None = None,
+    below_1: bool = False,
+    flag: bool | str = False,
+    may_change: bool = False,
 ) -> Value:
     """Describe a setting.
 
-    `flag` gives it an option of its own, perhaps by another name; what `may_change` when a run goes on alters no bit.
+    Numbers are `between` two bounds, both allowed, or a share `below_1`. `flag` gives the setting an option of its own,
+    perhaps by another name. A setting that `may_change` when a run is resumed does not change its results.
     """
-    told = {"about": about, "choices": choices, "flag": flag, "may_change": may_change}
+    told = {
+        "about": about, "choices": choices, "between": between, "below_1": below_1, "flag": flag,
+        "may_change": may_change,
+    }  # fmt: skip
     return field(default=default, metadata=told)
 
 
@@ -36,111 +42,137 @@ def setting(
 class Settings:
     """How to train."""
 
-    # ---- what
-    method: str = setting("auto", "What to do about noisy labels.", choices=tuple(METHODS), flag=True)
-    cgp: bool = setting(True, "sciu: prune unusable clips (CGP).", flag=True)
-    fgc: bool = setting(True, "sciu: correct wrong labels (FGC).", flag=True)
-    fold: int = setting(1, "Which of the dataset's splits to train on.", flag=True)
+    # ---- method and run
+    method: str = setting("auto", "Choose what is done about noisy labels.", choices=tuple(METHODS), flag=True)
+    cgp: bool = setting(True, "Method sciu: prune unusable clips (coarse-grained pruning).", flag=True)
+    fgc: bool = setting(True, "Method sciu: correct wrong labels (fine-grained correction).", flag=True)
+    fold: int = setting(1, "Train on this fold of the dataset.", flag=True)
     backbone: str = setting(
-        "resnet18_lstm", "A network by name, your own as package.module:Class, or `list`.", flag=True
+        "resnet18_lstm", "Name a backbone, or your own as package.module:Class; `list` shows all.", flag=True
     )
-    weights: str = setting("", "Pretrained weights: a file, or `imagenet`.", flag=True)
-    labels_from: str = setting("", "A finished run: train on the clips and labels that it came to.", flag=True)
-    seed: int = setting(0, "Seed of everything that is left to chance.", flag=True)
+    weights: str = setting("", "Load pretrained weights from a file, or `imagenet` from torchvision.", flag=True)
+    labels_from: str = setting(
+        "", "Train on the clips and labels that a finished run ended with, or that a .npy file gives.", flag=True
+    )
+    seed: int = setting(0, "Set the seed of all random numbers.", flag=True)
 
     # ---- clips
-    pipeline: str = setting("dali", "What decodes the clips.", choices=("dali", "torch", "synthetic"), flag=True)
-    batch_size: int = setting(32, "Clips in a step, on each GPU.", flag=True)
-    frames: int = setting(16, "Frames taken of a clip.", flag=True)
-    size: int = setting(0, "Width and height of frames in pixels; 0: what the backbone is meant for.", flag=True)
-    sampling: str = setting("segment", "Which frames are taken.", choices=tuple(HOWS), flag=True)
-    stride: int = setting(2, "Of dense sampling.")
-    crop: str = setting("resized", "What of a frame is looked at.", choices=tuple(CROPS))
-    flip: float = setting(0.5, "How often clips are mirrored.")
-    rotation: float = setting(0.0, "Degrees, at most.")
-    brightness: float = setting(0.0, "Times 1 - this to 1 + this.")
-    contrast: float = setting(0.0, "Times 1 - this to 1 + this.")
-    cache: str = setting("auto", "Decoded clips kept in memory: auto, off, 8G, or gpu:8G.", flag=True, may_change=True)
-    decode: str = setting(
-        "auto", "Where DALI decodes when the GPU trains: auto, cpu or gpu.", choices=DECODES, flag=True
+    pipeline: str = setting("dali", "Choose what decodes the clips.", choices=("dali", "torch", "synthetic"), flag=True)
+    batch_size: int = setting(32, "Put this many clips in a batch on each GPU.", between=(1, 65_536), flag=True)
+    frames: int = setting(16, "Take this many frames from each clip.", between=(1, 4096), flag=True)
+    size: int = setting(
+        0,
+        "Scale frames to this width and height in pixels; 0 takes the backbone's size.",
+        between=(0, 4096),
+        flag=True,
     )
-    threads: int = setting(0, "Threads that decode; 0: one a core.", flag=True, may_change=True)
-    max_faulty: float = setting(0.02, "Share of undecodable clips above which a run stops.", flag=True, may_change=True)
+    sampling: str = setting("segment", "Choose how frames are sampled.", choices=tuple(HOWS), flag=True)
+    stride: int = setting(2, "Dense sampling: take every Nth frame.")
+    crop: str = setting("resized", "Choose how frames are cropped in training.", choices=tuple(CROPS))
+    flip: float = setting(0.5, "Mirror a clip with this probability.")
+    rotation: float = setting(0.0, "Rotate a clip by at most this many degrees.")
+    brightness: float = setting(0.0, "Scale the brightness by 1 - this to 1 + this.")
+    contrast: float = setting(0.0, "Scale the contrast by 1 - this to 1 + this.")
+    cache: str = setting("auto", "Keep decoded clips in memory: auto, off, 8G, or gpu:8G.", flag=True, may_change=True)
+    decode: str = setting("auto", "Choose where DALI decodes while the GPU trains.", choices=DECODES, flag=True)
+    threads: int = setting(
+        0, "Decode with this many threads; 0 takes one a core.", between=(0, 1024), flag=True, may_change=True
+    )
+    max_faulty: float = setting(
+        0.02, "Stop when more than this share of the clips cannot be decoded.", flag=True, may_change=True
+    )
 
     # ---- learning
-    epochs: int = setting(200, "Epochs to train.", flag=True)
-    optimiser: str = setting("sgd", "With momentum as in the paper, or adamw.", choices=("sgd", "adamw"))
-    lr: float = setting(0.01, "The learning rate at its peak.", flag=True)
-    momentum: float = setting(0.9, "Of sgd.")
-    weight_decay: float = setting(1e-4, "Of all weights.")
-    schedule: str = setting("cosine", "How the learning rate falls.", choices=tuple(SHAPES))
-    lr_warmup: float = setting(0.0, "Epochs in which the learning rate rises.")
-    decay: float = setting(0.1, "step, exponential: what remains of the rate ...")
+    epochs: int = setting(200, "Train for this many epochs.", between=(1, 1_000_000), flag=True)
+    optimiser: str = setting("sgd", "Choose SGD with momentum, as in the paper, or AdamW.", choices=("sgd", "adamw"))
+    lr: float = setting(0.01, "Set the peak learning rate.", between=(0, 1e9), flag=True)
+    momentum: float = setting(0.9, "Set the momentum of SGD.", below_1=True)
+    weight_decay: float = setting(1e-4, "Set the weight decay, for all weights.", between=(0, 1e9))
+    schedule: str = setting("cosine", "Choose how the learning rate falls.", choices=tuple(SHAPES))
+    lr_warmup: float = setting(0.0, "Raise the learning rate from 0 during this many epochs.")
+    decay: float = setting(0.1, "Schedules step and exponential: multiply the learning rate by this ...")
     decay_every: float = setting(40.0, "... after this many epochs.")
-    label_smoothing: float = setting(0.0, "Of cross entropy.")
-    clip_gradients: float = setting(0.0, "Largest norm of the gradients; 0: any.")
+    label_smoothing: float = setting(0.0, "Smooth the labels of cross entropy by this much.", below_1=True)
+    clip_gradients: float = setting(0.0, "Clip the norm of the gradients at this value; 0 does not.", between=(0, 1e9))
     average: float = setting(
-        0.99, "Decay a step of an average of the weights, which is evaluated; 0: none.", flag="weights-average"
+        0.99,
+        "Evaluate an exponential average of the weights with this decay a step; 0 evaluates the weights.",
+        below_1=True,
+        flag="weights-average",
     )
-    class_balance: str = setting("none", "Weight of a class by how rare it is.", choices=("none", "sqrt", "inverse"))
+    class_balance: str = setting(
+        "none", "Weight each class's loss by how rare the class is.", choices=("none", "sqrt", "inverse")
+    )
 
     # ---- purification
-    prune_below: float | str = setting(0.7, "lambda: a number, or auto.")
-    correct_above: float | str = setting(0.2, "tau: a number, or auto.")
-    window: int = setting(3, "t: epochs that are averaged.")
-    warmup: int = setting(10, "Epochs that end before the first decision.")
-    confidence: str = setting("predicted", "Whose score prunes.", choices=("predicted", "label"))
-    revive_every: int = setting(0, "Epochs between two looks at pruned clips; 0: never.")
-    keep_per_class: float = setting(0.5, "Share of each class that is never pruned.")
-    max_pruned: float = setting(0.6, "Share of all clips that may be pruned.")
-    scores: str = setting("plain", "p of softmax(z), or weighted: of softmax(w z).", choices=("plain", "weighted"))
-    pull: float = setting(
-        3.0, "auto: how strongly the loss pulls to earlier answers, where labels are noisy; elr: how strongly."
+    prune_below: float | str = setting(0.7, "Prune clips whose score is not above this (lambda); `auto` derives it.")
+    correct_above: float | str = setting(
+        0.2, "Correct labels that another class beats by more than this (tau); `auto` derives it."
     )
-    sure: float = setting(0.9, "auto: how probable another class must be for a label to be corrected.")
-    relabel_above: float = setting(0.2, "scn: by how much another class must be more probable.")
-    low_share: float = setting(1.0, "scn: share of lowest weights that may be relabelled.")
-    rank_margin: float = setting(0.07, "scn: of the rank regularisation; .15 is for batches of 1,024.")
-    rank_beta: float = setting(0.7, "scn: share of a batch that is to outweigh the rest.")
+    window: int = setting(3, "Average the scores of this many epochs (t).")
+    warmup: int = setting(10, "Let this many epochs end before the first decision.")
+    confidence: str = setting(
+        "predicted", "Prune by the score of the predicted class, or of the label.", choices=("predicted", "label")
+    )
+    revive_every: int = setting(0, "Score pruned clips again every N epochs; 0 never does.")
+    keep_per_class: float = setting(0.5, "Never prune this share of each class.")
+    max_pruned: float = setting(0.6, "Never prune more than this share of all clips.")
+    scores: str = setting(
+        "plain", "Score by softmax(z), or by softmax(w z) with the clip's weight w.", choices=("plain", "weighted")
+    )
+    pull: float = setting(
+        3.0, "Pull the loss this strongly towards earlier predictions, where labels are noisy (auto) or always (elr)."
+    )
+    sure: float = setting(0.9, "Method auto: correct a label if another class has at least this probability.")
+    relabel_above: float = setting(0.2, "Method scn: relabel if another class is more probable by this much.")
+    low_share: float = setting(1.0, "Method scn: relabel among this share of the lowest weights.")
+    rank_margin: float = setting(
+        0.07, "Method scn: set the margin of the rank regularisation; 0.15 suits batches of 1,024.", between=(0, 1)
+    )
+    rank_beta: float = setting(0.7, "Method scn: rank this share of a batch above the rest.", between=(0, 1))
 
     # ---- the machine
-    amp: str = setting("auto", "Mixed precision.", choices=("auto", "bf16", "fp16", "off"), flag=True)
+    amp: str = setting("auto", "Choose the mixed precision.", choices=("auto", "bf16", "fp16", "off"), flag=True)
     cuda_graph: str = setting(
         "auto", "Capture the whole step as a CUDA graph and replay it.", choices=("auto", "on", "off"), flag=True
     )
     compile: str = setting("auto", "Compile the network with torch.compile.", choices=("auto", "on", "off"), flag=True)
-    device: str = setting("auto", "Where to train: auto, cpu, cuda or cuda:N.", flag=True)
-    sync_batchnorm: bool = setting(False, "BatchNorm over the batches of all GPUs.")
-    deterministic: bool = setting(False, "Slower algorithms that give the same bits on a GPU too.")
+    device: str = setting("auto", "Train on this device: auto, cpu, cuda or cuda:N.", flag=True)
+    sync_batchnorm: bool = setting(False, "Compute BatchNorm's statistics over the batches of all GPUs.")
+    deterministic: bool = setting(False, "Use slower algorithms that give the same bits on a GPU too.")
 
     network_store: bool = setting(
         False, "Keep the store on a network file system, where LMDB may lose data.", may_change=True
     )
 
-    # ---- looking
-    validation: float = setting(0.0, "Share of the training clips held out to choose the best epoch by.", flag=True)
-    evaluate_every: int = setting(1, "Epochs between two evaluations; the last one always is.", flag=True)
-    views: int = setting(1, "Looks at a test clip that are averaged.", flag=True)
-    keep: int = setting(2, "Epochs whose checkpoints are kept, beside last and best.", may_change=True)
-    previews: int = setting(8, "Pruned and corrected clips shown in TensorBoard, an epoch.", may_change=True)
+    # ---- evaluation and reports
+    validation: float = setting(
+        0.0, "Hold out this share of the training clips to choose the best epoch by.", below_1=True, flag=True
+    )
+    evaluate_every: int = setting(
+        1, "Evaluate every N epochs, and always after the last.", between=(1, 1_000_000), flag=True
+    )
+    views: int = setting(
+        1, "Average the predictions of this many samplings of a test clip.", between=(1, 64), flag=True
+    )
+    keep: int = setting(
+        2,
+        "Keep the checkpoints of this many epochs, beside the last and the best.",
+        between=(1, 1_000_000),
+        may_change=True,
+    )
+    previews: int = setting(
+        8, "Show this many pruned and corrected clips an epoch in TensorBoard.", between=(0, 64), may_change=True
+    )
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            choices, value = each.metadata["choices"], getattr(self, each.name)
-            require(not choices or value in choices, each.name, f"one of {', '.join(choices)}", repr(value))
-        self._check_ranges()
+            _check_range(each.name, getattr(self, each.name), each.metadata)
+        require(0 <= self.seed < 1 << 63, "seed", "at least 0 and below 2^63", self.seed)
         self._check_together()
         self.sampling_of_frames()
         self.augmentation()
         self.lr_schedule()
-
-    def _check_ranges(self) -> None:
-        for name, (least, most) in _RANGES.items():
-            value = getattr(self, name)
-            require(least <= value <= most, name, f"{least} to {most:,}", value)
-        for name in ("momentum", "label_smoothing", "average", "validation"):
-            require(0 <= getattr(self, name) < 1, name, "at least 0 and below 1", getattr(self, name))
-        require(0 <= self.seed < 1 << 63, "seed", "at least 0 and below 2^63", self.seed)
 
     def _check_together(self) -> None:
         uses = METHODS[self.method].uses
@@ -172,6 +204,15 @@ class Settings:
             peak=self.lr, epochs=self.epochs, shape=self.schedule, warmup=self.lr_warmup,
             decay=self.decay, every=self.decay_every,
         )  # fmt: skip
+
+
+def _check_range(name: str, value: Any, described: Mapping[str, Any]) -> None:
+    choices, between = described["choices"], described["between"]
+    require(not choices or value in choices, name, f"one of {', '.join(choices)}", repr(value))
+    if between:
+        require(between[0] <= value <= between[1], name, f"{between[0]} to {between[1]:,}", value)
+    if described["below_1"]:
+        require(0 <= value < 1, name, "at least 0 and below 1", value)
 
 
 TYPES: dict[str, Any] = get_type_hints(Settings)

@@ -16,6 +16,8 @@ _BAD = ("low_quality", "unusable")
 _UNJUDGED = "unjudged"
 _KINDS = ("clean", "mislabelled", *_BAD, _UNJUDGED)
 _UNKNOWN = -1
+Detection = dict[str, Any]
+"""Figures by name, some of them by kind or class: whatever there is to be counted, for people and notebooks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ def _label(row: dict[str, str], dataset: Dataset) -> int:
 
 def detection(
     truth: Truth, train: NDArray[np.int64], given: NDArray[np.int16], now: NDArray[np.int16], pruned: NDArray[np.bool_]
-) -> dict[str, Any]:
+) -> Detection:
     """Compare the labels given with those of now, by clip id, -1 where a clip does not train.
 
     Figures of labels are of clips whose true label is known; `touched` is pruned or relabelled, whatever to.

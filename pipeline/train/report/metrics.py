@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sciu.pipeline.train.report.records import SplitResult
 
 Counts = NDArray[np.int64]
 
@@ -33,15 +34,15 @@ class Confusion:
         """How many were counted."""
         return int(self.counts.sum())
 
-    def told(self, classes: Sequence[str], asked: int) -> dict[str, Any]:
-        """Put it in plain numbers, beside the clips that were to be looked at."""
+    def result(self, classes: Sequence[str], asked: int) -> SplitResult:
+        """Put it in plain numbers; `asked` clips were to be evaluated."""
         recalls = {
             name: None if np.isnan(value) else float(value) for name, value in zip(classes, self.recalls, strict=True)
         }
-        return {
-            "clips": self.clips, "unreadable": asked - self.clips, "war": self.war, "uar": self.uar,
-            "recalls": recalls, "confusion": self.counts.tolist(),
-        }  # fmt: skip
+        return SplitResult(
+            clips=self.clips, unreadable=asked - self.clips, war=self.war, uar=self.uar,
+            recalls=recalls, confusion=self.counts.tolist(),
+        )  # fmt: skip
 
     @property
     def recalls(self) -> NDArray[np.float64]:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +17,17 @@ from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.purify import Labels
 from sciu.pipeline.train.report.detection import Truth, detection
 from sciu.pipeline.train.report.pictures import confusion_picture, moving_clips
+from sciu.pipeline.train.report.records import EpochRecord, PurifyResult
+from sciu.pipeline.train.report.summary import Summary
 from sciu.pipeline.train.report.tensorboard import EventFiles
 from sciu.pipeline.train.run.run_folder import RunFolder
-from sciu.pipeline.train.run.run_state import RunState
+from sciu.pipeline.train.run.run_state import BestEpoch, RunState
 from sciu.purification import EpochIndex, Purifier
 from sciu.purification.care.report import classes_of
 from sciu.purification.clip_state import Status
 
 _MOVING_FRAMES = 12
+_COUNTS = ("pruned", "corrected", "quarantined", "training", "newly_pruned", "newly_corrected", "restored")
 Say = Callable[[str], None]
 
 
@@ -49,53 +51,35 @@ class Telemetry:
 
     def tell(self, state: RunState, following: EpochIndex) -> None:
         """Tell an epoch: what was measured, and what its scores led to."""
-        assert state.measured is not None
-        record = {**state.measured, "purify": self._purification(following)}
-        state.history = [*state.history[: state.epoch - 1], record]
+        record = state.end_epoch(self._purified(following))
         self._write(state)
         self._events = self._events or self.begin(state.epoch)
-        self._show(self._events, state.epoch, record, following)
+        self._show(self._events, record, following)
         self.say(_line(self.settings.epochs, record, state.best))
 
-    def _purification(self, following: EpochIndex) -> dict[str, Any]:
+    def _purified(self, following: EpochIndex) -> PurifyResult:
         """Return the counts that the next index was published with, and by class."""
         header = following.header
-        told = {**header["counts"], "thresholds": header["thresholds"], "spared": header["spared"]}
-        states = self.purifier.states_at(following.epoch)  # the store may be further, in a run that goes on
-        told["classes"] = {row.pop("class"): row for row in classes_of(states, self.purifier.class_names)}
+        states = self.purifier.states_at(following.epoch)  # the store may be further, in a run that was resumed
+        rows = [each.to_json() for each in classes_of(states, self.purifier.class_names)]
+        found = None
         if self.truth is not None:
             train = np.flatnonzero(states.given >= 0)
-            told["detection"] = detection(self.truth, train, states.given, following.labels, states.has(Status.PRUNED))
-        return told
+            found = detection(self.truth, train, states.given, following.labels, states.has(Status.PRUNED))
+        return PurifyResult(
+            counts=header.counts, thresholds=header.thresholds, spared=header.spared,
+            classes={row.pop("class"): row for row in rows}, detection=found,
+        )  # fmt: skip
 
     def _write(self, state: RunState) -> None:
-        lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in state.history)
+        lines = "".join(json.dumps(record.to_json(), ensure_ascii=False) + "\n" for record in state.history)
         write_atomically(self.folder.path / "log.jsonl", lines.encode())
-        summary = self.summary(state)
-        write_atomically(self.folder.path / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+        summary = json.dumps(self.summary(state).to_json(), indent=2)
+        write_atomically(self.folder.path / "summary.json", f"{summary}\n".encode())
 
-    def summary(self, state: RunState) -> dict[str, Any]:
+    def summary(self, state: RunState) -> Summary:
         """Put the run in one object, of the epochs that have ended."""
-        records = state.history
-        last, best = records[-1], state.best or {}
-        purify, settings = last["purify"], self.settings
-        tested: dict[str, Any] = next((record["test"] for record in reversed(records) if record.get("test")), {})
-        return {
-            "method": settings.method, "backbone": settings.backbone, "pipeline": settings.pipeline,
-            "seed": settings.seed, "device": self.device, "dataset": self.dataset.name, "fold": settings.fold,
-            "epochs_done": last["epoch"],
-            "war": tested.get("war"), "uar": tested.get("uar"),
-            "war_best": best.get("war"), "uar_best": best.get("uar"), "best_epoch": best.get("epoch"),
-            "best_chosen_on": best.get("chosen_on"),
-            "train_clips": purify["clips"], "pruned": purify["pruned"], "corrected": purify["corrected"],
-            "quarantined": purify["quarantined"],
-            "clips_per_epoch": [record["clips"] for record in records],
-            "decoded_per_epoch": [record["decoded"] for record in records],
-            "cached_per_epoch": [record["cached"] for record in records],
-            "seconds_per_epoch": [round(record["seconds"], 3) for record in records],
-            "clips_per_second": round(last["clips_per_second"], 2),
-            **({"detection": purify["detection"]} if "detection" in purify else {}),
-        }  # fmt: skip
+        return Summary.of(self.settings, state, dataset=self.dataset.name, device=self.device)
 
     # ---- TensorBoard
 
@@ -116,15 +100,16 @@ class Telemetry:
             drawing, self._drawing = self._drawing, None
             drawing.result()
 
-    def _show(self, events: EventFiles, epoch: int, record: dict[str, Any], following: EpochIndex) -> None:
+    def _show(self, events: EventFiles, record: EpochRecord, following: EpochIndex) -> None:
+        epoch = record.epoch
         events.numbers(epoch, _numbers(record))
         evidence = self.purifier.evidence()
         scored = evidence.scores > 0
         events.histogram(epoch, "scores/weight", evidence.weight[scored])
         events.histogram(epoch, "scores/score", evidence.confidence[scored])
         events.histogram(epoch, "scores/delta", evidence.delta[scored])
-        if record.get("test"):
-            counts = np.array(record["test"]["confusion"])
+        if record.test:
+            counts = np.array(record.test.confusion)
             events.picture(epoch, "test/confusion", confusion_picture(counts, self.dataset.classes))
         events.flush()
         self._await_previews()
@@ -151,43 +136,40 @@ class Telemetry:
             events.picture(epoch, f"previews/{what}", moving_clips(shown, captions))
 
 
-def _numbers(record: dict[str, Any]) -> dict[str, float]:
-    purify = record["purify"]
-    found = {f"train/{name}": record[name] for name in ("loss", "accuracy", "rate")}
-    found |= {f"speed/{name}": record[name] for name in ("clips_per_second", "seconds", "clips", "decoded")}
-    found["speed/waiting"] = record["waiting"] / record["seconds"]
-    for split in ("test", "validation"):
-        if measured := record.get(split):
-            found |= {f"{split}/{name}": measured[name] for name in ("war", "uar")}
-            found |= {
-                f"{split}/recall/{name}": value for name, value in measured["recalls"].items() if value is not None
-            }
-    counts = ("pruned", "corrected", "quarantined", "training", "newly_pruned", "newly_corrected", "restored")
-    found |= {f"purify/{name}": purify[name] for name in counts}
-    found |= {f"purify/threshold/{name}": value for name, value in purify["thresholds"].items()}
-    found |= {f"purify/spared/{name}": value for name, value in purify["spared"].items()}
-    for name, row in purify["classes"].items():
+def _numbers(record: EpochRecord) -> dict[str, float]:
+    """Name the numbers of an epoch as TensorBoard shows them."""
+    assert record.purify is not None
+    purify, spent = record.purify, record.spent
+    found: dict[str, float] = {
+        "train/loss": record.loss, "train/accuracy": record.accuracy, "train/rate": record.lr,
+        "speed/clips_per_second": record.clips_per_second, "speed/waiting": record.waiting,
+        "speed/seconds": spent.seconds, "speed/clips": spent.clips, "speed/decoded": spent.decoded,
+    }  # fmt: skip
+    for split, result in record.evaluated.items():
+        found |= {f"{split}/war": result.war, f"{split}/uar": result.uar}
+        found |= {f"{split}/recall/{name}": value for name, value in result.recalls.items() if value is not None}
+    found |= {f"purify/{name}": purify.counts[name] for name in _COUNTS}
+    found |= {f"purify/threshold/{name}": value for name, value in purify.thresholds.items()}
+    found |= {f"purify/spared/{name}": value for name, value in purify.spared.items()}
+    for name, row in purify.classes.items():
         found |= {f"purify/class/{what}/{name}": row[what] for what in ("training", "pruned", "corrected_away")}
     return found
 
 
-def _line(epochs: int, record: dict[str, Any], best: dict[str, Any] | None) -> str:
+def _line(epochs: int, record: EpochRecord, best: BestEpoch | None) -> str:
     """Put an epoch in a line."""
-    parts = [f"epoch {record['epoch']}/{epochs}", f"loss {record['loss']:.3f}", f"accuracy {record['accuracy']:.1%}"]
-    parts += [
-        f"{split} WAR {record[split]['war']:.1%} UAR {record[split]['uar']:.1%}"
-        for split in ("validation", "test") if record.get(split)
-    ]  # fmt: skip
-    if best and best["epoch"] == record["epoch"]:
+    assert record.purify is not None
+    counts = record.purify.counts
+    parts = [f"epoch {record.epoch}/{epochs}", f"loss {record.loss:.3f}", f"accuracy {record.accuracy:.1%}"]
+    parts += [f"{split} WAR {each.war:.1%} UAR {each.uar:.1%}" for split, each in record.evaluated.items()]
+    if best and best.epoch == record.epoch:
         parts[-1] += " (best)"
-    purify = record["purify"]
-    if purify["pruned"] or purify["corrected"]:
-        parts.append(f"pruned {purify['pruned']:,} (+{purify['newly_pruned']:,})")
-        parts.append(f"corrected {purify['corrected']:,} (+{purify['newly_corrected']:,})")
-    if pull := purify["thresholds"].get("pull"):
+    if counts["pruned"] or counts["corrected"]:
+        parts.append(f"pruned {counts['pruned']:,} (+{counts['newly_pruned']:,})")
+        parts.append(f"corrected {counts['corrected']:,} (+{counts['newly_corrected']:,})")
+    if pull := record.purify.thresholds.get("pull"):
         parts.append(f"pull {pull:.2f}")
-    if purify["quarantined"]:
-        parts.append(f"quarantined {purify['quarantined']:,}")
-    waiting = record["waiting"] / record["seconds"]
-    parts.append(f"{record['clips_per_second']:,.0f} clips/s, {waiting:.0%} waiting, {record['seconds']:.1f} s")
-    return "  ".join(parts)
+    if counts["quarantined"]:
+        parts.append(f"quarantined {counts['quarantined']:,}")
+    speed = f"{record.clips_per_second:,.0f} clips/s, {record.waiting:.0%} waiting, {record.spent.seconds:.1f} s"
+    return "  ".join([*parts, speed])

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from sciu.pipeline.dataset import Dataset, list_paths
 from sciu.pipeline.dataset.files import new_folder, write_atomically
@@ -24,11 +22,12 @@ from sciu.pipeline.train.purify import (
     labels_of_file,
     labels_to_train,
 )
-from sciu.pipeline.train.run.run_folder import FORMAT, RunFolder
+from sciu.pipeline.train.run.run_card import DatasetCard, RunCard
+from sciu.pipeline.train.run.run_folder import RunFolder
 from sciu.purification import Purifier
 
 
-def begin(folder: RunFolder, resolved: Resolved, command: str, dataset: Dataset) -> dict[str, Any]:
+def create_run(folder: RunFolder, resolved: Resolved, command: str, dataset: Dataset) -> RunCard:
     """Make the folder of a new run; return its card."""
     settings = resolved.settings
     labels, source = _labels(settings, dataset)
@@ -37,22 +36,20 @@ def begin(folder: RunFolder, resolved: Resolved, command: str, dataset: Dataset)
     _require_clips(labels, dataset, settings)
     tested = len(dataset.ids("test", settings.fold))
     require(tested > 0, "test split", f"of at least one clip in fold {settings.fold}", tested)
-    card = {
-        "format": FORMAT, "run": uuid.uuid4().hex, "command": command,
-        "settings": asdict(settings), "origins": resolved.origins,
-        "dataset": {"folder": str(dataset.folder), "name": dataset.name, "fingerprint": dataset.fingerprint,
-            "classes": list(dataset.classes)},
-        "labels_from": source, "held_out": held_out.tolist(),
-    }  # fmt: skip
     with new_folder(folder.path, maker="training run") as partial:
         with Purifier.create(
             partial / folder.store.name, labels=labels, num_classes=len(dataset.classes), policy=policy_of(settings),
             paths=list_paths(dataset), class_names=dataset.classes, fingerprint=dataset.fingerprint,
             network=settings.network_store,
         ) as purifier:  # fmt: skip
-            card["store"] = purifier.events()[0]["time"]
+            created = purifier.events()[0].time
+        card = RunCard(
+            run=uuid.uuid4().hex, command=command, settings=settings, origins=resolved.origins,
+            dataset=DatasetCard.of(dataset), labels_from=source, held_out=held_out.tolist(), store=created,
+        )  # fmt: skip
+        content = json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n"
         write_atomically(partial / "settings.toml", resolved.toml().encode())
-        write_atomically(partial / folder.card.name, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
+        write_atomically(partial / folder.card.name, content.encode())
     return card
 
 
@@ -69,14 +66,14 @@ def _require_clips(labels: Labels, dataset: Dataset, settings: Settings) -> None
         )
 
 
-def _labels(settings: Settings, dataset: Dataset) -> tuple[Labels, dict[str, Any] | None]:
+def _labels(settings: Settings, dataset: Dataset) -> tuple[Labels, dict[str, str] | None]:
     if not settings.labels_from:
         return labels_to_train(dataset, settings.fold), None
     source = Path(settings.labels_from)
     if source.suffix == ".npy":
         return labels_of_file(source, dataset, settings.fold), {"file": str(source), "sha256": _sha256(source)}
     run = RunFolder(source)
-    return cleaned_labels(run, dataset, settings.fold), {"run": run.require()["run"], "folder": str(source)}
+    return cleaned_labels(run, dataset, settings.fold), {"run": run.require().run, "folder": str(source)}
 
 
 def _sha256(path: Path) -> str:

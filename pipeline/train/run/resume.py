@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -28,8 +29,8 @@ def save(run: Run, state: RunState, index: EpochIndex) -> None:
     if ranks.first:
         state.faults = {clip: why for each in faults or () for clip, why in each.items()}
         run.saver.save({
-            "run": run.card["run"], "settings": run.card["settings"], "dataset": run.dataset.fingerprint,
-            "state": state.content(), **step.tensors(), "board": board, "of_each_rank": own, "amp": step.amp,
+            "run": run.card.run, "settings": asdict(run.settings), "dataset": run.dataset.fingerprint,
+            "state": state.to_json(), **step.tensors(), "board": board, "of_each_rank": own, "amp": step.amp,
             "scaler": step.scaler.state_dict(),
         })  # fmt: skip
 
@@ -37,7 +38,7 @@ def save(run: Run, state: RunState, index: EpochIndex) -> None:
 def name_checkpoint(run: Run, state: RunState) -> None:
     """Give an ended epoch's checkpoint its names; a run that was killed before comes here again."""
     if run.ranks.first:
-        best = state.best is not None and state.best["epoch"] == state.epoch
+        best = state.best is not None and state.best.epoch == state.epoch
         run.saver.name(state.epoch, best=best)
 
 
@@ -54,7 +55,7 @@ def restore(run: Run) -> RunState:
         run.say(f"amp was {content['amp']} and is {step.amp} now: the run goes on, but not as it would have")
     elif step.amp == "fp16":
         step.scaler.load_state_dict(content["scaler"])
-    state = RunState(**content["state"])
+    state = RunState.from_json(content["state"])
     if state.world == ranks.world:
         own = content["of_each_rank"][ranks.rank]
         set_random_state(own["random"], step.device)
@@ -74,8 +75,8 @@ def _read(run: Run) -> dict[str, Any] | None:
     if (path := run.checkpoints.latest()) is None:
         return None
     content = read_checkpoint(path)
-    if content["run"] != run.card["run"]:
-        raise RunError(f"checkpoint '{path}' must be of run {run.card['run']}, but is of {content['run']}. Remove it.")
+    if content["run"] != run.card.run:
+        raise RunError(f"checkpoint '{path}' must be of run {run.card.run}, but is of {content['run']}. Remove it.")
     tensors = run.step.tensors()
     copy_into(tensors, content)
     return {name: value for name, value in content.items() if name not in tensors}

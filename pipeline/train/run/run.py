@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +25,8 @@ from sciu.pipeline.train.report.telemetry import Say, Telemetry
 from sciu.pipeline.train.report.tensorboard import EventFiles
 from sciu.pipeline.train.run.build import build
 from sciu.pipeline.train.run.checkpoints import Checkpoints
-from sciu.pipeline.train.run.create import begin
+from sciu.pipeline.train.run.create import create_run
+from sciu.pipeline.train.run.run_card import RunCard
 from sciu.pipeline.train.run.run_folder import RunFolder
 from sciu.pipeline.train.run.saver import Saver
 from sciu.pipeline.train.step.evaluation import Progress
@@ -53,7 +53,7 @@ class Run:
     settings: Settings
     dataset: Dataset
     folder: RunFolder
-    card: dict[str, Any]
+    card: RunCard
     ranks: Ranks
     feed: Feed
     planner: Planner
@@ -78,7 +78,7 @@ class Run:
     @property
     def held_out(self) -> NDArray[np.int64]:
         """Clips of the training split that the best epoch is chosen by, less those that the dataset quarantined."""
-        held_out = np.array(self.card["held_out"], np.int64)
+        held_out = np.array(self.card.held_out, np.int64)
         return held_out[~self.dataset.quarantined[held_out]]
 
 
@@ -96,7 +96,7 @@ def opened(request: RunRequest, device: torch.device, ranks: Ranks, stop: Stop) 
         for remark in (*request.resolved.remarks(), *policy_of(settings).remarks()):
             say(f"settings: {remark}")
         parts = build(settings, dataset, device, ranks, say, stack)
-        card = card or ranks.from_first(lambda: begin(folder, request.resolved, request.command, dataset))
+        card = card or ranks.from_first(lambda: create_run(folder, request.resolved, request.command, dataset))
         purifier = stack.enter_context(_open_store(folder, card, settings)) if ranks.first else None
         telemetry = None
         if purifier is not None:
@@ -116,28 +116,28 @@ def opened(request: RunRequest, device: torch.device, ranks: Ranks, stop: Stop) 
         )  # fmt: skip
 
 
-def _open_store(folder: RunFolder, card: dict[str, Any], settings: Settings) -> Purifier:
+def _open_store(folder: RunFolder, card: RunCard, settings: Settings) -> Purifier:
     if not folder.store.is_dir():
         raise RunError(
             f"store '{folder.store}' must be there, but is not. Bring it back: it holds what was decided. Without it,"
             f" the labels of every epoch are in '{folder.index}', but the run cannot go on."
         )
     purifier = Purifier.open(
-        folder.store, fingerprint=card["dataset"]["fingerprint"], policy=policy_of(settings),
+        folder.store, fingerprint=card.dataset.fingerprint, policy=policy_of(settings),
         network=settings.network_store,
     )  # fmt: skip
-    if (created := purifier.events()[0]["time"]) != card["store"]:
+    if (created := purifier.events()[0].time) != card.store:
         purifier.close()
         raise RunError(
-            f"store '{folder.store}' must be the run's own, made {card['store']}, but was made {created}."
+            f"store '{folder.store}' must be the run's own, made {card.store}, but was made {created}."
             " Bring back the one that belongs to it."
         )
     return purifier
 
 
-def _require_the_same(card: dict[str, Any], settings: Settings, dataset: Dataset) -> None:
-    saved, now = Settings(**card["settings"]), {"dataset": dataset.fingerprint, **lasting(settings)}
-    require_same({"dataset": card["dataset"]["fingerprint"], **lasting(saved)}, now)
+def _require_the_same(card: RunCard, settings: Settings, dataset: Dataset) -> None:
+    saved, now = card.settings, {"dataset": dataset.fingerprint, **lasting(settings)}
+    require_same({"dataset": card.dataset.fingerprint, **lasting(saved)}, now)
 
 
 def _require_one_mind(request: RunRequest, dataset: Dataset, ranks: Ranks) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sciu.pipeline.train.config.settings import by_name
 from sciu.pipeline.train.errors import RunError
+from sciu.pipeline.train.run.run_card import FORMAT, RunCard
 
-FORMAT = 1
 _KEYS = {"format", "run", "settings", "dataset", "store", "held_out"}
 
 
@@ -44,22 +45,24 @@ class RunFolder:
         """The event files."""
         return self.path / "tensorboard"
 
-    def read(self) -> dict[str, Any] | None:
+    def read(self) -> RunCard | None:
         """Return the card of a run, None where there is nothing yet."""
         if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
             return None
         return self.require()
 
-    def require(self) -> dict[str, Any]:
+    def require(self) -> RunCard:
         """Return the card of a run that must be there."""
         try:
-            card: Any = json.loads(self.card.read_text("utf-8"))
+            content: Any = json.loads(self.card.read_text("utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             raise RunError(f"'{self.path}' must be a run, but has no run.json. Is it the right folder?") from None
         except ValueError as error:
             raise RunError(f"'{self.card}' must be JSON, but is damaged: {error}. Begin a new run.") from None
-        if not isinstance(card, dict) or not card.keys() >= _KEYS:
+        if not isinstance(content, dict) or not content.keys() >= _KEYS:
             raise RunError(f"'{self.card}' must hold {', '.join(sorted(_KEYS))}, but does not. Begin a new run.")
-        if card["format"] != FORMAT:
-            raise RunError(f"'{self.card}' must be of format {FORMAT}, but is of {card['format']}. Update sciu.")
-        return card
+        if content["format"] != FORMAT:
+            raise RunError(f"'{self.card}' must be of format {FORMAT}, but is of {content['format']}. Update sciu.")
+        if unknown := sorted(content["settings"].keys() - by_name().keys()):
+            raise RunError(f"'{self.card}' has settings that this version does not know: {unknown}. Update sciu.")
+        return RunCard.from_json(content)

@@ -38,17 +38,17 @@ class TrainedRun:
         """Read a run; `data` is where its dataset is now, or another one with the same classes."""
         folder = RunFolder(run)
         card = folder.require()
-        dataset = Dataset.load(data or card["dataset"]["folder"])
-        if list(dataset.classes) != card["dataset"]["classes"]:
+        dataset = Dataset.load(data or card.dataset.folder)
+        if list(dataset.classes) != card.dataset.classes:
             raise RunError(
-                f"dataset '{dataset.folder}' must have the classes of the run, {card['dataset']['classes']}, but has"
+                f"dataset '{dataset.folder}' must have the classes of the run, {card.dataset.classes}, but has"
                 f" {list(dataset.classes)}. Import it with the same classes."
             )
         content = Checkpoints(folder.checkpoints).load(checkpoint)
-        other = dataset.fingerprint != card["dataset"]["fingerprint"]
+        other = dataset.fingerprint != card.dataset.fingerprint
         remark = f"'{dataset.folder}' is another dataset than '{run}' was trained on" if other else ""
         return cls(
-            folder=folder, settings=Settings(**card["settings"]), dataset=dataset, content=content, remark=remark
+            folder=folder, settings=card.settings, dataset=dataset, content=content, remark=remark
         )  # fmt: skip
 
     @property

@@ -99,7 +99,7 @@ class Auto(Policy):
                 "doubted": opinion.doubted, "evenness": opinion.evenness,
                 "lowest_standing": opinion.lowest_standing, "wrong_labels": opinion.wrong,
             },
-            told={"transition": np.round(opinion.transition_KK, 4).tolist()},
+            transition=np.round(opinion.transition_KK, 4).tolist(),
         )  # fmt: skip
         if epoch >= self.act_after:
             scored = evidence.scores > 0

@@ -30,15 +30,15 @@ def report(purifier: Purifier) -> Report:
 
 def test_every_clip_has_its_row(purifier: Purifier, report: Report) -> None:
     rows = rows_of(report, purifier, report.chosen("all"))
-    assert [row["given"] for row in rows] == [NAMES[label] for label in GIVEN]
-    assert rows[0]["status"] == "pin drop"
-    assert rows[0]["why"] == "pinned: leaves by anna: no face"
-    pruned = [row for row in rows if row["status"] == "pruned"]
-    assert [row["clip"] for row in pruned] == [clip for clip in np.flatnonzero(UNUSABLE).tolist() if clip != 0]
-    assert all(row["why"].startswith("pruned: score 0.") and row["first_epoch"] == 3 for row in pruned)
-    corrected = [row for row in rows if row["label"] != row["given"]]
-    assert all(row["why"].startswith(f"relabelled {row['given']} -> {row['label']}") for row in corrected)
-    assert all(row["margin"] > 0.2 and row["predicted"] == row["label"] for row in corrected)
+    assert [row.given for row in rows] == [NAMES[label] for label in GIVEN]
+    assert rows[0].status == "pin drop"
+    assert rows[0].why == "pinned: leaves by anna: no face"
+    pruned = [row for row in rows if row.status == "pruned"]
+    assert [row.clip for row in pruned] == [clip for clip in np.flatnonzero(UNUSABLE).tolist() if clip != 0]
+    assert all(row.why.startswith("pruned: score 0.") and row.first_epoch == 3 for row in pruned)
+    corrected = [row for row in rows if row.label != row.given]
+    assert all(row.why.startswith(f"relabelled {row.given} -> {row.label}") for row in corrected)
+    assert all(row.margin and row.margin > 0.2 and row.predicted == row.label for row in corrected)
 
 
 def test_label_scores_are_the_mean_probability_of_the_given_label(purifier: Purifier, report: Report) -> None:
@@ -49,18 +49,18 @@ def test_label_scores_are_the_mean_probability_of_the_given_label(purifier: Puri
 
 def test_health_counts_what_is_there(purifier: Purifier, report: Report) -> None:
     told = health(report, purifier, worst=5)
-    assert {row["class"]: row["given"] for row in told["classes"]} == {
+    assert {row.name: row.given for row in told.classes} == {
         name: GIVEN.tolist().count(k) for k, name in enumerate(NAMES)
     }
-    assert sum(row["pruned"] for row in told["classes"]) == int(UNUSABLE.sum())
+    assert sum(row.pruned for row in told.classes) == int(UNUSABLE.sum())
     mended = ~UNUSABLE & (GIVEN != TRUE)
     mended[0] = False
     expected = Counter((NAMES[GIVEN[clip]], NAMES[TRUE[clip]]) for clip in np.flatnonzero(mended))
-    assert {(pair["given"], pair["label"]): pair["clips"] for pair in told["pairs"]} == expected
-    assert len(told["worst"]) == 5
-    worst = [row["label_score"] for row in told["worst"]]
+    assert {(given, label): clips for given, label, clips in told.pairs} == expected
+    assert len(told.worst) == 5
+    worst = [row.label_score or 0.0 for row in told.worst]
     assert worst == sorted(worst)
-    assert all(row["given"] == row["label"] and row["status"] == "training" for row in told["worst"])
+    assert all(row.given == row.label and row.status == "training" for row in told.worst)
 
 
 def test_the_noise_matrix_shows_the_planted_noise(report: Report) -> None:
@@ -76,6 +76,6 @@ def test_before_anything_was_scored(tmp_path: Path) -> None:
     with begin(tmp_path) as purifier:
         report = Report.of(purifier)
         assert noise_matrix(report) is None
-        assert health(report, purifier)["worst"] == []
+        assert health(report, purifier).worst == []
         row = rows_of(report, purifier, report.chosen("all"))[0]
-        assert (row["score"], row["label_score"], row["predicted"], row["why"]) == (None, None, None, "")
+        assert (row.score, row.label_score, row.predicted, row.why) == (None, None, None, "")

@@ -110,4 +110,4 @@ def test_scn_never_empties_a_class() -> None:
             purifier.record(range(24), np.ones(24), np.tile([0.9, 0.05, 0.05], (24, 1)))
             index = purifier.end_epoch()
         assert (index.labels == 1).sum() == 2
-        assert index.header["spared"] == {"1": 2}
+        assert index.header.spared == {"1": 2}

@@ -84,7 +84,7 @@ def test_both_follow_the_data_in_a_training(tmp_path: Path) -> None:
     with begin(tmp_path, policy=policy) as purifier:
         for _ in range(4):
             index = one_epoch(purifier)
-        limits = purifier.index_at(4).header["thresholds"]
+        limits = purifier.index_at(4).header.thresholds
         assert 0.2 < limits["prune_below"] < 0.8
         assert limits["correct_above"] >= 0.2
         assert (index.labels >= 0).tolist() == (~UNUSABLE).tolist()

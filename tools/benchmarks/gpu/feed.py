@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.workers import cores
@@ -59,13 +58,6 @@ def planner_of(bench: Bench, dataset: Dataset, crop: str) -> Planner:
     )  # fmt: skip
 
 
-def index_of_ids(dataset: Dataset, ids: NDArray[np.int64], epoch: int) -> EpochIndex:
-    """List some clips with the labels that they were given."""
-    labels = np.full(len(dataset), -1, np.int16)
-    labels[ids] = dataset.labels[ids]
-    return EpochIndex(epoch=epoch, ids=ids, labels=labels, header={})
-
-
 def room_for(dataset: Dataset) -> int:
     """Return the bytes of a cache that keeps every clip."""
     table = dataset.clips
@@ -88,7 +80,7 @@ def _from_files(bench: Bench, decode: str, crop: str) -> Row:
 def _read(bench: Bench, feed: DaliFeed, crop: str) -> Row:
     """Read an epoch that is the first, then others until the time is over."""
     planner = planner_of(bench, feed.dataset, crop)
-    index = index_of_ids(feed.dataset, feed.dataset.ids("train"), 1)
+    index = EpochIndex.given(feed.dataset.ids("train"), feed.dataset.labels, 1)
     with feed:
         cold = clocked(partial(_drain, feed, planner.training(index)), bench.device)
         spent = watch_host(feed)

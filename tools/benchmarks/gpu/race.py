@@ -13,9 +13,10 @@ from torch import Tensor
 from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.plan.plan import Plan
 from sciu.pipeline.feed.plan.sampling import Sampling
+from sciu.purification import EpochIndex
 from sciu.tools.benchmarks.gpu.bench import Bench, Row
 from sciu.tools.benchmarks.gpu.clock import timed
-from sciu.tools.benchmarks.gpu.feed import feed_of, index_of_ids, planner_of
+from sciu.tools.benchmarks.gpu.feed import feed_of, planner_of
 from sciu.tools.benchmarks.product import wait
 
 _SECONDS = 0.02  # that the device is kept busy before each batch
@@ -50,7 +51,7 @@ def _plan(bench: Bench, codec: str) -> Plan:
     planner = replace(
         planner_of(bench, dataset, "resized"), sampling=Sampling(how="uniform", frames=bench.sizes.frames)
     )
-    return planner.training(index_of_ids(dataset, dataset.ids("train")[: bench.sizes.raced], 1))
+    return planner.training(EpochIndex.given(dataset.ids("train")[: bench.sizes.raced], dataset.labels, 1))
 
 
 def _load(device: torch.device) -> Callable[[], None]:

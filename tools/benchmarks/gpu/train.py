@@ -18,10 +18,11 @@ from sciu.pipeline.train.loop import train as train_to_the_end
 from sciu.pipeline.train.run.run import Run
 from sciu.pipeline.train.run.run_state import RunState
 from sciu.pipeline.train.step.evaluation import Progress
+from sciu.purification import EpochIndex
 from sciu.tools.benchmarks.feed_peers import readers
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
 from sciu.tools.benchmarks.gpu.clock import clocked
-from sciu.tools.benchmarks.gpu.feed import gibibytes, index_of_ids, planner_of
+from sciu.tools.benchmarks.gpu.feed import gibibytes, planner_of
 from sciu.tools.benchmarks.gpu.media import SHORT, WHOLE
 from sciu.tools.benchmarks.measure import median_and_spread
 from sciu.tools.benchmarks.product import wait
@@ -116,8 +117,8 @@ def _by_the_book(bench: Bench) -> Row:
     name, read = next(iter(readers(dataset).items()))
     trainer = ReferenceTrainer(dataset, bench.sizes.backbones[0], read, bench.sizes.batches[0], bench.device)
     planner, ids = planner_of(bench, dataset, "resized"), dataset.ids("train")
-    trainer.train_epoch(planner.training(index_of_ids(dataset, ids[: 4 * bench.sizes.batches[0]], 1)))
-    plan = planner.training(index_of_ids(dataset, ids, 2))
+    trainer.train_epoch(planner.training(EpochIndex.given(ids[: 4 * bench.sizes.batches[0]], dataset.labels, 1)))
+    plan = planner.training(EpochIndex.given(ids, dataset.labels, 2))
     seconds = clocked(lambda: trainer.train_epoch(plan), bench.device)
     return {"clips_per_second": len(ids) / seconds, "reader": name}
 
@@ -127,7 +128,7 @@ def _pruned(bench: Bench) -> Row:
     with ExitStack() as stack:
         run = _open(bench, stack, cache=bench.best_cache)
         kept = _spread_out(run.dataset)
-        epochs = {"full": training(run), "pruned": training(run, index_of_ids(run.dataset, kept, 1))}
+        epochs = {"full": training(run), "pruned": training(run, EpochIndex.given(kept, run.dataset.labels, 1))}
         seconds = {}
         for name, epoch in epochs.items():
             epoch(1)

@@ -121,7 +121,7 @@ def first_and_last_labels(run: Path) -> tuple[Labels, Labels]:
     from sciu.purification.index import EpochIndex
 
     folder = RunFolder(run)
-    epochs = folder.require()["settings"]["epochs"]
+    epochs = folder.require().settings.epochs
     first, last = (EpochIndex.read(folder.index, epoch).labels for epoch in (1, epochs + 1))
     return first, last
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sciu.pipeline.dataset.files import write_atomically
 from sciu.pipeline.train.config.choices import choose_device
 from sciu.pipeline.train.purify import labels_to_train
 from sciu.pipeline.train.report.detection import read_truth, scores
+from sciu.pipeline.train.report.records import EpochRecord, PurifyResult
 from sciu.pipeline.train.run.run_folder import RunFolder
 from sciu.pipeline.train.run.trained_run import TrainedRun
 from sciu.purification import Purifier
@@ -90,7 +92,7 @@ def _prefixed(prefix: str, arrays: Arrays) -> Arrays:
 def _believed(run: Path) -> Arrays:
     """Return what the run came to believe of the clips that it began with."""
     first, last = first_and_last_labels(run)
-    dataset = Dataset.load(RunFolder(run).require()["dataset"]["folder"])
+    dataset = Dataset.load(RunFolder(run).require().dataset.folder)
     ids = np.flatnonzero(first >= 0)
     with Purifier.open(RunFolder(run).store, read_only=True) as purifier:
         evidence, probs_KN = purifier.evidence(), purifier.mean_probabilities()
@@ -112,16 +114,15 @@ def _told(run: Path, arrays: Arrays) -> dict[str, Any]:
     """Put the run's own files in one object."""
     card = RunFolder(run).require()
     summary: dict[str, Any] = json.loads((run / "summary.json").read_text("utf-8"))
-    records = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
-    tested = [record for record in records if record.get("test")]
-    classes = len(card["dataset"]["classes"])
-    best: dict[str, Any] = next((record["test"] for record in tested if record["epoch"] == summary["best_epoch"]), {})
+    records = [EpochRecord.from_json(json.loads(line)) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
+    tested = {record.epoch: record.test.to_json() for record in records if record.test}
+    last, best, classes = max(tested), summary["best_epoch"], len(card.dataset.classes)
     return {
-        "settings": card["settings"], "dataset": card["dataset"], "labels_from": card["labels_from"],
-        "last": {"epoch": tested[-1]["epoch"], **tested[-1]["test"]},
-        "best": {"epoch": summary["best_epoch"], "chosen_on": summary["best_chosen_on"], **best},
+        "settings": asdict(card.settings), "dataset": asdict(card.dataset), "labels_from": card.labels_from,
+        "last": {"epoch": last, **tested[last]},
+        "best": {"epoch": best, "chosen_on": summary["best_chosen_on"], **tested.get(best, {})},
         "epochs": [_epoch(record) for record in records],
-        "purify": records[-1]["purify"], "detection": summary.get("detection"), "doubted": _doubted(arrays),
+        "purify": _purify(records[-1]).to_json(), "detection": summary.get("detection"), "doubted": _doubted(arrays),
         "train_classes": {
             "given": _counts(arrays["given"], classes), "now": _counts(arrays["now"], classes),
             "predicted": _counts(_predicted(arrays["train_probs"]), classes),
@@ -148,11 +149,16 @@ def _counts(labels: np.ndarray, classes: int) -> list[int]:
     return [int(count) for count in np.bincount(labels[labels >= 0], minlength=classes)]
 
 
-def _epoch(record: dict[str, Any]) -> dict[str, Any]:
-    purify, test = record["purify"], record.get("test") or {}
-    found = purify.get("detection", {})
+def _purify(record: EpochRecord) -> PurifyResult:
+    assert record.purify is not None  # of epochs in the log
+    return record.purify
+
+
+def _epoch(record: EpochRecord) -> dict[str, Any]:
+    purify, test = _purify(record), record.test
     return {
-        "epoch": record["epoch"], "loss": record["loss"], "accuracy": record["accuracy"],
-        "war": test.get("war"), "uar": test.get("uar"), **{name: purify[name] for name in _OF_AN_EPOCH},
-        "labels_right": found.get("label_accuracy_after"),
+        "epoch": record.epoch, "loss": record.loss, "accuracy": record.accuracy,
+        "war": test.war if test else None, "uar": test.uar if test else None,
+        **{name: purify.counts[name] for name in _OF_AN_EPOCH},
+        "labels_right": (purify.detection or {}).get("label_accuracy_after"),
     }  # fmt: skip

@@ -67,9 +67,9 @@ def test_it_prunes_what_stays_unusable_and_corrects_what_is_surely_wrong(ended: 
 
 def test_it_waits_for_its_evidence(ended: Purifier) -> None:
     """A fifth of the epochs, three of them with noise, and scores that are sure on average."""
-    counts = [ended.index_at(epoch).header["counts"] for epoch in range(1, EPOCHS + 2)]
+    counts = [ended.index_at(epoch).header.counts for epoch in range(1, EPOCHS + 2)]
     assert [count["pruned"] > 0 for count in counts] == [epoch > 3 for epoch in range(1, EPOCHS + 2)]
-    noise = [ended.index_at(epoch).header["thresholds"].get("noise", 0) for epoch in range(1, EPOCHS + 2)]
+    noise = [ended.index_at(epoch).header.thresholds.get("noise", 0) for epoch in range(1, EPOCHS + 2)]
     first = next(epoch for epoch, count in enumerate(counts, start=1) if count["corrected"])
     assert noise[first - 1] == 3
     assert 3 < first < EPOCHS
@@ -83,7 +83,7 @@ def test_clean_labels_are_left_alone(tmp_path: Path) -> None:
             purifier.record(ids, np.ones(len(ids)), sure[ids])
             index = purifier.end_epoch()
         assert (index.labels == TRUE).all()
-        assert index.header["thresholds"]["pull"] == 0
+        assert index.header.thresholds["pull"] == 0
 
 
 def test_the_average_follows_what_was_recorded_and_is_what_the_loss_is_given(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_the_pull_is_weaker_where_a_class_fades(ended: Purifier) -> None:
     one_epoch(ended)
     index = ended.index()
     assert index.targets is not None
-    limits = index.header["thresholds"]
+    limits = index.header.thresholds
     assert {type(limit) for limit in limits.values()} == {float}, "numpy's own would not be read back from checkpoints"
     weakened = min(1, limits["lowest_standing"] / 0.85) ** 2
     assert limits["pull"] == pytest.approx(3 * weakened)
@@ -125,7 +125,7 @@ def test_noise_that_was_seen_once_is_not_forgotten(ended: Purifier) -> None:
     for _ in range(8):
         ids = ended.index().ids
         ended.record(ids, np.ones(len(ids)), learnt[ids])
-        limits = ended.end_epoch().header["thresholds"]
+        limits = ended.end_epoch().header.thresholds
     assert limits["evenness"] < 0.5
     assert limits["noise"] == 3, "epochs in a row, in which it was seen"
 
