@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.encode import encode_clip, encode_jpeg, encode_video
 from sciu.pipeline.dataset.importers import folder
+from sciu.pipeline.dataset.media.encode import encode_clip, encode_jpeg, encode_video
 from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.plan.augmentation import Augmentation
 from sciu.pipeline.feed.plan.plan import Plan, Planner

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.build import build
-from sciu.pipeline.dataset.encode import encode_clip, encode_jpeg, encode_video
 from sciu.pipeline.dataset.importers import Listing
+from sciu.pipeline.dataset.media.encode import encode_clip, encode_jpeg, encode_video
 
 
 def moving_picture(frames: int = 12, width: int = 48, height: int = 48) -> list[NDArray[np.uint8]]:

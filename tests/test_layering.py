@@ -10,6 +10,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+BELOW_TRAIN = ("pipeline.errors", "pipeline.dataset", "pipeline.feed", "models", "purification")
+
+
+def in_train(*rooms: str) -> list[str]:
+    return [f"pipeline.train.{room}" for room in rooms]
+
+
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "models": (),
     "purification": (),
@@ -17,13 +24,25 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "purification.rules": ("purification.errors", "purification.clip_state", "purification.store"),
     "purification.care": ("purification",),
     "pipeline.dataset": ("pipeline.errors",),
+    "pipeline.dataset.media": ("pipeline.errors", "pipeline.dataset.errors"),
+    "pipeline.dataset.system": ("pipeline.errors", "pipeline.dataset.errors"),
     "pipeline.feed": ("pipeline.errors", "pipeline.dataset", "purification.index"),
     "pipeline.feed.plan": ("pipeline.errors", "pipeline.dataset", "pipeline.feed.errors", "purification.index"),
     "pipeline.feed.memory": ("pipeline.errors", "pipeline.dataset", "pipeline.feed.errors"),
     "pipeline.feed.files": ("pipeline.errors", "pipeline.dataset", "pipeline.feed.errors"),
     "pipeline.feed.pixels": ("pipeline.errors", "pipeline.dataset", "pipeline.feed"),
     "pipeline.feed.decode": ("pipeline.errors", "pipeline.dataset", "pipeline.feed"),
-    "pipeline.train": ("pipeline.errors", "pipeline.dataset", "pipeline.feed", "models", "purification"),
+    "pipeline.train": (*BELOW_TRAIN,),
+    "pipeline.train.job": (*BELOW_TRAIN, *in_train("errors")),
+    "pipeline.train.config": (*BELOW_TRAIN, *in_train("errors", "job")),
+    "pipeline.train.record": (*BELOW_TRAIN, *in_train("errors", "config")),
+    "pipeline.train.step": (*BELOW_TRAIN, *in_train("errors", "job", "config")),
+    "pipeline.train.evaluation": (*BELOW_TRAIN, *in_train("errors", "job", "record", "step")),
+    "pipeline.train.report": (*BELOW_TRAIN, *in_train("config", "record", "evaluation", "purify")),
+    "pipeline.train.run": (
+        *BELOW_TRAIN,
+        *in_train("errors", "job", "config", "record", "step", "evaluation", "report", "purify"),
+    ),  # fmt: skip
     "tools": ("models", "purification", "pipeline", "tools"),
 }
 NO_HEAVY_IMPORTS = {

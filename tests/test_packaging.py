@@ -45,12 +45,14 @@ def test_setup_lists_every_package() -> None:
 
 def test_no_tool_is_named_like_a_standard_module() -> None:
     """`python tools/x.py` puts tools/ first on sys.path, where `profile.py` would hide Python's own."""
-    assert not {path.stem for path in (ROOT / "tools").glob("*.py")} & set(sys.stdlib_module_names)
+    for folder in ("tools", "tools/doctor", "tools/purify"):
+        assert not {path.stem for path in (ROOT / folder).glob("*.py")} & set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("command", ["data", "doctor", "experiment"])
+@pytest.mark.parametrize("command", ["data", "doctor", "experiment", "purify"])
 def test_a_tool_runs_as_a_file_and_as_a_module(command: str) -> None:
-    for how in ([str(ROOT / "tools" / f"{command}.py")], ["-m", f"sciu.tools.{command}"]):
+    path = ROOT / "tools" / command
+    for how in ([str(path if path.is_dir() else path.with_suffix(".py"))], ["-m", f"sciu.tools.{command}"]):
         done = subprocess.run([sys.executable, *how, "--help"], capture_output=True, text=True, check=True)
         assert "Usage:" in done.stdout
 

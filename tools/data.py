@@ -13,10 +13,10 @@ import click
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset import check as checking
 from sciu.pipeline.dataset.build import Built, build
-from sciu.pipeline.dataset.encode import CODECS
+from sciu.pipeline.dataset.check import Problem
 from sciu.pipeline.dataset.importers import Listing, dfew, ferv39k, folder, mafw, table_file
+from sciu.pipeline.dataset.media.encode import CODECS
 from sciu.pipeline.dataset.pack import FITS, Packing, pack
-from sciu.pipeline.dataset.probing import Problem
 from sciu.pipeline.dataset.summary import beside_published, class_counts, summarise
 from sciu.pipeline.dataset.synth import Synth, generate
 from sciu.pipeline.dataset.synth.noise import KINDS as NOISES

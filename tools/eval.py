@@ -10,9 +10,9 @@ import click
 from sciu.tools.command import Command, Progress, json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from sciu.pipeline.train.report.metrics import Confusion
+    from sciu.pipeline.train.evaluation.confusion import Confusion
+    from sciu.pipeline.train.evaluation.evaluate import Evaluation
     from sciu.pipeline.train.run.trained_run import TrainedRun
-    from sciu.pipeline.train.step.evaluation import Evaluation
 
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

@@ -91,7 +91,7 @@ def _resolve(
 ) -> Resolved:
     """Put the layers together; a run that goes on is the lowest of them."""
     from sciu.pipeline.train.config.resolve import assignment_layer, file_layer, preset_layer, resolve
-    from sciu.pipeline.train.run.run_folder import RunFolder
+    from sciu.pipeline.train.record.run_folder import RunFolder
 
     card = RunFolder(run).read() if run else None
     layers: list[tuple[str, Any]] = [("the run", asdict(card.settings))] if card else []
@@ -115,9 +115,9 @@ def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
     from sciu.pipeline.train.job.ranks import joined
     from sciu.pipeline.train.job.stopping import Stop
     from sciu.pipeline.train.loop import train
-    from sciu.pipeline.train.report.failures import explain_failures
     from sciu.pipeline.train.run.resume import restore
     from sciu.pipeline.train.run.run import RunRequest, opened
+    from sciu.pipeline.train.step.failures import explain_failures
 
     settings = resolved.settings
     device, choice = choose_device(settings.device, deterministic=settings.deterministic)

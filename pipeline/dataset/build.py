@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from sciu.pipeline.dataset.check import Progress, probe_clips, problems, with_probes
 from sciu.pipeline.dataset.dataset import Dataset
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.files import new_folder
 from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, some
-from sciu.pipeline.dataset.probe import MISSING
-from sciu.pipeline.dataset.probing import Progress, probe_clips, problems, with_probes
+from sciu.pipeline.dataset.media.probe import MISSING
+from sciu.pipeline.dataset.system.files import new_folder
 from sciu.pipeline.dataset.table import KINDS, SPLITS, Categories, ClipTable
 
 

@@ -15,8 +15,8 @@ import tomli_w
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.files import write_atomically
-from sciu.pipeline.dataset.read import read_frames
+from sciu.pipeline.dataset.media.read import read_frames
+from sciu.pipeline.dataset.system.files import write_atomically
 from sciu.pipeline.dataset.table import KINDS, SPLITS, Categories, ClipTable, read_table, write_table
 from sciu.pipeline.errors import SettingError, require
 

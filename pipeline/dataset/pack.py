@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from sciu.pipeline.dataset.check import Problem, Progress, problems, with_probes
 from sciu.pipeline.dataset.dataset import TRUTH, Dataset
-from sciu.pipeline.dataset.encode import CODECS, JPEG_CODECS, KIND, SUFFIX, encode_clip, join_jpegs
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.files import new_folder, write_atomically
-from sciu.pipeline.dataset.probe import MEDIA_ERRORS, MISSING, Probe, is_outage, probe, reason
-from sciu.pipeline.dataset.probing import Problem, Progress, problems, with_probes
-from sciu.pipeline.dataset.read import decode_image, read_images, read_video
+from sciu.pipeline.dataset.media.encode import CODECS, JPEG_CODECS, KIND, SUFFIX, encode_clip, join_jpegs
+from sciu.pipeline.dataset.media.probe import MEDIA_ERRORS, MISSING, Probe, is_outage, probe, reason
+from sciu.pipeline.dataset.media.read import decode_image, read_images, read_video
+from sciu.pipeline.dataset.system.files import new_folder, write_atomically
+from sciu.pipeline.dataset.system.workers import Crashed, map_tasks
 from sciu.pipeline.dataset.table import KINDS, Categories
-from sciu.pipeline.dataset.workers import Crashed, map_tasks
 from sciu.pipeline.errors import require
 
 FITS = ("pad", "crop", "stretch")

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.files import write_atomically
+from sciu.pipeline.dataset.system.files import write_atomically
 
 KINDS = ("video", "frames")
 SPLITS = ("train", "test", "val")

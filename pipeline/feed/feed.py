@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.probe import MISSING
+from sciu.pipeline.dataset.media.probe import MISSING
 from sciu.pipeline.errors import require
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.decode.faults import Fault

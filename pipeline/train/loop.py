@@ -11,16 +11,16 @@ from sciu.pipeline.errors import Stopped
 from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.feed.plan.plan import Plan
 from sciu.pipeline.train.errors import TrainError
+from sciu.pipeline.train.evaluation.evaluate import evaluate
 from sciu.pipeline.train.purify import close_epoch, index_of, require_every_class
-from sciu.pipeline.train.report.failures import explain_failures
-from sciu.pipeline.train.report.records import EpochRecord, Spent, SplitResult
-from sciu.pipeline.train.report.throughput import Throughput
+from sciu.pipeline.train.record.epoch_record import EpochRecord, Spent, SplitResult
+from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.resume import name_checkpoint, save, statistics
 from sciu.pipeline.train.run.run import Run
-from sciu.pipeline.train.run.run_state import RunState
 from sciu.pipeline.train.step.clip_tensors import scores_of
-from sciu.pipeline.train.step.evaluation import evaluate
+from sciu.pipeline.train.step.failures import explain_failures
 from sciu.pipeline.train.step.snapshot import unchanged_after
+from sciu.pipeline.train.step.throughput import Throughput
 from sciu.purification import EpochIndex
 
 _STEPS_BETWEEN_CHECKS = 64  # of the loss, each of which waits for a GPU

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.train.errors import RunError, TrainError
-from sciu.pipeline.train.run.run_folder import RunFolder
-from sciu.pipeline.train.run.run_state import RunState
+from sciu.pipeline.train.record.run_folder import RunFolder
+from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.step.clip_tensors import Scores
 from sciu.purification import EpochIndex, Purifier, SharedPurifier
 from sciu.purification.clip_state import Status

@@ -16,7 +16,7 @@ from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, read_results, w
 from sciu.tools.benchmarks.gpu.page import TARGETS, failures, page, targets
 from sciu.tools.benchmarks.gpu.paint import paint
 from sciu.tools.benchmarks.gpu.stage import STAGES, Stage
-from sciu.tools.decoder_table import decoder_table
+from sciu.tools.doctor.decoder_table import decoder_table
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -175,7 +175,7 @@ def test_a_clip_that_hangs_does_not_keep_a_stopped_command(tmp_path: Path) -> No
     script = tmp_path / "hang.py"
     script.write_text(
         "import click, time\n"
-        "from sciu.pipeline.dataset.workers import map_tasks\n"
+        "from sciu.pipeline.dataset.system.workers import map_tasks\n"
         "from sciu.tools.command import Command\n"
         "def hang(task):\n    print('ready', flush=True)\n    time.sleep(10**6)\n"
         "@click.command(cls=Command)\n"

@@ -17,10 +17,10 @@ from helpers import Answer
 from training import QUICK, SMALL, indexes, log, same_tensors, start, tensors, wait_for
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.train.record.checkpoints import Checkpoints
+from sciu.pipeline.train.record.saver import Saver
 from sciu.pipeline.train.report.telemetry import Telemetry
 from sciu.pipeline.train.report.tensorboard import EventFiles
-from sciu.pipeline.train.run.checkpoints import Checkpoints
-from sciu.pipeline.train.run.saver import Saver
 from sciu.purification import EpochIndex, Purifier
 
 PRUNING = ("--set", "prune_below=1.0", "--set", "max_pruned=0.3", "--epochs", "6")

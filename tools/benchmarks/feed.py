@@ -21,7 +21,7 @@ from sciu.pipeline.feed.memory.cache import Cache
 from sciu.pipeline.feed.plan.augmentation import CROPS, Augmentation
 from sciu.pipeline.feed.plan.plan import Plan, Planner
 from sciu.pipeline.feed.torch_feed import TorchFeed
-from sciu.pipeline.train.report.throughput import Throughput
+from sciu.pipeline.train.step.throughput import Throughput
 from sciu.purification.index import EpochIndex
 from sciu.tools.benchmarks.feed_peers import RawDecoding, Reader, missing, readers, usual_loader
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured

@@ -16,14 +16,14 @@ import torch
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.config.resolve import resolve
+from sciu.pipeline.train.evaluation.evaluate import Progress
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.job.stopping import Stop
 from sciu.pipeline.train.loop import learn
 from sciu.pipeline.train.purify import index_of
-from sciu.pipeline.train.report.throughput import Throughput
+from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.run import Run, RunRequest, opened
-from sciu.pipeline.train.run.run_state import RunState
-from sciu.pipeline.train.step.evaluation import Progress
+from sciu.pipeline.train.step.throughput import Throughput
 from sciu.purification import EpochIndex
 from sciu.tools.backbone import backbone_option
 from sciu.tools.benchmarks.feed_peers import missing, readers

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from sciu.tools.command import Group
-from sciu.tools.purify.inspect import health, list_clips, show, status
-from sciu.tools.purify.maintain import compact, export, verify
-from sciu.tools.purify.override import import_review, pin, quarantine, release, undo
+from sciu.tools.purify.inspection import health, list_clips, show, status
+from sciu.tools.purify.maintenance import compact, export, verify
+from sciu.tools.purify.overrides import import_review, pin, quarantine, release, undo
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

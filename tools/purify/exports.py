@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sciu.pipeline.dataset.files import write_atomically
+from sciu.pipeline.dataset.system.files import write_atomically
 
 if TYPE_CHECKING:
     from sciu.purification.care.report import ClipRow

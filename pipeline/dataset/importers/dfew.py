@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Media, Published, first_folder, read_rows
-from sciu.pipeline.dataset.media import is_folder, is_hidden, is_packed, is_video
+from sciu.pipeline.dataset.media.kinds import is_folder, is_hidden, is_packed, is_video
 
 CLASSES = ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear")  # codes 1 to 7
 MEDIA = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, some, split_name
-from sciu.pipeline.dataset.media import is_folder, is_hidden, is_image, is_packed, is_video
+from sciu.pipeline.dataset.media.kinds import is_folder, is_hidden, is_image, is_packed, is_video
 
 
 def read(source: Path, *, classes: Sequence[str] = ()) -> Listing:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.media import natural_key
+from sciu.pipeline.dataset.media.kinds import natural_key
 from sciu.pipeline.errors import SettingError
 
 SPLIT_NAMES = {

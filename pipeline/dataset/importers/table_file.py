@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.importers.listing import SPLIT_NAMES, ListedClip, Listing, read_rows, split_name
-from sciu.pipeline.dataset.media import is_folder, is_image, is_packed, is_video
+from sciu.pipeline.dataset.media.kinds import is_folder, is_image, is_packed, is_video
 
 _COLUMNS: tuple[str, ...] = ("path", "label", "split", "group")
 

@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset.build import listed_table
+from sciu.pipeline.dataset.check import Progress, with_probes
 from sciu.pipeline.dataset.dataset import TRUTH, Dataset
-from sciu.pipeline.dataset.encode import KIND, SUFFIX, encode_clip, encode_jpeg
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.files import new_folder, write_atomically
 from sciu.pipeline.dataset.importers.listing import ListedClip
-from sciu.pipeline.dataset.probe import Probe
-from sciu.pipeline.dataset.probing import Progress, with_probes
+from sciu.pipeline.dataset.media.encode import KIND, SUFFIX, encode_clip, encode_jpeg
+from sciu.pipeline.dataset.media.probe import Probe
 from sciu.pipeline.dataset.synth.degrade import degrade
 from sciu.pipeline.dataset.synth.expressions import CLASSES, Movement, perform
 from sciu.pipeline.dataset.synth.faces import Identity, draw_identity, render
 from sciu.pipeline.dataset.synth.noise import KINDS, Labels, mislabel
+from sciu.pipeline.dataset.system.files import new_folder, write_atomically
+from sciu.pipeline.dataset.system.workers import Crashed, map_tasks
 from sciu.pipeline.dataset.table import ClipTable
-from sciu.pipeline.dataset.workers import Crashed, map_tasks
 from sciu.pipeline.errors import require
 
 CLEAN, MISLABELLED, LOW_QUALITY = "clean", "mislabelled", "low_quality"

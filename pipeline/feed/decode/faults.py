@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import av
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.probe import MEDIA_ERRORS, MISSING, is_outage, reason
+from sciu.pipeline.dataset.media.probe import MEDIA_ERRORS, MISSING, is_outage, reason
 from sciu.pipeline.errors import MEMORY_IS_FULL
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.memory.free_memory import available_bytes

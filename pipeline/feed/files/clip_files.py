@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset, DatasetError
-from sciu.pipeline.dataset.images import is_whole_image
-from sciu.pipeline.dataset.probe import MEDIA_ERRORS
-from sciu.pipeline.dataset.read import Frames, read_frames
+from sciu.pipeline.dataset.media.images import is_whole_image
+from sciu.pipeline.dataset.media.probe import MEDIA_ERRORS
+from sciu.pipeline.dataset.media.read import Frames, read_frames
 from sciu.pipeline.feed.files.clip_layout import (
     ChangedError,
     ClipLayout,

@@ -18,10 +18,10 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import DatasetError
-from sciu.pipeline.dataset.containers import declared_size
-from sciu.pipeline.dataset.media import frame_files, is_packed
-from sciu.pipeline.dataset.packed import frame_spans
-from sciu.pipeline.dataset.read import video_stream
+from sciu.pipeline.dataset.media.containers import declared_size
+from sciu.pipeline.dataset.media.kinds import frame_files, is_packed
+from sciu.pipeline.dataset.media.packed import frame_spans
+from sciu.pipeline.dataset.media.read import video_stream
 from sciu.pipeline.feed.files.packets import spans_of
 
 _TIMES_OF_DECODING = ("avi",)  # containers that have no others

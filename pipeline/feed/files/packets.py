@@ -18,7 +18,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import DatasetError
-from sciu.pipeline.dataset.read import Frames, upright, video_stream
+from sciu.pipeline.dataset.media.read import Frames, upright, video_stream
 
 CODECS = ("h264", "hevc")
 

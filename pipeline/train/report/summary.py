@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sciu.pipeline.train.config.settings import Settings
-from sciu.pipeline.train.report.detection import Detection
-from sciu.pipeline.train.run.run_state import RunState
+from sciu.pipeline.train.record.epoch_record import Detection
+from sciu.pipeline.train.record.run_state import RunState
 
 
 @dataclass(frozen=True, kw_only=True)

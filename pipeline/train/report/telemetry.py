@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.files import write_atomically
-from sciu.pipeline.dataset.probe import MEDIA_ERRORS
+from sciu.pipeline.dataset.media.probe import MEDIA_ERRORS
+from sciu.pipeline.dataset.system.files import write_atomically
 from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.evaluation.detection import Truth, detection
 from sciu.pipeline.train.purify import Labels
-from sciu.pipeline.train.report.detection import Truth, detection
+from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult
+from sciu.pipeline.train.record.run_folder import RunFolder
+from sciu.pipeline.train.record.run_state import BestEpoch, RunState
 from sciu.pipeline.train.report.pictures import confusion_picture, moving_clips
-from sciu.pipeline.train.report.records import EpochRecord, PurifyResult
 from sciu.pipeline.train.report.summary import Summary
 from sciu.pipeline.train.report.tensorboard import EventFiles
-from sciu.pipeline.train.run.run_folder import RunFolder
-from sciu.pipeline.train.run.run_state import BestEpoch, RunState
 from sciu.purification import EpochIndex, Purifier
 from sciu.purification.care.report import classes_of
 from sciu.purification.clip_state import Status

@@ -15,7 +15,7 @@ from sciu.models.registry import build_backbone, frame_size
 from sciu.models.sciu_model import SciuModel
 from sciu.models.weights import load_imagenet, load_weights
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.workers import cores
+from sciu.pipeline.dataset.system.workers import cores
 from sciu.pipeline.errors import kind_and_line, require
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.feed import Feed
@@ -27,10 +27,10 @@ from sciu.pipeline.train.config.methods import METHODS, policy_of
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.job.ranks import Ranks
-from sciu.pipeline.train.report.failures import explain_failures
 from sciu.pipeline.train.report.telemetry import Say
 from sciu.pipeline.train.step.average import Average
 from sciu.pipeline.train.step.clip_tensors import ClipTensors
+from sciu.pipeline.train.step.failures import explain_failures
 from sciu.pipeline.train.step.objectives import objective_of
 from sciu.pipeline.train.step.optimiser import make_optimiser
 from sciu.pipeline.train.step.step import Step

@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 from sciu.pipeline.dataset import Dataset, list_paths
-from sciu.pipeline.dataset.files import new_folder, write_atomically
+from sciu.pipeline.dataset.system.files import new_folder, write_atomically
 from sciu.pipeline.errors import require
 from sciu.pipeline.train.config.methods import policy_of
 from sciu.pipeline.train.config.resolve import Resolved
@@ -22,8 +22,8 @@ from sciu.pipeline.train.purify import (
     labels_of_file,
     labels_to_train,
 )
-from sciu.pipeline.train.run.run_card import DatasetCard, RunCard
-from sciu.pipeline.train.run.run_folder import RunFolder
+from sciu.pipeline.train.record.run_card import DatasetCard, RunCard
+from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.purification import Purifier
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.purify import carry_quarantine, quarantine_digest
-from sciu.pipeline.train.run.checkpoints import read_checkpoint
+from sciu.pipeline.train.record.checkpoints import read_checkpoint
+from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.run import Run
-from sciu.pipeline.train.run.run_state import RunState
 from sciu.pipeline.train.step.snapshot import copy_into
 from sciu.pipeline.train.step.step import Step
 from sciu.purification import EpochIndex

@@ -18,18 +18,18 @@ from sciu.pipeline.train.config.methods import policy_of
 from sciu.pipeline.train.config.resolve import Resolved, lasting, require_same
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
+from sciu.pipeline.train.evaluation.detection import read_truth
+from sciu.pipeline.train.evaluation.evaluate import Progress
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.job.stopping import Stop
-from sciu.pipeline.train.report.detection import read_truth
+from sciu.pipeline.train.record.checkpoints import Checkpoints
+from sciu.pipeline.train.record.run_card import RunCard
+from sciu.pipeline.train.record.run_folder import RunFolder
+from sciu.pipeline.train.record.saver import Saver
 from sciu.pipeline.train.report.telemetry import Say, Telemetry
 from sciu.pipeline.train.report.tensorboard import EventFiles
 from sciu.pipeline.train.run.build import build
-from sciu.pipeline.train.run.checkpoints import Checkpoints
 from sciu.pipeline.train.run.create import create_run
-from sciu.pipeline.train.run.run_card import RunCard
-from sciu.pipeline.train.run.run_folder import RunFolder
-from sciu.pipeline.train.run.saver import Saver
-from sciu.pipeline.train.step.evaluation import Progress
 from sciu.pipeline.train.step.step import Step
 from sciu.purification import Purifier, SharedPurifier
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
+from sciu.pipeline.train.evaluation.evaluate import Evaluation, Progress, evaluate
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.job.stopping import Stop
+from sciu.pipeline.train.record.checkpoints import Checkpoints
+from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.run.build import build
-from sciu.pipeline.train.run.checkpoints import Checkpoints
-from sciu.pipeline.train.run.run_folder import RunFolder
-from sciu.pipeline.train.step.evaluation import Evaluation, Progress, evaluate
 from sciu.pipeline.train.step.snapshot import copy_into
 
 

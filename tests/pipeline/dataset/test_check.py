@@ -14,9 +14,10 @@ import pytest
 from helpers import UNUSABLE, Answer, cut, make_unusable_clips, silent, write_clip
 from PIL import Image
 
-from sciu.pipeline.dataset import Dataset, DatasetError, probing
+from sciu.pipeline.dataset import Dataset, DatasetError
+from sciu.pipeline.dataset import check as checking
 from sciu.pipeline.dataset.check import check
-from sciu.pipeline.dataset.probe import probe
+from sciu.pipeline.dataset.media.probe import probe
 from sciu.tools.experiments.clips import load_clips
 
 
@@ -107,7 +108,7 @@ def test_a_lost_disk_marks_nothing(copy: Dataset) -> None:
 def test_what_the_machine_does_is_no_verdict_on_a_clip(copy: Dataset) -> None:
     """As root no permission is refused, so an error of the disk is put in its place, in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(probing, "map_tasks", in_this_process)
+        patch.setattr(checking, "map_tasks", in_this_process)
         patch.setattr(Path, "open", broken_disk)
         with pytest.raises(OSError, match="Input/output error"):
             check(copy, "probe", silent)

@@ -19,11 +19,11 @@ from PIL import Image
 
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.check import check
-from sciu.pipeline.dataset.encode import CODECS, KIND
 from sciu.pipeline.dataset.importers import folder
+from sciu.pipeline.dataset.media.encode import CODECS, KIND
+from sciu.pipeline.dataset.media.packed import frames_of
+from sciu.pipeline.dataset.media.read import read_frames
 from sciu.pipeline.dataset.pack import Packing, evenly, pack
-from sciu.pipeline.dataset.packed import frames_of
-from sciu.pipeline.dataset.read import read_frames
 
 
 def digests(root: Path) -> dict[str, str]:

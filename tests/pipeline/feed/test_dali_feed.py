@@ -16,8 +16,8 @@ from helpers import H264, make_dataset, silent, write_clip, write_frames
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset, list_paths
-from sciu.pipeline.dataset.encode import encode_video
 from sciu.pipeline.dataset.importers import folder
+from sciu.pipeline.dataset.media.encode import encode_video
 from sciu.pipeline.dataset.synth import Synth, generate
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.dali_feed import DaliFeed
@@ -190,7 +190,7 @@ def test_too_little_memory_is_not_the_clips_fault(monkeypatch: pytest.MonkeyPatc
 
 def test_what_dali_refuses_the_host_decodes_from_then_on(copied: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clip replaced by another codec's: DALI's pipeline breaks once, no clip is lost."""
-    from sciu.pipeline.dataset.encode import encode_clip
+    from sciu.pipeline.dataset.media.encode import encode_clip
 
     with DaliFeed(dataset=copied, device=CPU) as feed:
         assert isinstance(feed, DaliFeed)

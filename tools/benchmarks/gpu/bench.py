@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sciu.pipeline.dataset.files import write_atomically
+from sciu.pipeline.dataset.system.files import write_atomically
 
 if TYPE_CHECKING:
     import torch

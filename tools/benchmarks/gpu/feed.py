@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.workers import cores
+from sciu.pipeline.dataset.system.workers import cores
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.memory.cache import Cache
 from sciu.pipeline.feed.plan.augmentation import Augmentation
 from sciu.pipeline.feed.plan.plan import Plan, Planner
 from sciu.pipeline.feed.plan.sampling import Sampling
-from sciu.pipeline.train.report.throughput import Throughput
+from sciu.pipeline.train.step.throughput import Throughput
 from sciu.purification import EpochIndex
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
 from sciu.tools.benchmarks.gpu.clock import clocked

@@ -8,12 +8,12 @@ from functools import partial
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.build import listed_table
-from sciu.pipeline.dataset.encode import KIND, SUFFIX
+from sciu.pipeline.dataset.check import with_probes
 from sciu.pipeline.dataset.importers import ListedClip
-from sciu.pipeline.dataset.probe import Probe
-from sciu.pipeline.dataset.probing import with_probes
+from sciu.pipeline.dataset.media.encode import KIND, SUFFIX
+from sciu.pipeline.dataset.media.probe import Probe
 from sciu.pipeline.dataset.synth import Synth, generate
-from sciu.pipeline.dataset.workers import Crashed, map_tasks
+from sciu.pipeline.dataset.system.workers import Crashed, map_tasks
 from sciu.tools.benchmarks.gpu.bench import Bench, Row
 from sciu.tools.benchmarks.gpu.paint import Task, write_clip
 

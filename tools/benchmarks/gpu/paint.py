@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sciu.pipeline.dataset.encode import encode_clip, encode_video
+from sciu.pipeline.dataset.media.encode import encode_clip, encode_video
 
 _PATCHES = 6  # of colour, along a side
 _NOISE, _GRAIN = 4.0, 5  # of the texture, of each frame: a JPEG of 128 px has the 5 to 6 kB of a face's

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.train.evaluation.evaluate import Progress
 from sciu.pipeline.train.loop import train as train_to_the_end
+from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.run import Run
-from sciu.pipeline.train.run.run_state import RunState
-from sciu.pipeline.train.step.evaluation import Progress
 from sciu.purification import EpochIndex
 from sciu.tools.benchmarks.feed_peers import readers
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row

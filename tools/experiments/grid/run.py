@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from sciu.pipeline.dataset.files import only_writer, write_atomically
-from sciu.pipeline.dataset.workers import cores
+from sciu.pipeline.dataset.system.files import only_writer, write_atomically
+from sciu.pipeline.dataset.system.workers import cores
 from sciu.pipeline.errors import SettingError
 from sciu.tools.command import RUN_FAILED, json_option, print_json, print_table
 from sciu.tools.experiments.grid.harness import Harness

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.dataset import TRUTH
-from sciu.pipeline.dataset.files import write_atomically
 from sciu.pipeline.dataset.synth import generate
+from sciu.pipeline.dataset.system.files import write_atomically
 from sciu.pipeline.errors import SettingError, require
 from sciu.tools.experiments.grid.jobs import Job, Places
 from sciu.tools.experiments.grid.spec import GIVEN, PART, PARTS, Source
 
 if TYPE_CHECKING:
-    from sciu.pipeline.train.report.detection import Truth
+    from sciu.pipeline.train.evaluation.detection import Truth
 
 Labels = NDArray[np.int16]
 Painting = Callable[[int, int], None]
@@ -85,7 +85,7 @@ def labels_of(job: Job, data: Path, places: Places) -> Path | None:
 
 def require_truth(dataset: Dataset) -> Truth:
     """Return the truth of a dataset that must have one."""
-    from sciu.pipeline.train.report.detection import read_truth
+    from sciu.pipeline.train.evaluation.detection import read_truth
 
     if (truth := read_truth(dataset)) is None:
         raise DatasetError(f"'{dataset.folder / TRUTH}' must tell the true labels, but is not there. Put it there.")
@@ -117,7 +117,7 @@ def without_part(dataset: Dataset, fold: int, part: int, seed: int) -> Labels:
 
 def first_and_last_labels(run: Path) -> tuple[Labels, Labels]:
     """Return the labels that a finished run began with and those that it came to."""
-    from sciu.pipeline.train.run.run_folder import RunFolder
+    from sciu.pipeline.train.record.run_folder import RunFolder
     from sciu.purification.index import EpochIndex
 
     folder = RunFolder(run)

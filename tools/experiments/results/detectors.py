@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.errors import SettingError
-from sciu.pipeline.train.report.detection import scores
+from sciu.pipeline.train.evaluation.detection import scores
 from sciu.purification import Purifier
 from sciu.purification.store.running_average import KEPT, running_at
 from sciu.tools.experiments.grid.spec import PARTS

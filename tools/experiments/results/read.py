@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.train.report.metrics import Confusion
+from sciu.pipeline.train.evaluation.confusion import Confusion
 from sciu.tools.experiments.grid.spec import PART, Spec, read_spec
 
 _KEYS = {"key", "data", "backbone", "method", "unit", "seed", "labels", "last", "best", "dataset"}

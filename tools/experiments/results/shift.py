@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.pipeline.train.report.metrics import Confusion
+from sciu.pipeline.train.evaluation.confusion import Confusion
 from sciu.tools.experiments.results.read import PLAIN, Group, Result
 from sciu.tools.experiments.results.statistics import Spread, large_classes, uar_of
 

@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.files import write_atomically
+from sciu.pipeline.dataset.system.files import write_atomically
 from sciu.pipeline.train.config.choices import choose_device
+from sciu.pipeline.train.evaluation.detection import read_truth, scores
 from sciu.pipeline.train.purify import labels_to_train
-from sciu.pipeline.train.report.detection import read_truth, scores
-from sciu.pipeline.train.report.records import EpochRecord, PurifyResult
-from sciu.pipeline.train.run.run_folder import RunFolder
+from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult
+from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.run.trained_run import TrainedRun
 from sciu.purification import Purifier
 from sciu.tools.experiments.grid.sources import first_and_last_labels, without_part

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.files import write_atomically
+from sciu.pipeline.dataset.system.files import write_atomically
 from sciu.tools.command import json_option, print_json
 from sciu.tools.experiments.results.read import load_groups
 from sciu.tools.experiments.show.drawings import drawings

@@ -8,8 +8,8 @@ import pytest
 from helpers import make_dataset, moving_picture, write_clip, write_frames
 
 from sciu.pipeline.dataset import Dataset, DatasetError
-from sciu.pipeline.dataset.encode import encode_jpeg
 from sciu.pipeline.dataset.importers import folder
+from sciu.pipeline.dataset.media.encode import encode_jpeg
 
 
 def load(source: Path) -> Dataset:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.encode import CODECS
-from sciu.pipeline.dataset.read import read_frames
+from sciu.pipeline.dataset.media.encode import CODECS
+from sciu.pipeline.dataset.media.read import read_frames
 from sciu.pipeline.dataset.synth import Synth, generate
 from sciu.pipeline.dataset.synth.degrade import WAYS
 from sciu.pipeline.dataset.synth.generate import CLEAN, LOW_QUALITY, MISLABELLED, write_script

@@ -13,7 +13,7 @@ import torch
 from feeding import Work, png_bomb
 from helpers import H264, moving_picture
 
-from sciu.pipeline.dataset.encode import encode_jpeg, encode_video
+from sciu.pipeline.dataset.media.encode import encode_jpeg, encode_video
 from sciu.pipeline.feed.decode.dali import Decoder, ImageDecoder, Refused, SharedVideoDecoder, VideoDecoder
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.files.clip_layout import Images, Video

@@ -13,10 +13,10 @@ from feeding import WITH_B_FRAMES, make_zoo
 from helpers import make_dataset, moving_picture, write_clip, write_frames
 
 from sciu.pipeline.dataset import Dataset, DatasetError
-from sciu.pipeline.dataset.encode import encode_jpeg, encode_video
 from sciu.pipeline.dataset.importers import folder
-from sciu.pipeline.dataset.media import frame_files
-from sciu.pipeline.dataset.packed import frames_of
+from sciu.pipeline.dataset.media.encode import encode_jpeg, encode_video
+from sciu.pipeline.dataset.media.kinds import frame_files
+from sciu.pipeline.dataset.media.packed import frames_of
 from sciu.pipeline.feed.files.clip_files import ClipFiles, OnHost
 from sciu.pipeline.feed.files.clip_layout import Images, Video
 from sciu.pipeline.feed.files.routes import cpu_refusal

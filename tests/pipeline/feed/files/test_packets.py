@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import DatasetError
-from sciu.pipeline.dataset.encode import encode_clip, encode_video
-from sciu.pipeline.dataset.read import read_video
+from sciu.pipeline.dataset.media.encode import encode_clip, encode_video
+from sciu.pipeline.dataset.media.read import read_video
 from sciu.pipeline.feed.files.packets import Packets, look_at_packets
 
 FRAMES = moving_picture(40, 96, 96)  # x265 crashes on smaller ones

@@ -1,0 +1,108 @@
+"""Open one clip on the host, for probing, packing and experiments; training has its own feed.
+
+Pixels come upright: the rotation that phones write beside the picture is applied, in videos and in images.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.media.kinds import frame_files, is_packed, require_file
+from sciu.pipeline.dataset.media.packed import frames_of
+
+Frames = NDArray[np.uint8]
+
+
+def as_it_is(frame: Frames) -> Frames:
+    """Change nothing."""
+    return frame
+
+
+def read_frames(path: Path, kind: str, numbers: Sequence[int]) -> list[Frames]:
+    """Return the frames with these numbers (ascending, from 0) of a clip of either kind, each [H, W, 3] RGB."""
+    if kind == "video":
+        return read_video(path, numbers)
+    return [decode_image(content) for content in read_images(path, numbers)]
+
+
+# ---- videos
+
+
+def video_stream(container: Any) -> Any:
+    """Return the first stream that moves, or None; a sound file's cover picture does not."""
+    moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+    return next(moving, None)
+
+
+def read_video(path: Path, numbers: Sequence[int], convert: Callable[[Frames], Frames] = as_it_is) -> list[Frames]:
+    """Decode the frames with these numbers, each converted as it comes: whole clips of large frames fill the memory."""
+    _require_numbers(numbers)
+    wanted, found = set(numbers), {}
+    with require_file(path).open("rb"):  # an error of the disk is raised as such, not as FFmpeg's
+        pass
+    with av.open(path) as container:
+        stream = video_stream(container)
+        if stream is None or stream.codec_context is None:
+            raise DatasetError("has no video stream that FFmpeg can decode")
+        stream.thread_type = "NONE"  # clips are spread over the cores, not their slices
+        reformatter = VideoReformatter()  # one for all frames: setting it up costs as much as converting eight
+        for number, frame in enumerate(container.decode(stream)):
+            if number in wanted:
+                found[number] = convert(upright(frame, reformatter))
+            if len(found) == len(wanted):
+                return [found[number] for number in numbers]
+    raise DatasetError(f"has no frame {min(wanted - set(found))}: it is shorter than the table says")
+
+
+def _require_numbers(numbers: Sequence[int]) -> None:
+    if numbers and min(numbers) < 0:
+        raise DatasetError(f"frame numbers must be at least 0, but one is {min(numbers)}")
+
+
+def upright(frame: Any, reformatter: VideoReformatter | None = None) -> Frames:
+    """Convert a video frame to RGB and turn it as its display matrix asks."""
+    pixels: Any = (reformatter or VideoReformatter()).reformat(frame, format="rgb24", threads=1).to_ndarray()
+    return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90)) if frame.rotation else pixels
+
+
+# ---- images
+
+
+def read_images(path: Path, numbers: Sequence[int]) -> list[bytes]:
+    """Return the undecoded image files with these numbers of a frames clip."""
+    _require_numbers(numbers)
+    images: list[bytes] | list[Path]
+    images = frames_of(require_file(path).read_bytes()) if is_packed(path.name) else frame_files(path)
+    if numbers and max(numbers) >= len(images):
+        raise DatasetError(f"has no frame {max(numbers)}: it is shorter than the table says")
+    chosen = [images[number] for number in numbers]
+    return [image if isinstance(image, bytes) else require_file(image).read_bytes() for image in chosen]
+
+
+def load_image(content: bytes) -> Image.Image:
+    """Decode an image file completely, upright."""
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        return ImageOps.exif_transpose(image)
+
+
+def decode_image(content: bytes) -> Frames:
+    """Decode an image file to [H, W, 3] RGB; 16 bits of grey become 8, not white."""
+    image = load_image(content)
+    if image.mode.startswith("F"):
+        raise DatasetError(f"has pixels of mode {image.mode}, which are no colours")
+    if image.mode.startswith("I"):
+        grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    return np.asarray(image.convert("RGB"))

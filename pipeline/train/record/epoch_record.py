@@ -1,0 +1,120 @@
+"""What is recorded of an epoch, in `log.jsonl` and in checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+Detection = dict[str, Any]
+"""What purification found of what is known to be wrong: figures by name, some of them by kind or class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitResult:
+    """The evaluation of a split: recall, weighted and unweighted."""
+
+    clips: int
+    unreadable: int  # clips that could not be decoded
+    war: float  # weighted average recall, which is the accuracy
+    uar: float  # unweighted average recall
+    recalls: dict[str, float | None]  # None: a class without clips
+    confusion: list[list[int]]  # true class, predicted class
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` takes."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any] | None) -> SplitResult | None:
+        """Read it, if the split was evaluated."""
+        return None if content is None else cls(**content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurifyResult:
+    """What the scores of an epoch led to."""
+
+    counts: dict[str, int]
+    thresholds: dict[str, float]
+    spared: dict[str, int]
+    classes: dict[str, dict[str, int]]
+    detection: Detection | None = None  # where the truth is known
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` takes: the counts beside the rest."""
+        rest: dict[str, Any] = {"thresholds": self.thresholds, "spared": self.spared, "classes": self.classes}
+        return {**self.counts, **rest, **({} if self.detection is None else {"detection": self.detection})}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> PurifyResult:
+        """Read it."""
+        named = {each.name: content[each.name] for each in fields(cls) if each.name in content}
+        return cls(counts={name: value for name, value in content.items() if name not in named}, **named)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What an epoch has taken so far, before an interruption too."""
+
+    seconds: float = 0.0
+    waiting: float = 0.0  # seconds in which the device waited for data
+    clips: int = 0
+    decoded: int = 0
+    cached: int = 0
+    frames: int = 0
+    files: int = 0
+    on_host: int = 0
+    faults: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """An epoch in numbers."""
+
+    epoch: int
+    loss: float
+    accuracy: float  # on the training clips, while they were learnt
+    lr: float  # at its beginning
+    spent: Spent
+    validation: SplitResult | None = None  # None: not evaluated in this epoch, or no such clips
+    test: SplitResult | None = None
+    purify: PurifyResult | None = None  # None: not decided yet
+
+    @property
+    def evaluated(self) -> dict[str, SplitResult]:
+        """The splits that were evaluated, by name; the one that chooses the best epoch comes first."""
+        results = {"validation": self.validation, "test": self.test}
+        return {split: result for split, result in results.items() if result is not None}
+
+    @property
+    def clips_per_second(self) -> float:
+        """How fast it went."""
+        return self.spent.clips / self.spent.seconds
+
+    @property
+    def waiting(self) -> float:
+        """The share of its time in which the device waited for data."""
+        return self.spent.waiting / self.spent.seconds
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` takes, and what a line of `log.jsonl` is."""
+        return {
+            "epoch": self.epoch, "loss": self.loss, "accuracy": self.accuracy, "rate": self.lr,
+            **asdict(self.spent), "clips_per_second": self.clips_per_second,
+            **{split: result.to_json() for split, result in self.evaluated.items()},
+            **({} if self.purify is None else {"purify": self.purify.to_json()}),
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> EpochRecord:
+        """Read it."""
+        return cls(
+            epoch=content["epoch"], loss=content["loss"], accuracy=content["accuracy"], lr=content["rate"],
+            spent=Spent(**{each.name: content.get(each.name, 0) for each in fields(Spent)}),
+            validation=SplitResult.from_json(content.get("validation")),
+            test=SplitResult.from_json(content.get("test")),
+            purify=PurifyResult.from_json(content["purify"]) if "purify" in content else None,
+        )  # fmt: skip

@@ -1,0 +1,68 @@
+"""A run's folder: what is where in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sciu.pipeline.train.config.settings import by_name
+from sciu.pipeline.train.errors import RunError
+from sciu.pipeline.train.record.run_card import FORMAT, RunCard
+
+_KEYS = {"format", "run", "settings", "dataset", "store", "held_out"}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`run.json` says what the run is; a folder with one was begun whole."""
+
+    path: Path
+
+    @property
+    def card(self) -> Path:
+        """What the run is."""
+        return self.path / "run.json"
+
+    @property
+    def store(self) -> Path:
+        """The purifier's."""
+        return self.path / "purifier"
+
+    @property
+    def index(self) -> Path:
+        """The published indexes."""
+        return self.path / "index"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the run stands."""
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The event files."""
+        return self.path / "tensorboard"
+
+    def read(self) -> RunCard | None:
+        """Return the card of a run, None where there is nothing yet."""
+        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+            return None
+        return self.require()
+
+    def require(self) -> RunCard:
+        """Return the card of a run that must be there."""
+        try:
+            content: Any = json.loads(self.card.read_text("utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise RunError(f"'{self.path}' must be a run, but has no run.json. Is it the right folder?") from None
+        except ValueError as error:
+            raise RunError(f"'{self.card}' must be JSON, but is damaged: {error}. Begin a new run.") from None
+        if not isinstance(content, dict) or not content.keys() >= _KEYS:
+            raise RunError(f"'{self.card}' must hold {', '.join(sorted(_KEYS))}, but does not. Begin a new run.")
+        if content["format"] != FORMAT:
+            raise RunError(f"'{self.card}' must be of format {FORMAT}, but is of {content['format']}. Update sciu.")
+        if unknown := sorted(content["settings"].keys() - by_name().keys()):
+            raise RunError(f"'{self.card}' has settings that this version does not know: {unknown}. Update sciu.")
+        return RunCard.from_json(content)

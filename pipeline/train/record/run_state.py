@@ -1,0 +1,90 @@
+"""Where a run stands: what a checkpoint holds beside the tensors."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult, Spent
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestEpoch:
+    """The epoch that was better than all before, on the validation clips where there are any."""
+
+    epoch: int
+    chosen_on: str  # validation or test
+    score: float  # WAR on those clips
+    war: float  # on the test clips
+    uar: float
+
+
+@dataclass(kw_only=True)
+class RunState:
+    """An epoch, how far it has come, and what was best."""
+
+    epoch: int = 1
+    step: int = 0  # steps of the epoch's plan that were taken
+    world: int = 1  # ranks that the plan is for
+    quarantine: str = ""  # of the dataset, for which the plan was made; empty in checkpoints of earlier versions
+    done: list[int] = field(default_factory=list)  # clips that were trained on by a plan before this one
+    faults: dict[int, str] = field(default_factory=dict)  # clips of this epoch that cannot be decoded
+    spent: Spent = field(default_factory=Spent)  # on this epoch before it was interrupted
+    measured: EpochRecord | None = None  # of the epoch, once it is trained and evaluated
+    best: BestEpoch | None = None
+    history: list[EpochRecord] = field(default_factory=list)  # of every epoch that has ended
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` takes, as plain values."""
+        own = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {
+            **own, "spent": asdict(self.spent), "measured": self.measured and self.measured.to_json(),
+            "best": self.best and asdict(self.best), "history": [record.to_json() for record in self.history],
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> RunState:
+        """Read it; what a later version adds is ignored."""
+        own = {each.name: content[each.name] for each in fields(cls) if each.name in content}
+        measured, best = own["measured"], own["best"]
+        return cls(**{
+            **own, "spent": Spent(**own["spent"]), "measured": measured and EpochRecord.from_json(measured),
+            "best": best and BestEpoch(**best), "history": [EpochRecord.from_json(each) for each in own["history"]],
+        })  # fmt: skip
+
+    def remaining(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the clips that the epoch's plan is made of."""
+        return np.setdiff1d(ids, np.array(self.done, np.int64)) if self.done else ids
+
+    def share(self, clips: int, steps: int) -> float:
+        """Return how much of the epoch is behind."""
+        before = len(self.done) / clips
+        return before + (1 - before) * self.step / max(steps, 1)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether some of the epoch was trained on before."""
+        return bool(self.step or self.done)
+
+    def note_best(self, record: EpochRecord) -> None:
+        """Remember an epoch that is better than all before."""
+        split, chosen = next(iter(record.evaluated.items()))
+        if record.test is not None and (self.best is None or chosen.war > self.best.score):
+            self.best = BestEpoch(
+                epoch=record.epoch, chosen_on=split, score=chosen.war, war=record.test.war, uar=record.test.uar
+            )
+
+    def end_epoch(self, purify: PurifyResult) -> EpochRecord:
+        """Put what was measured, and what it led to, into the history; doing so again changes nothing."""
+        assert self.measured is not None
+        record = replace(self.measured, purify=purify)
+        self.history = [*self.history[: self.epoch - 1], record]
+        return record
+
+    def begin_next(self) -> None:
+        """Begin the next epoch."""
+        self.epoch, self.step, self.done, self.faults = self.epoch + 1, 0, [], {}
+        self.spent, self.measured = Spent(), None
