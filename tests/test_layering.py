@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pipeline.train.run": (
         *BELOW_TRAIN,
         *in_train("errors", "job", "config", "record", "step", "evaluation", "report", "purify"),
-    ),  # fmt: skip
+    ),
     "tools": ("models", "purification", "pipeline", "tools"),
 }
 NO_HEAVY_IMPORTS = {
