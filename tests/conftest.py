@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from helpers import Answer, silent
+from shared import made_once
+from training import start
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.synth import Synth, generate
@@ -48,12 +50,27 @@ def sciu() -> Callable[..., Answer]:
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """A small dataset of VP9 clips; for reading only."""
-    return generate(Synth(clips=28, frames=12, size=32), tmp_path_factory.mktemp("faces") / "vp9", silent)
+    return _painted(tmp_path_factory, "vp9")
 
 
 @pytest.fixture(scope="session")
 def frame_faces(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The same as folders of JPEG frames; for reading only."""
-    return generate(
-        Synth(clips=28, frames=12, size=32, codec="jpeg"), tmp_path_factory.mktemp("faces") / "jpeg", silent
-    )
+    return _painted(tmp_path_factory, "jpeg")
+
+
+def _painted(factory: pytest.TempPathFactory, codec: str) -> Dataset:
+    wanted = Synth(clips=28, frames=12, size=32, codec=codec)
+    return Dataset.load(made_once(factory, codec, lambda folder: generate(wanted, folder / "faces", silent)) / "faces")
+
+
+@pytest.fixture(scope="session")
+def finished_run(frame_faces: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs on `frame_faces` that has ended; for reading only, `copy_of` makes one to change."""
+
+    def train(folder: Path) -> None:
+        process = start(frame_faces.folder, folder / "run", "--epochs", "2")
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+
+    return made_once(tmp_path_factory, "finished", train) / "run"

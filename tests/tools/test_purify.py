@@ -160,13 +160,13 @@ def test_export(sciu: Sciu, run: Path, tmp_path: Path, kind: str) -> None:
 
 
 def test_verify_and_its_remedies(sciu: Sciu, run: Path) -> None:
-    assert sciu("purify", "verify", run).out == "all is well\n"
+    assert sciu("purify", "verify", run).out == "no problems\n"
     (run / "index/epoch_00002.list").write_text("junk 1\n")
     broken = sciu("purify", "verify", run, "--json")
     assert broken.code == 1
     assert broken.json["problems"][0]["where"] == "index of epoch 2"
     mended = sciu("purify", "verify", run, "--rewrite")
-    assert mended.out.splitlines() == ["mended: index of epoch 2", "all is well"]
+    assert mended.out.splitlines() == ["repaired: index of epoch 2", "no problems"]
     with Purifier.open(run / "purifier") as purifier, purifier.store.writing() as transaction:
         transaction._transaction.put(b"label/0000", b"x" * 300)
     assert "label/0000 (clips 0 to 65535): missing, or its checksum does not fit" in sciu("purify", "verify", run).out
@@ -182,7 +182,7 @@ def test_compact(sciu: Sciu, run: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["show", "{run}", "nobody.mp4"], "clip must be an id, a path, or the end of one path, but no clip has it"),
+        (["show", "{run}", "nobody.mp4"], "clip must be an id, a path, or the end of one path, but is 'nobody.mp4'"),
         (["show", "{run}", "999"], "clip must be one of the training set's, but 999 does not exist"),
         (["pin", "{run}", "3"], "Give exactly one"),
         (["pin", "{run}", "3", "--keep", "--label", "Sad"], "Give exactly one"),
@@ -191,11 +191,11 @@ def test_compact(sciu: Sciu, run: Path) -> None:
         (["undo", "{run}", "--epoch", "9"], "epoch 9 must have ended to be undone"),
         (["undo", "{run}", "0"], "clip 0 has no change that still stands"),
         (["list", "{run}", "--class", "Joy"], "class must be one of"),
-        (["import-review", "{run}", "/no/such.csv"], "must be a reviewer's CSV, but is not there"),
-        (["export", "{run}", "--format", "file_list", "--what", "pruned", "--out", "x"], "a file_list holds the clips"),
+        (["import-review", "{run}", "/no/such.csv"], "does not exist"),
+        (["export", "{run}", "--format", "file_list", "--what", "pruned", "--out", "x"], "file_list exports the clips"),
         (["export", "{run}", "--out", "/dev/null"], "must be a file or new, but is a folder or a device"),
         (["pin", "{run}", "3", "--keep", "--drop"], "Give exactly one"),
-        (["show", "{run}", "²"], "no clip has it: '²'"),
+        (["show", "{run}", "²"], "'²': no path ends in it"),
         (["status", "/no/such/run"], "must hold a purifier's store, but has no data.mdb"),
     ],
 )

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import torch
 from helpers import Answer
-from training import QUICK, SMALL, indexes, log, same_tensors, start, tensors, wait_for
+from shared import made_once
+from training import QUICK, SMALL, indexes, log, same_tensors, start, stopped_run, tensors, wait_for
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.record.checkpoints import Checkpoints
@@ -23,18 +24,21 @@ from sciu.pipeline.train.report.telemetry import Telemetry
 from sciu.pipeline.train.report.tensorboard import EventFiles
 from sciu.purification import EpochIndex, Purifier
 
-PRUNING = ("--set", "prune_below=1.0", "--set", "max_pruned=0.3", "--epochs", "6")
+DECIDES = ("--set", "prune_below=1.0", "--set", "max_pruned=0.3", "--set", "previews=0")
+PRUNING = (*DECIDES, "--epochs", "6")
 TWO_RANKS = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
 @pytest.fixture(scope="module")
 def undisturbed(frame_faces: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nobody disturbs."""
-    out = tmp_path_factory.mktemp("runs") / "undisturbed"
-    process = start(frame_faces.folder, out, *PRUNING)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    return out
+
+    def train(folder: Path) -> None:
+        process = start(frame_faces.folder, folder / "run", *PRUNING)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+
+    return made_once(tmp_path_factory, "undisturbed", train) / "run"
 
 
 def require_same(one: Path, other: Path) -> None:
@@ -89,21 +93,21 @@ def test_two_processes_cannot_train_one_run(frame_faces: Dataset, tmp_path: Path
         first.communicate()
 
 
-def test_a_class_without_clips_stops(frame_faces: Dataset, tmp_path: Path) -> None:
-    """Somebody drops all clips of a class while the run stands: it says so where it comes to that."""
-    out = tmp_path / "run"
-    process = start(frame_faces.folder, out, "--epochs", "200")
-    wait_for(out / "index/epoch_00002.json", process)
-    process.terminate()
-    process.communicate()
-    with Purifier.open(out / "purifier", recording=False) as purifier:
-        for clip in frame_faces.ids("train").tolist():
-            if frame_faces.labels[clip] == 0:
+def test_a_class_without_clips_stops(
+    sciu: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person drops all clips of a class while the run is stopped: it ends where it comes to that."""
+    data, run = stopped_run(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    dataset = Dataset.load(data)
+    with Purifier.open(run / "purifier", recording=False) as purifier:
+        for clip in dataset.ids("train").tolist():
+            if dataset.labels[clip] == 0:
                 purifier.pin(clip, "drop")
-    process = start(frame_faces.folder, out, "--epochs", "200", "--resume")
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert "Error: class 'happy' must have clips to train on, but none of its" in err.splitlines()[-1]
+    answer = sciu("train", data, "--out", run, "--resume")
+    assert answer.code == 1
+    assert "class 'happy' must have clips to train on, but none of its" in answer.error()
+    assert (run / "index/epoch_00005.json").exists()
 
 
 def test_two_ranks(frame_faces: Dataset, tmp_path: Path, sciu: Callable[..., Answer]) -> None:
@@ -243,7 +247,7 @@ def require_an_end_changes_nothing(
     assert sciu("purify", "verify", tmp_path / "run").code == 0
 
 
-DECIDING = ("--set", "prune_below=1.0", "--set", "max_pruned=0.3", "--epochs", "3")
+DECIDING = (*DECIDES, "--epochs", "3")
 
 
 PULLING = ("--method", "elr", "--epochs", "3")
@@ -252,20 +256,22 @@ PULLING = ("--method", "elr", "--epochs", "3")
 @pytest.fixture(scope="module")
 def whole(frame_faces: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run without an end in between."""
-    return run_whole(frame_faces, tmp_path_factory.mktemp("whole"), DECIDING)
+    return run_whole(frame_faces, tmp_path_factory, "whole", DECIDING)
 
 
 @pytest.fixture(scope="module")
 def pulled(frame_faces: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same of the other method."""
-    return run_whole(frame_faces, tmp_path_factory.mktemp("pulled"), PULLING)
+    return run_whole(frame_faces, tmp_path_factory, "pulled", PULLING)
 
 
-def run_whole(data: Dataset, place: Path, settings: tuple[str, ...]) -> Path:
-    process = start(without_a_clip(data, place), place / "run", *settings)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    return place / "run"
+def run_whole(data: Dataset, factory: pytest.TempPathFactory, name: str, settings: tuple[str, ...]) -> Path:
+    def train(folder: Path) -> None:
+        process = start(without_a_clip(data, folder), folder / "run", *settings)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+
+    return made_once(factory, name, train) / "run"
 
 
 def without_a_clip(source: Dataset, place: Path) -> Path:
