@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 from helpers import Answer, silent
 from shared import made_once
-from training import start
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.synth import Synth, generate
@@ -67,6 +66,7 @@ def _painted(factory: pytest.TempPathFactory, codec: str) -> Dataset:
 @pytest.fixture(scope="session")
 def finished_run(frame_faces: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two epochs on `frame_faces` that has ended; for reading only, `copy_of` makes one to change."""
+    from training import start  # imports torch, for which the lines above must come first
 
     def train(folder: Path) -> None:
         process = start(frame_faces.folder, folder / "run", "--epochs", "2")
