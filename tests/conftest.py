@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from helpers import Answer, silent
@@ -30,6 +33,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """Begin each test with the same global random state, whatever ran before it in this process."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - the global state, which libraries draw from
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 @pytest.fixture

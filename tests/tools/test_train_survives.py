@@ -50,7 +50,9 @@ def require_same(one: Path, other: Path) -> None:
 
 def test_kills_at_any_moment_change_nothing(frame_faces: Dataset, undisturbed: Path, tmp_path: Path) -> None:
     """SIGKILL in the middle of whatever it does, three times; then to the end: same indexes, same weights, same log."""
-    chance, out = random.Random(), tmp_path / "run"
+    seed, out = int.from_bytes(os.urandom(4), "little"), tmp_path / "run"
+    print(f"seed of the moments: {seed}")
+    chance = random.Random(seed)
     for _ in range(3):
         process = start(frame_faces.folder, out, *PRUNING, "--resume")
         wait_for(out / "run.json", process)

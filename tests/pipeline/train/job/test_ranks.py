@@ -1,4 +1,4 @@
-"""One process alone is a rank like any other, and errors of rank 0 are those of all."""
+"""A single process is a rank like any other, and errors on rank 0 are raised on all ranks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import multiprocessing
 from pathlib import Path
 
 import torch
-from training import talk_as_a_rank
+from training import free_port, talk_as_a_rank
 
 from sciu.pipeline.train.job.ranks import Ranks, joined
 
@@ -31,7 +31,8 @@ def test_alone() -> None:
 
 def test_three(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=talk_as_a_rank, args=(rank, str(tmp_path))) for rank in range(3)]
+    port = free_port()
+    processes = [context.Process(target=talk_as_a_rank, args=(rank, str(tmp_path), port)) for rank in range(3)]
     for process in processes:
         process.start()
     for process in processes:

@@ -1,4 +1,4 @@
-"""The first signal asks, the second does what it always did."""
+"""The first signal requests a stop, the second has its usual effect."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_handlers_are_put_back() -> None:
 
 
 def test_an_error_on_its_way_is_not_lost_to_a_signal() -> None:
-    """A launcher stops the other ranks when one has died; what they say of that must come out."""
+    """A launcher stops the other ranks when one has died; their error messages must still be printed."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         with pytest.raises(RuntimeError, match="a rank is gone"), Stop():
