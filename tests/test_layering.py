@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import sys
 from pathlib import Path
 
@@ -95,6 +96,35 @@ def test_light_rooms_stay_light(path: Path) -> None:
     for room, heavy in NO_HEAVY_IMPORTS.items():
         if f"{room_of(path)}.".startswith(f"{room}."):
             assert not {name.split(".")[0] for name in imports_of(path)} & heavy
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_at_once(path: Path) -> set[str]:
+    """The modules of ours that are imported when a file is, not later inside a function or for type checkers only."""
+    nodes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+    return {
+        name for node in nodes for each in node.names
+        for name in (str(node.module).removeprefix("sciu."), f"{node.module}.{each.name}".removeprefix("sciu."))
+    }  # fmt: skip
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    modules = {module_of(path): path for path in FILES}
+    arrows = {name: imported_at_once(path) & modules.keys() - {name} for name, path in modules.items()}
+    graphlib.TopologicalSorter(arrows).prepare()  # raises CycleError
+
+
+def test_no_room_has_more_than_a_dozen_entries_and_no_file_more_than_400_lines() -> None:
+    rooms = {path.parent for path in FILES}
+    entries = {
+        room: [e for e in room.iterdir() if e.name not in ("__init__.py", "__main__.py", "py.typed", "__pycache__")]
+        for room in rooms
+    }
+    assert not {str(room): len(found) for room, found in entries.items() if len(found) > 12}
+    assert not {str(path) for path in FILES if len(path.read_text().splitlines()) > 400}
 
 
 def test_the_rule_itself_can_fail(tmp_path: Path) -> None:
