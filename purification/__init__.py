@@ -1,4 +1,4 @@
-"""What we believe about every clip: scores in, decisions and epoch indexes out. Needs numpy and lmdb only."""
+"""What is believed about every clip: scores in, decisions and epoch indexes out. Needs numpy and lmdb only."""
 
 from sciu.purification.errors import DamagedError, PolicyError, PurifierError, WriteFailedError
 from sciu.purification.index import EpochIndex

@@ -12,13 +12,13 @@ NOT_OURS = -1  # label of a clip that is not in the training set; in an index al
 
 
 class Status(IntFlag):
-    """Why a clip is where it is. No flag: it trains, and the policy decides."""
+    """Why a clip is in its state. Without a flag it trains, and the policy decides."""
 
     PRUNED = 1
     QUARANTINED = 2  # its file cannot be read
-    PIN_KEEP = 4  # a person says: it stays; its label may be corrected
-    PIN_DROP = 8  # a person says: it leaves
-    PIN_LABEL = 16  # a person says: it stays, with this label
+    PIN_KEEP = 4  # a user says: it stays; its label may be corrected
+    PIN_DROP = 8  # a user says: it is removed
+    PIN_LABEL = 16  # a user says: it stays, with this label
 
 
 PINS = Status.PIN_KEEP | Status.PIN_DROP | Status.PIN_LABEL
@@ -46,7 +46,7 @@ ROW = np.dtype(
         ("status_after", "u1"),
         ("label_before", "<i2"),
         ("label_after", "<i2"),
-        ("confidence", "<f4"),  # S_T; NaN where nobody measured
+        ("confidence", "<f4"),  # S_T; NaN where it was not measured
         ("delta", "<f4"),
     ]
 )
@@ -55,21 +55,19 @@ Rows = NDArray[np.void]
 
 @dataclass
 class ClipStates:
-    """A column for each thing believed, by clip id."""
+    """What is believed about every clip: one column for each property, by clip id."""
 
     given: NDArray[np.int16]  # the label in the dataset; never changes
     label: NDArray[np.int16]  # with corrections
     status: NDArray[np.uint8]
     slot: NDArray[np.uint8]  # of the ring, where the clip's next score goes
-    fresh: NDArray[
-        np.uint8
-    ]  # scores in the ring since the clip last entered, left or was given back; at most window + 1
+    fresh: NDArray[np.uint8]  # scores in the ring since the clip last entered, left or was restored; at most window + 1
 
     CHANGING = ("label", "status", "slot", "fresh")
 
     @classmethod
     def begin(cls, given: NDArray[np.int16]) -> ClipStates:
-        """Believe what the dataset says."""
+        """Return the states before any decision: the dataset's labels."""
         status, slot, fresh = (np.zeros(len(given), np.uint8) for _ in range(3))
         return cls(given=given, label=given.copy(), status=status, slot=slot, fresh=fresh)
 
@@ -77,26 +75,26 @@ class ClipStates:
         return len(self.given)
 
     def copy(self) -> ClipStates:
-        """Copy what changes."""
+        """Return a copy of the columns that change."""
         changing = {name: getattr(self, name).copy() for name in self.CHANGING}
         return ClipStates(given=self.given, **changing)
 
     @property
     def ours(self) -> NDArray[np.bool_]:
-        """Where a clip is in the training set at all."""
+        """Mask of the clips in the training set, including those that do not train now."""
         return self.given >= 0
 
     @property
     def training(self) -> NDArray[np.bool_]:
-        """Where a clip trains."""
+        """Mask of the clips that train."""
         return self.ours & ~self.has(OUT)
 
     def has(self, flags: Status) -> NDArray[np.bool_]:
-        """Where any of these flags is set."""
+        """Return the mask of the clips with any of these flags."""
         return (self.status & np.uint8(flags)) != 0
 
     def rows(self, action: Action, clips: NDArray[np.int64]) -> Rows:
-        """Begin rows about clips: nothing changes yet."""
+        """Return rows about clips that change nothing yet."""
         rows = np.zeros(len(clips), ROW)
         rows["clip"], rows["action"] = clips, action
         rows["status_before"] = rows["status_after"] = self.status[clips]
@@ -105,10 +103,10 @@ class ClipStates:
         return rows
 
     def apply(self, rows: Rows) -> None:
-        """Let rows, one a clip at most, come true.
+        """Apply rows, at most one per clip.
 
-        A clip that leaves, comes back or is given back is judged by new scores only; the policy's own restoring is such
-        a judgement already.
+        A clip that is removed, or restored by a user, is judged by new scores only; when the policy restores one, it
+        has judged new scores already.
         """
         clips, action = rows["clip"], rows["action"]
         moved = (rows["status_before"] ^ rows["status_after"]) & np.uint8(OUT) != 0
@@ -117,7 +115,7 @@ class ClipStates:
 
 
 def count_states(states: ClipStates) -> dict[str, int]:
-    """Count the clips of the training set by what is believed of them."""
+    """Count the clips of the training set by state."""
     return {
         "clips": int(states.ours.sum()),
         "training": int(states.training.sum()),

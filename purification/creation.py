@@ -1,4 +1,4 @@
-"""A new store, checked before a byte is written; and what a store says of itself."""
+"""Create a store, checked before a byte is written, and read the description of one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def create_store(
     fingerprint: str,
     network: bool,
 ) -> Store:
-    """Write a store in one transaction: one that was interrupted is as good as none."""
+    """Write a store in one transaction: if that is interrupted, there is no store."""
     num_classes = whole("num_classes", num_classes)
     given = _checked_labels(labels, num_classes)
     names = _checked_names(class_names, num_classes)
@@ -43,7 +43,7 @@ def create_store(
     if len(lines) != len(given):
         raise PurifierError(f"`paths` must be as many as `labels`, {len(given)}, but are {len(lines)}.")
     if folder.exists() and (not folder.is_dir() or _has_content(folder)):
-        raise PurifierError(f"'{folder}' must be new or empty, but is not. `Purifier.open` goes on with a store.")
+        raise PurifierError(f"'{folder}' must be new or empty, but is not. `Purifier.open` opens a store.")
     created = Event.now("create")
     meta = layout.Meta(
         schema=layout.SCHEMA, clips=len(given), num_classes=num_classes, class_names=names,
@@ -64,7 +64,7 @@ def create_store(
             layout.open_epoch(transaction, 1, event.number)
             layout.save_meta(transaction, meta)
     except BaseException:
-        if ours:  # a file torn by a full disk would stand in the way of the next try
+        if ours:  # a file torn by a full disk would block the next try
             (folder / DATA).unlink(missing_ok=True)
         store.close()
         raise
@@ -73,16 +73,16 @@ def create_store(
 
 def _refuse_existing(transaction: Transaction, folder: Path) -> None:
     if not transaction.empty:
-        what = "a store already. `Purifier.open` goes on with it" if transaction.has("meta") else "an LMDB of others"
+        what = "a store already. `Purifier.open` opens it" if transaction.has("meta") else "another LMDB"
         raise PurifierError(f"'{folder}' must be new or empty, but holds {what}.")
 
 
 def read_meta(transaction: Transaction, folder: Path) -> layout.Meta:
-    """Return what a store says of itself; refuse what is none, or none that this version reads."""
+    """Return a store's description; raise if it is no store, or one that this version cannot read."""
     if transaction.empty:
-        raise PurifierError(f"'{folder}' holds a store that was never finished. `Purifier.create` begins anew there.")
+        raise PurifierError(f"'{folder}' holds a store that was never finished. `Purifier.create` creates it again.")
     if not transaction.has("meta"):
-        raise DamagedError(f"'{folder}' is an LMDB, but no purifier's store, or a damaged one. Is it the right folder?")
+        raise DamagedError(f"'{folder}' is an LMDB, but not a purifier's store, or damaged. Is it the right folder?")
     schema = transaction.get_json("meta")["schema"]
     if schema != layout.SCHEMA:
         raise PurifierError(
@@ -93,7 +93,7 @@ def read_meta(transaction: Transaction, folder: Path) -> layout.Meta:
 
 
 def _has_content(folder: Path) -> bool:
-    """Say whether there is more than what a `create` that was killed may have left."""
+    """Return whether there is more than a killed `create` may have left."""
     return not {entry.name for entry in folder.iterdir()} <= FILES
 
 

@@ -1,10 +1,10 @@
-"""The errors of this room; `exit_code` is what a command ends with.
+"""The errors of this package; `exit_code` is the exit code of a command.
 
 ValueError
-└── PurifierError         3   a store that cannot serve, or scores that cannot be taken
+└── PurifierError         3   the store cannot be used, or scores are invalid
     ├── PolicyError       2   thresholds, windows, guards or pins that make no sense
-    ├── DamagedError      3   a block of the store that is not what was written
-    └── WriteFailedError  3   no room on the disk, or a disk that refuses; all that was acknowledged is still there
+    ├── DamagedError      3   a block of the store is not what was written
+    └── WriteFailedError  3   the disk is full or refuses to write; all that was acknowledged is still stored
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class PurifierError(ValueError):
-    """The store, the scores or the moment is not what it must be."""
+    """The store or the scores are invalid, or the call comes at the wrong time."""
 
     exit_code = 3
 
@@ -26,15 +26,15 @@ class PolicyError(PurifierError):
 
 
 class DamagedError(PurifierError):
-    """Bytes that are not those that were written."""
+    """Bytes of the store are not those that were written."""
 
 
 class WriteFailedError(PurifierError):
-    """The disk has not taken a transaction. Nothing acknowledged is lost: free some space and call again."""
+    """A transaction could not be written. Nothing acknowledged is lost: free some space and call again."""
 
 
 def whole(name: str, value: Any) -> int:
-    """Return a whole number of any integer type; refuse all else."""
+    """Convert any integer type to int; raise for all else."""
     try:
         return operator.index(value)
     except TypeError:

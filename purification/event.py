@@ -1,4 +1,4 @@
-"""What happened to a store: an event for every decision, of the policy or of a person."""
+"""What happened to a store: an event for every decision, of the policy or of a user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Event:
     time: str  # ISO 8601, UTC
     number: int = -1  # in the order of events; -1 before it is stored
     rows: int = 0  # clips that it changed
-    epoch: int = 0  # that ended, or that was open when a person decided; 0: the store was created
+    epoch: int = 0  # that ended, or that was open when a user decided; 0: the store was created
     scored: int = 0  # clips with scores in the epoch that ended
     thresholds: dict[str, float] = field(default_factory=dict)
     spared: dict[str, int] = field(default_factory=dict)  # clips that guards kept, by class name and "all"
@@ -30,7 +30,7 @@ class Event:
 
     @classmethod
     def now(cls, kind: Kind, **content: Any) -> Event:
-        """Return an event that happens now."""
+        """Return an event with the current time."""
         return cls(kind=kind, time=datetime.now(timezone.utc).isoformat(timespec="seconds"), **content)
 
     def stored_as(self, number: int, rows: int) -> Event:
@@ -39,9 +39,9 @@ class Event:
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` takes; what does not apply is left out."""
-        told = {_NAMES.get(each.name, each.name): getattr(self, each.name) for each in fields(self)}
+        content = {_NAMES.get(each.name, each.name): getattr(self, each.name) for each in fields(self)}
         kept = {"event", "rows", *(("thresholds", "spared") if self.kind == "epoch" else ())}
-        return {name: value for name, value in told.items() if value or name in kept}
+        return {name: value for name, value in content.items() if value or name in kept}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Event:

@@ -22,7 +22,7 @@ class Entry:
 
 
 def rows_of_verdict(verdict: Verdict, grounds: Grounds, evidence: Evidence, states: ClipStates) -> Rows:
-    """Write a verdict as rows, ascending by clip."""
+    """Return a verdict as rows, ascending by clip."""
     parts = []
     for action, mask in (
         (Action.PRUNE, verdict.prune),
@@ -45,5 +45,5 @@ def rows_of_verdict(verdict: Verdict, grounds: Grounds, evidence: Evidence, stat
 
 
 def clips_of(rows: Rows, action: Action) -> NDArray[np.int64]:
-    """Return the clips that rows did something to."""
+    """Return the clips of the rows with an action."""
     return rows["clip"][rows["action"] == action].astype(np.int64)

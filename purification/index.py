@@ -1,12 +1,12 @@
-"""The epoch index: which clips to decode and with which labels, as files that prove each other.
+"""The epoch index: which clips to decode and with which labels, as files with checksums.
 
-    epoch_00007.list         `path clip_id` a line, ascending by id
+    epoch_00007.list         one line per clip, `path clip_id`, ascending by id
     epoch_00007.labels.npy   int16 by clip id; -1 where a clip does not train
-    epoch_00007.targets.npy  by clip id (pull float16, average float16[K]); of methods that pull, as `auto` and `elr` do
+    epoch_00007.targets.npy  by clip id (pull float16, average float16[K]); of the methods that pull, `auto` and `elr`
     epoch_00007.json         counts, policy, thresholds, and the SHA-256 of the others
 
 A clip in the list whose label is -1 is there to be scored only. To the loss of clip i, `auto` and `elr` add
-pull_i * log(1 - <.7 average_i + .3 P, P>), where P is what the network says of it now, without gradient in the target.
+pull_i * log(1 - <.7 average_i + .3 P, P>), where P is the network's current prediction, without gradient in the target.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from sciu.purification.store.list_lines import Lines
 
 Ids = NDArray[np.int64]
 Targets = NDArray[np.void]
-"""By clip id: `pull`, and `average`, what the network has said of the clip before."""
+"""By clip id: `pull`, and `average`, the running average of the clip's predictions."""
 
 
 def make_targets(running_KN: NDArray[np.float16], pull: NDArray[np.floating[Any]]) -> Targets:
-    """Put averages and the strength of the pull to them side by side."""
+    """Join the averages and the strength of the pull to them, by clip id."""
     targets = np.empty(len(pull), [("pull", "<f2"), ("average", "<f2", (len(running_KN),))])
     targets["pull"], targets["average"] = pull, running_KN.T
     return targets
@@ -48,7 +48,7 @@ class Changes:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexHeader:
-    """What the json says, less the hashes of the other files."""
+    """The content of the json, without the hashes of the other files."""
 
     epoch: int
     generation: int  # events that came before
@@ -59,13 +59,13 @@ class IndexHeader:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> IndexHeader:
-        """Read it; what else the json says is ignored."""
+        """Read it; other keys of the json are ignored."""
         return cls(**{each.name: content[each.name] for each in fields(cls)})
 
 
 @dataclass(frozen=True, eq=False)
 class EpochIndex:
-    """What to decode in an epoch; the same for everybody who asks."""
+    """What to decode in an epoch, the same in every process."""
 
     epoch: int
     ids: Ids  # ascending
@@ -77,7 +77,7 @@ class EpochIndex:
 
     @classmethod
     def given(cls, ids: Ids, labels: NDArray[np.int16], epoch: int) -> EpochIndex:
-        """List clips with the labels that they were given, for loops without a purifier: benchmarks, evaluations."""
+        """List clips with their given labels, for loops without a purifier: benchmarks, evaluations."""
         listed = np.full(len(labels), -1, np.int16)
         listed[ids] = labels[ids]
         header = IndexHeader(epoch=epoch, generation=0, counts={}, policy={}, thresholds={}, spared={})
@@ -100,23 +100,24 @@ class EpochIndex:
 
     @property
     def restored(self) -> Ids:
-        """Clips that came back by the decision before this epoch."""
+        """Clips restored by the decision before this epoch."""
         return self._changes().restored
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the lines out where the index goes to other ranks: 50 MB a million clips, and only rank 0 writes."""
+        """Leave out the lines when the index goes to other ranks: 50 MB per million clips, and only rank 0 writes."""
         return {**self.__dict__, "lines": None}
 
     def _changes(self) -> Changes:
         if self.changes is None:
-            raise PurifierError("an index read from files does not know what changed. Ask Purifier.index_at().")
+            raise PurifierError("an index read from files does not know what changed. Use Purifier.index_at().")
         return self.changes
 
     def files(self) -> dict[str, bytes]:
         """Return the files by name, the json last: the same bytes for the same history, always."""
         if self.lines is None:
             raise PurifierError(
-                "only the purifier's own index can be written: one read from files is, and only rank 0 writes."
+                "only the purifier's own index can be written: one read from files exists already, and only rank 0"
+                " writes."
             )
         stem = _stem(self.epoch)
         contents = {f"{stem}.list": self.lines.pick(self.ids), f"{stem}.labels.npy": _npy(self.labels)}
@@ -131,7 +132,7 @@ class EpochIndex:
         folder, files = Path(folder), self.files()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for left in folder.glob(".epoch_*.partial"):  # by somebody who was killed
+            for left in folder.glob(".epoch_*.partial"):  # by a process that was killed
                 left.unlink()
             for name, content in files.items():
                 _write_durably(folder / name, content)
@@ -139,13 +140,13 @@ class EpochIndex:
         except OSError as error:
             raise WriteFailedError(
                 f"index of epoch {self.epoch} cannot be written to '{folder}': {error.strerror}."
-                " Free some space or mend the folder, and write it again."
+                " Free some space or repair the folder, and write it again."
             ) from error
         return folder / f"{_stem(self.epoch)}.json"
 
     @classmethod
     def read(cls, folder: Path | str, epoch: int) -> EpochIndex:
-        """Read what was written; refuse files that are not those that the json was written for."""
+        """Read the files; raise if they are not those that the json was written for."""
         folder, stem = Path(folder), _stem(epoch)
         header, hashes = _read_header(folder / f"{stem}.json")
         expected_names = {f"{stem}.list", f"{stem}.labels.npy", *hashes}
@@ -169,7 +170,7 @@ class EpochIndex:
 
 
 def published_epochs(folder: Path) -> list[int]:
-    """Return the epochs whose index is whole, ascending."""
+    """Return the epochs that have an index, ascending."""
     names = [path.name for path in folder.glob("epoch_?????.json")]
     return sorted(int(name[6:11]) for name in names if name[6:11].isdigit())
 
@@ -189,7 +190,7 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise DamagedError(
-            f"'{path}' is not there, so this index is not whole. `sciu-purify verify RUN --rewrite`."
+            f"'{path}' is missing, so this index is incomplete. Write it again: `sciu-purify verify RUN --rewrite`."
         ) from None
 
 
@@ -200,12 +201,14 @@ def _read_header(path: Path) -> tuple[IndexHeader, dict[str, str]]:
         read: dict[str, Any] = json.loads(content)
         header, hashes = IndexHeader.from_json(read), dict(read["sha256"])
     except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise DamagedError(f"'{path}' is no epoch index: {error!r}. `sciu-purify verify RUN --rewrite`.") from error
+        raise DamagedError(
+            f"'{path}' is not an epoch index: {error!r}. Write it again: `sciu-purify verify RUN --rewrite`."
+        ) from error
     return header, hashes
 
 
 def _write_durably(path: Path, content: bytes) -> None:
-    """Write whole or not at all. The dataset's room does the same; neither imports anything of ours."""
+    """Write whole or not at all. The dataset package does the same; neither imports the other."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:

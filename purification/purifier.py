@@ -1,4 +1,4 @@
-"""The purifier: what is believed about every clip, changed once an epoch and never lost."""
+"""The purifier: what is believed about every clip, changed once per epoch and never lost."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Purifier:
         fingerprint: str = "",
         network: bool = False,
     ) -> Purifier:
-        """Begin a store. A label of -1 is a clip that is not in the training set; its id stays free."""
+        """Create a store. A label of -1 is a clip that is not in the training set; its id stays unused."""
         return cls(
             create_store(
                 Path(path), labels=labels, num_classes=num_classes, policy=policy, paths=paths,
@@ -79,10 +79,10 @@ class Purifier:
         read_only: bool = False,
         network: bool = False,
     ) -> Purifier:
-        """Go on with a store: the same state, the same index, byte for byte.
+        """Open a store: the same state, the same index, byte for byte.
 
-        One process at a time may be `recording`; any number may read, pin and undo meanwhile. What `fingerprint` and
-        `policy` say must be what the store was made with.
+        One process at a time may be `recording`; any number may read, pin and undo at the same time. If given,
+        `fingerprint` and `policy` must be those that the store was created with.
         """
         store = Store(Path(path), read_only=read_only, network=network)
         try:
@@ -102,7 +102,7 @@ class Purifier:
         if expected not in ("", found):
             raise PurifierError(
                 f"'{self.path}' must be of this {what}: here it is {expected!r}, in the store {found!r}."
-                " Take the store that belongs to it, or begin a new one."
+                " Use the store that belongs to it, or create a new one."
             )
 
     def __enter__(self) -> Purifier:  # noqa: PYI034 - Self needs Python 3.11
@@ -114,12 +114,12 @@ class Purifier:
         self.close()
 
     def close(self) -> None:
-        """Let go of the store. Scores of an epoch that has not ended are forgotten."""
+        """Close the store. Scores of an epoch that has not ended are lost."""
         self.store.close()
 
     @property
     def path(self) -> Path:
-        """Where the store is."""
+        """The folder of the store."""
         return self.store.folder
 
     @property
@@ -140,9 +140,9 @@ class Purifier:
         return self._index
 
     def record(self, ids: Any, weights: Any, probs: Any) -> None:
-        """Take the weights [B] and probabilities [B, K] of some clips; of a clip recorded twice, the last counts.
+        """Record the weights [B] and probabilities [B, K] of some clips; if a clip is recorded twice, the last counts.
 
-        In memory only: they become durable, all at once, when the epoch ends.
+        In memory only: all are stored at once when the epoch ends.
         """
         self._check_recording()
         if self._records is None:
@@ -154,7 +154,7 @@ class Purifier:
     def end_epoch(self) -> EpochIndex:
         """Store the scores, decide, and open the next epoch, in one transaction; return its index.
 
-        If it fails, nothing has happened: the scores are still here, and it can be called again.
+        If it fails, nothing has changed: the scores are kept, and it can be called again.
         """
         self._check_recording()
         epoch = self.epoch
@@ -164,7 +164,9 @@ class Purifier:
             )
         with self._changing() as (transaction, states):
             if transaction.get_json("head")["epoch"] != epoch:
-                raise PurifierError(f"epoch {epoch} of '{self.path}' was ended by somebody else. Open the store again.")
+                raise PurifierError(
+                    f"epoch {epoch} of '{self.path}' was ended by another process. Open the store again."
+                )
             evidence = add_and_weigh(
                 transaction, states, self._records, epoch, window=self.policy.window, weighted=self.policy.weighted
             )
@@ -190,19 +192,19 @@ class Purifier:
             raise PurifierError(f"'{self.path}' was not opened for recording, or was closed. Open it to record.")
 
     def index_at(self, epoch: int) -> EpochIndex:
-        """Return the index of any epoch that was ever opened, derived anew from the history."""
+        """Return the index of any epoch that was ever opened, derived from the history."""
         with self.store.reading() as transaction:
             self._require_opened(transaction, epoch)
             return self._derive(transaction, epoch)
 
     def states_at(self, epoch: int) -> ClipStates:
-        """Return what was believed of each clip when an epoch was opened."""
+        """Return the states of all clips when an epoch was opened."""
         with self.store.reading() as transaction:
             self._require_opened(transaction, epoch)
             return self._states_at(transaction, transaction.get_json(f"opened/{epoch:05d}"))
 
     def indexes(self) -> Iterator[EpochIndex]:
-        """Yield the index of every epoch from the first on, in one pass through the history."""
+        """Yield the index of every epoch, from the first, in one pass through the history."""
         with self.store.reading() as transaction:
             head = transaction.get_json("head")
             past = ClipStates.begin(layout.load_states(transaction, self.clips).given)
@@ -224,7 +226,7 @@ class Purifier:
         return self._make_index(epoch, event, rows, states, self._running(transaction, epoch))
 
     def _running(self, transaction: Transaction, epoch: int) -> NDArray[np.float16] | None:
-        """Return the running averages that were known when an epoch was opened, of a policy that keeps any."""
+        """Return the running averages as of the opening of an epoch, None if the policy keeps none."""
         if not self.policy.averages:
             return None
         return running_at(transaction, epoch, clips=self.clips, classes=self.num_classes)
@@ -233,7 +235,7 @@ class Purifier:
         return layout.replay(transaction, layout.load_states(transaction, self.clips), number + 1)
 
     def states_before(self, event: int) -> ClipStates:
-        """Return what was believed of each clip before an event: labels and status."""
+        """Return the labels and status of all clips before an event."""
         with self.store.reading() as transaction:
             return layout.replay(transaction, layout.load_states(transaction, self.clips), event)
 
@@ -274,14 +276,14 @@ class Purifier:
     def _named(self, spared: dict[str, int]) -> dict[str, int]:
         return {name if name == "all" else self.class_names[int(name)]: count for name, count in spared.items()}
 
-    # ---- people, and files that cannot be read
+    # ---- users' decisions, and files that cannot be read
 
     def pin(self, clip: int, action: PinAction, *, label: int | None = None, who: str = "", why: str = "") -> None:
-        """Say what a clip is: `keep` it, `drop` it, fix its `label`, or `free` it again. From the next epoch on."""
+        """Pin a clip: `keep` it, `drop` it, fix its `label`, or `free` it again. From the next epoch on."""
         self.review([Pin(clip=clip, action=action, label=label, who=who, why=why)])
 
     def review(self, pins: Sequence[Pin]) -> None:
-        """Take many pins in one transaction; one that makes no sense stops all."""
+        """Apply many pins in one transaction; an invalid one stops all."""
         with self._changing() as (transaction, states):
             for pin in pins:
                 check_clips([pin.clip], states)
@@ -289,25 +291,25 @@ class Purifier:
                 self._happened(transaction, states, rows, Event.now("pin", action=pin.action, who=pin.who, why=pin.why))
 
     def quarantine(self, clips: Sequence[int], why: str, *, who: str = "") -> None:
-        """Take clips out whose files cannot be read, from the next epoch on."""
+        """Quarantine clips whose files cannot be read, from the next epoch on."""
         with self._changing() as (transaction, states):
             check_clips(clips, states)
             rows = rows_of_quarantine(clips, states, into=True)
             self._happened(transaction, states, rows, Event.now("quarantine", who=who, why=why))
 
     def release(self, clips: Sequence[int], why: str = "", *, who: str = "") -> None:
-        """Let clips out of quarantine."""
+        """Release clips from quarantine, from the next epoch on."""
         with self._changing() as (transaction, states):
             check_clips(clips, states)
             rows = rows_of_quarantine(clips, states, into=False)
             self._happened(transaction, states, rows, Event.now("release", who=who, why=why))
 
     def undo(self, *, clip: int | None = None, epoch: int | None = None, who: str = "", why: str = "") -> Ids:
-        """Take back the last change of a clip, what the end of an epoch did, or what it did to one clip.
+        """Undo the last change of a clip, what the end of an epoch changed, or what it changed of one clip.
 
-        Of an epoch, clips that have changed since are left alone. Undone twice, a clip's change stands again. Whatever
-        was undone is judged by a whole window of new scores, perhaps to the same end: what must last is a pin. Returns
-        the clips that were changed.
+        Undoing an epoch leaves alone the clips that have changed since. Undone twice, a clip's change is in effect
+        again. An undone clip is judged by a whole window of new scores, perhaps with the same result: to make the undo
+        last, use a pin. Returns the clips that were changed.
         """
         with self._changing() as (transaction, states):
             rows = rows_of_undo(transaction, states, clip, epoch)
@@ -316,7 +318,7 @@ class Purifier:
 
     @contextmanager
     def _changing(self) -> Iterator[tuple[Transaction, ClipStates]]:
-        """Load what is believed, and write what of it has changed when the block ends well."""
+        """Load the states, and write what has changed when the block ends without an error."""
         with self.store.writing() as transaction:
             states = layout.load_states(transaction, self.clips)
             before = states.copy()
@@ -324,20 +326,20 @@ class Purifier:
             layout.save_states(transaction, states, before)
 
     def _happened(self, transaction: Transaction, states: ClipStates, rows: Rows, event: Event) -> None:
-        """Apply rows outside an epoch's end; without any, nothing happened."""
+        """Apply rows outside an epoch's end; without rows there is no event."""
         if len(rows):
             states.apply(rows)
             layout.append_event(transaction, replace(event, epoch=transaction.get_json("head")["epoch"]), rows)
 
-    # ---- looking
+    # ---- reading
 
     def states(self) -> ClipStates:
-        """Return what is believed now, pins included: the next index will say it."""
+        """Return the current states, pins included, as the next index will have them."""
         with self.store.reading() as transaction:
             return layout.load_states(transaction, self.clips)
 
     def evidence(self, *, against_given: bool = False) -> Evidence:
-        """Return what the stored scores say now, pruned clips included, of the labels as they are or as given."""
+        """Return the evidence of the stored scores, pruned clips included, for the current labels or those given."""
         with self.store.reading() as transaction:
             states = layout.load_states(transaction, self.clips)
             if against_given:
@@ -345,7 +347,7 @@ class Purifier:
             return self.weigh(transaction, states)
 
     def weigh(self, transaction: Transaction, states: ClipStates) -> Evidence:
-        """Return what the stored scores say of labels."""
+        """Return the evidence of the stored scores for the labels in `states`."""
         evidence = weigh_stored(
             transaction, states, classes=self.num_classes, window=self.policy.window, weighted=self.policy.weighted
         )
@@ -367,13 +369,13 @@ class Purifier:
             return scores_of(transaction, states, clip, classes=self.num_classes, window=self.policy.window)
 
     def events(self) -> list[Event]:
-        """Return everything that happened, in order, without the rows."""
+        """Return all events, in order, without their rows."""
         with self.store.reading() as transaction:
             count = transaction.get_json("head")["events"]
             return [layout.load_event(transaction, number) for number in range(count)]
 
     def rows(self, event: int) -> Rows:
-        """Return what an event changed."""
+        """Return the rows of an event."""
         with self.store.reading() as transaction:
             return layout.load_rows(transaction, event)
 

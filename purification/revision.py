@@ -1,4 +1,4 @@
-"""Changes that people make, and files that cannot be read: each as rows, like the policy's own decisions."""
+"""Changes made by users, and files that cannot be read: each as rows, like the policy's own decisions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PINS: dict[str, Status] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """What a person says of a clip; it wins over the policy until it is freed."""
+    """A user's decision about a clip; it overrides the policy until it is freed."""
 
     clip: int
     action: PinAction
@@ -35,7 +35,7 @@ class Pin:
 
 
 def check_clips(clips: Sequence[int], states: ClipStates) -> None:
-    """Refuse clips that are not in the training set."""
+    """Raise for clips that are not in the training set."""
     for clip in clips:
         clip = whole("clip", clip)
         if not 0 <= clip < len(states) or states.given[clip] < 0:
@@ -44,7 +44,7 @@ def check_clips(clips: Sequence[int], states: ClipStates) -> None:
 
 
 def rows_of_pin(pin: Pin, states: ClipStates, classes: int) -> Rows:
-    """Write a pin as a row."""
+    """Return a pin as a row."""
     if pin.action not in _PINS:
         raise PolicyError(f"pin must be one of {list(_PINS)}, but is {pin.action!r}.")
     if (pin.label is not None) != (pin.action == "label"):
@@ -62,7 +62,7 @@ def rows_of_pin(pin: Pin, states: ClipStates, classes: int) -> Rows:
 
 
 def rows_of_quarantine(clips: Sequence[int], states: ClipStates, *, into: bool) -> Rows:
-    """Write as rows which clips go into quarantine, or come out; those already there are left out."""
+    """Return as rows which clips go into quarantine, or out of it, without those that are there already."""
     action, flag = (Action.QUARANTINE, Status.QUARANTINED) if into else (Action.RELEASE, Status(0))
     rows = states.rows(action, np.unique(np.asarray(clips, np.int64)))
     rows["status_after"] = rows["status_before"] & np.uint8(~Status.QUARANTINED & 0xFF) | np.uint8(flag)
@@ -71,9 +71,9 @@ def rows_of_quarantine(clips: Sequence[int], states: ClipStates, *, into: bool) 
 
 
 def rows_of_undo(transaction: Transaction, states: ClipStates, clip: int | None, epoch: int | None) -> Rows:
-    """Write as rows how the last standing change is taken back: of a clip, of an epoch's end, or of both."""
+    """Return the rows that undo the last change in effect: of a clip, of an epoch's end, or of both."""
     if clip is None and epoch is None:
-        raise PolicyError("undo must be told a clip, an epoch or both, but was told neither.")
+        raise PolicyError("undo needs a clip, an epoch or both, but got neither.")
     if clip is not None:
         check_clips([clip], states)
     if epoch is not None:
@@ -94,7 +94,7 @@ def rows_of_undo(transaction: Transaction, states: ClipStates, clip: int | None,
             rows["status_after"], rows["label_after"] = done["status_before"], done["label_before"]
             return rows
     what = f"clip {clip}" if clip is not None else f"epoch {epoch}"
-    raise PurifierError(f"{what} has no change that still stands, so there is nothing to undo. See `show`.")
+    raise PurifierError(f"{what} has no change in effect, so there is nothing to undo. See `show`.")
 
 
 def _changed(rows: Rows) -> NDArray[np.bool_]:

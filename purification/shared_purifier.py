@@ -1,4 +1,4 @@
-"""One purifier for many ranks: rank 0 writes, the others hand it their scores, and all go on with the same index."""
+"""One purifier for many ranks: rank 0 writes, the others send it their scores, and all continue with the same index."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sciu.purification.index import EpochIndex
 from sciu.purification.purifier import Purifier
 
 Gather = Callable[[Any], list[Any] | None]
-"""Collective: hand an object to rank 0, which gets those of all ranks in their order; the others get None."""
+"""Collective: send an object to rank 0, which gets those of all ranks in order; the others get None."""
 Broadcast = Callable[[Any], Any]
-"""Collective: return on every rank what rank 0 gave."""
+"""Collective: return rank 0's object on every rank."""
 Result = TypeVar("Result")
 
 
 def on_rank_0(work: Callable[[], Result] | None, broadcast: Broadcast, *, error: type[Exception]) -> Result:
-    """Do something on rank 0 alone, where `work` is given, and return its result on all ranks. Collective.
+    """Run `work`, given on rank 0 alone, and return its result on all ranks. Collective.
 
-    If it fails, it fails on all ranks, so that none waits: there with `error`, which quotes what happened on rank 0.
+    If it fails, it fails on all ranks, so that none waits: on the others with `error`, which quotes that of rank 0.
     """
     if work is None:
         result, failure = broadcast(None)
@@ -41,7 +41,7 @@ def on_rank_0(work: Callable[[], Result] | None, broadcast: Broadcast, *, error:
 class SharedPurifier:
     """The loop's side of a purifier, on every rank; rank 0 has the real one.
 
-    With torch.distributed: `gather` is `gather_object`, `broadcast` is `broadcast_object_list`, once an epoch each.
+    With torch.distributed: `gather` is `gather_object`, `broadcast` is `broadcast_object_list`, once per epoch each.
     """
 
     def __init__(self, purifier: Purifier | None, *, gather: Gather, broadcast: Broadcast) -> None:
@@ -60,9 +60,9 @@ class SharedPurifier:
         self._scores.append((np.asarray(ids), np.asarray(weights), np.asarray(probs)))
 
     def end_epoch(self) -> EpochIndex:
-        """Bring all scores to rank 0, which stores and decides; return the next index. Collective.
+        """Send all scores to rank 0, which stores them and decides; return the next index. Collective.
 
-        What fails on rank 0 fails on all, so that no rank waits for it. It can be called again: the scores are there.
+        An error on rank 0 is raised on all, so that no rank waits for it. It can be called again: the scores are kept.
         """
         self._gathered += self.gather(self._scores)
         self._scores = []
@@ -78,10 +78,10 @@ class SharedPurifier:
         return self.ask(end)
 
     def ask(self, work: Callable[[Purifier], Result]) -> Result:
-        """Let rank 0 do something with the purifier, and return its result on all ranks. Collective."""
+        """Run `work` with the purifier on rank 0, and return its result on all ranks. Collective."""
         purifier = self._purifier
         return on_rank_0(None if purifier is None else lambda: work(purifier), self._broadcast, error=PurifierError)
 
     def gather(self, given: Any) -> list[Any]:
-        """Return on rank 0 what all ranks give, in their order; on the others nothing. Collective."""
+        """Return the objects of all ranks, in order, on rank 0; an empty list on the others. Collective."""
         return self._gather(given) or []

@@ -1,18 +1,18 @@
-"""The errors of this room; settings are refused as in the dataset's room, which this one builds upon.
+"""The errors of this package; an invalid setting raises `sciu.pipeline.errors.SettingError`.
 
 ValueError
-├── TrainError      1   the training cannot go on
-└── RunError        3   a run's folder is not what it must be
+├── TrainError      1   the training cannot continue
+└── RunError        3   a run's folder is invalid
 """
 
 
 class TrainError(ValueError):
-    """The training cannot go on: its loss is no number, the device has no memory left."""
+    """The training cannot continue: its loss is not finite, or the device is out of memory."""
 
     exit_code = 1
 
 
 class RunError(ValueError):
-    """A run's folder is not what it must be."""
+    """A run's folder is invalid."""
 
     exit_code = 3

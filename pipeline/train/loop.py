@@ -23,7 +23,7 @@ from sciu.pipeline.train.step.snapshot import unchanged_after
 from sciu.pipeline.train.step.throughput import Throughput
 from sciu.purification import EpochIndex
 
-_STEPS_BETWEEN_CHECKS = 64  # of the loss, each of which waits for a GPU
+_STEPS_BETWEEN_CHECKS = 64  # of the loss; each check waits for the GPU
 
 
 def train(run: Run, state: RunState) -> None:
@@ -49,7 +49,7 @@ def train(run: Run, state: RunState) -> None:
 
 
 def learn(run: Run, state: RunState, index: EpochIndex, throughput: Throughput) -> None:
-    """Train on what the index lists, from the step where the state stands."""
+    """Train on the clips that the index lists, from the state's step on."""
     require_every_class(index, run.dataset, run.settings.fold)
     step, plan, schedule = run.step, _plan(run, state, index), run.settings.lr_schedule()
     step.begin(index.labels, index.targets, seed=None if state.under_way else _seed(run, state))
@@ -81,7 +81,7 @@ def _seed(run: Run, state: RunState) -> int:
 
 
 def _require_finite(run: Run, state: RunState, index: EpochIndex) -> None:
-    """Stop when a loss was no number; waits for the device. Collective."""
+    """Raise if a loss was not finite; waits for the device. Collective."""
     bad = int(run.step.clip_tensors.bad_step)
     if run.ranks.any(bad >= 0):
         clips = f"{bad + 1}, clips {_plan(run, state, index).step(bad).ids.tolist()}" if bad >= 0 else "of another rank"
@@ -93,7 +93,7 @@ def _require_finite(run: Run, state: RunState, index: EpochIndex) -> None:
 
 
 def _measure(run: Run, state: RunState) -> EpochRecord:
-    """Put the epoch in numbers, the evaluation among them where it is due."""
+    """Return the epoch's record, evaluated if that is due."""
     step, feed, settings, ranks = run.step, run.feed, run.settings, run.ranks
     loss, learnt, right = ranks.sum(step.clip_tensors.sums.clone()).tolist()
     record = EpochRecord(
@@ -115,13 +115,13 @@ def _measure(run: Run, state: RunState) -> EpochRecord:
 
 
 def _spent(run: Run, state: RunState, throughput: Throughput) -> Spent:
-    """Return what the epoch has taken so far. Collective."""
+    """Return the time and counts of the epoch so far. Collective."""
     tally = run.ranks.totals(asdict(run.feed.tally))
     return state.spent + Spent(seconds=throughput.seconds, waiting=throughput.waiting, **tally)
 
 
 def dry_run(run: Run) -> float:
-    """Take one step of real clips and put everything back; return its seconds."""
+    """Take one step on real clips and restore everything; return its seconds."""
     index = index_of(run.purifier, 1, run.folder)
     step, plan = run.step, _plan(run, RunState(), index)
     step.begin(index.labels, index.targets, seed=run.settings.seed)

@@ -1,4 +1,4 @@
-"""The trainer's side of the purifier: which clips an epoch has, and what its scores lead to."""
+"""The trainer's side of the purifier: the labels that a run starts with, and the end of each epoch."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def labels_to_train(dataset: Dataset, fold: int) -> Labels:
 
 
 def cleaned_labels(run: RunFolder, dataset: Dataset, fold: int) -> Labels:
-    """Return the labels that a finished run believes in: pruned clips have none, wrong ones are corrected.
+    """Return the labels that a finished run ended with: -1 for pruned clips, and wrong ones corrected.
 
-    What it held out it has no opinion about: those clips have the labels that they were given.
+    Clips that it held out keep their given labels.
     """
     card = run.require()
     held_out = np.intersect1d(card.held_out, dataset.ids("train", fold)).astype(np.int64)
@@ -47,7 +47,7 @@ def cleaned_labels(run: RunFolder, dataset: Dataset, fold: int) -> Labels:
                 f"--labels-from must be a run that has ended, but '{run.path}' is in epoch {purifier.epoch} of"
                 f" {card.settings.epochs}. --resume it first."
             )
-        states = purifier.states()  # with what people decided after the run's end
+        states = purifier.states()  # with what users decided after the run's end
         labels: Labels = np.where(states.training, states.label, np.int16(-1))
     labels[held_out] = dataset.labels[held_out]
     labels[dataset.quarantined] = -1
@@ -55,14 +55,14 @@ def cleaned_labels(run: RunFolder, dataset: Dataset, fold: int) -> Labels:
 
 
 def labels_of_file(path: Path, dataset: Dataset, fold: int) -> Labels:
-    """Return the labels that a file gives, int16 by clip id, -1 where a clip does not train; an epoch's are such a one.
+    """Return the labels in a file, such as an epoch's: int16 by clip id, -1 where a clip does not train.
 
-    Clips that are in quarantine have none, whatever the file says.
+    Quarantined clips get -1, whatever the file says.
     """
     try:
         labels: Labels = np.load(path, allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError) as error:
-        what = "is not there" if isinstance(error, FileNotFoundError) else "is no array that numpy.save wrote"
+        what = "does not exist" if isinstance(error, FileNotFoundError) else "is not an array that numpy.save wrote"
         raise RunError(f"--labels-from must be a run or a .npy file of labels, but '{path}' {what}.") from None
     shape, classes = (len(dataset),), len(dataset.classes)
     if labels.dtype != np.int16 or labels.shape != shape:
@@ -72,7 +72,7 @@ def labels_of_file(path: Path, dataset: Dataset, fold: int) -> Labels:
         )
     if ((labels < -1) | (labels >= classes)).any():
         raise RunError(
-            f"labels in '{path}' must be -1 to {classes - 1}, but are {labels.min()} to {labels.max()}. Mend the file."
+            f"labels in '{path}' must be -1 to {classes - 1}, but are {labels.min()} to {labels.max()}. Fix the file."
         )
     labels[dataset.quarantined] = -1
     others = np.setdiff1d(np.flatnonzero(labels >= 0), dataset.ids("train", fold))
@@ -85,21 +85,21 @@ def labels_of_file(path: Path, dataset: Dataset, fold: int) -> Labels:
 
 
 def hold_out(labels: Labels, ids: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:
-    """Take some of a split's clips out of the training, by a hash of their ids, whatever is believed of them."""
+    """Take a share of a split's clips out of the training, chosen by a hash of their ids; return their ids."""
     chosen: NDArray[np.int64] = ids[Draws(seed, _ALL_EPOCHS, ids).uniform(Draw.HELD_OUT) < share]
     labels[chosen] = -1
     return chosen
 
 
 def index_of(shared: SharedPurifier, epoch: int, folder: RunFolder) -> EpochIndex:
-    """Return an epoch's index, published. Collective."""
+    """Publish an epoch's index and return it. Collective."""
     return shared.ask(lambda purifier: _published(purifier, epoch, folder))
 
 
 def close_epoch(shared: SharedPurifier, state: RunState, scores: Scores, folder: RunFolder) -> EpochIndex:
-    """Hand this rank's scores over, decide, and return the next epoch's index, published. Collective.
+    """Send this rank's scores to rank 0, decide, publish the next epoch's index and return it. Collective.
 
-    A run that was killed between its checkpoint and this comes here again: nothing is decided twice.
+    A run that was killed between its checkpoint and this does it when it is resumed: nothing is decided twice.
     """
     of_all_ranks = shared.gather(scores)
 
@@ -118,8 +118,8 @@ def close_epoch(shared: SharedPurifier, state: RunState, scores: Scores, folder:
 def _published(purifier: Purifier, epoch: int, folder: RunFolder) -> EpochIndex:
     if purifier.epoch < epoch:
         raise RunError(
-            f"store '{purifier.path}' must have come to epoch {epoch} like the checkpoint, but is at"
-            f" {purifier.epoch}. Bring back the store that belongs to it, or remove newer checkpoints."
+            f"store '{purifier.path}' must have reached epoch {epoch} like the checkpoint, but is at"
+            f" {purifier.epoch}. Restore the store that belongs to it, or remove newer checkpoints."
         )
     index = purifier.index() if purifier.epoch == epoch else purifier.index_at(epoch)
     index.write(folder.index)
@@ -144,7 +144,7 @@ def carry_quarantine(shared: SharedPurifier, dataset: Dataset) -> int:
 
 
 def quarantine_digest(dataset: Dataset) -> str:
-    """Identify the clips that the dataset has in quarantine: an epoch's plan leaves them out."""
+    """Return a digest of the clips that the dataset has in quarantine: an epoch's plan leaves them out."""
     return hashlib.sha256(np.packbits(dataset.quarantined).tobytes()).hexdigest()
 
 
@@ -156,13 +156,13 @@ def _by_reason(faults: Mapping[int, str]) -> dict[str, list[int]]:
 
 
 def require_every_class(index: EpochIndex, dataset: Dataset, fold: int) -> None:
-    """Stop when nothing is left of a class: a network would unlearn it without a word."""
+    """Raise if a class has no clips left: a network would unlearn it unnoticed."""
     given = labels_to_train(dataset, fold)
     for k in emptied_classes(given, index.labels):
         raise TrainError(
             f"class '{dataset.classes[k]}' must have clips to train on, but none of its {(given == k).sum()} are left"
-            f" in epoch {index.epoch}. Take decisions back by `sciu-purify undo RUN --epoch {index.epoch - 1}`, pin"
-            " some clips, or begin a run with a higher keep_per_class or correct_above."
+            f" in epoch {index.epoch}. Undo decisions with `sciu-purify undo RUN --epoch {index.epoch - 1}`, pin"
+            " some clips, or start a run with a higher keep_per_class or correct_above."
         )
 
 

@@ -1,1 +1,1 @@
-"""A store that is looked after: does it hold together, mending it, its health, every decision in a sentence."""
+"""The care of a store: verify it, repair it, report on the dataset's labels, explain every decision."""

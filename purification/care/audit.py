@@ -1,4 +1,4 @@
-"""Does a store hold together: pages, checksums, history and columns, decisions and scores, the published indexes."""
+"""Verify a store: pages, checksums, history and columns, decisions and scores, the published indexes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _LEFT = {
     "given": "labels of these clips; the dataset has them",
     "label": "all of it: the history says what the labels are (--repair)",
     "status": "all of it: the history says what was pruned (--repair)",
-    "slot": "all decisions; scores of these clips begin anew (--repair)",
-    "fresh": "all decisions; scores of these clips begin anew (--repair)",
-    "plane": "all decisions; scores of these clips begin anew (--repair)",
-    "running": "all decisions; the running averages of these clips begin anew (--repair)",
-    "event": "labels and status as they are now; not how they came to be",
-    "rows": "labels and status as they are now; not how they came to be",
-    "opened": "labels and status as they are now; not the index of this epoch",
+    "slot": "all decisions; scores of these clips start again (--repair)",
+    "fresh": "all decisions; scores of these clips start again (--repair)",
+    "plane": "all decisions; scores of these clips start again (--repair)",
+    "running": "all decisions; the running averages of these clips start again (--repair)",
+    "event": "the current labels and status; not how they came to be",
+    "rows": "the current labels and status; not how they came to be",
+    "opened": "the current labels and status; not the index of this epoch",
 }
 
 
@@ -40,7 +40,7 @@ _BY_BLOCK = (*ClipStates.CHANGING, "plane", "running")
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, and what is left of it."""
+    """A problem in a store, and what can still be read."""
 
     where: str
     what: str
@@ -48,7 +48,7 @@ class Problem:
 
 
 def audit(folder: Path, index_folder: Path | None = None) -> list[Problem]:
-    """Look at everything; what is found first may hide the rest."""
+    """Check everything; the first problems found may hide others."""
     pages = structural_problems(folder)
     if pages:
         left = "perhaps most of it: `python -m lmdb copy` may save it; published labels are in index/*.labels.npy"
@@ -69,7 +69,7 @@ def audit(folder: Path, index_folder: Path | None = None) -> list[Problem]:
 
 
 def damaged_keys(transaction: Transaction) -> list[str]:
-    """Return the keys of all blocks that are missing or whose checksum does not fit."""
+    """Return the keys of all blocks that are missing or whose checksum does not match."""
     found = []
     for key in sorted({*transaction.keys(), *_expected_keys(transaction)}):
         try:
@@ -80,7 +80,7 @@ def damaged_keys(transaction: Transaction) -> list[str]:
 
 
 def _expected_keys(transaction: Transaction) -> list[str]:
-    """Return the keys that must be there, as far as it can be told. Planes come as they are filled."""
+    """Return the keys that must exist, as far as is known. Planes are created when they are filled."""
     keys = ["meta", "head", "transaction"]
     try:
         head, meta = transaction.get_json("head"), layout.load_meta(transaction)
@@ -106,7 +106,7 @@ def _damaged_blocks(transaction: Transaction) -> list[Problem]:
         name, number = key.split("/")[0], key.rpartition("/")[2]
         first = int(number) * layout.BLOCK if number.isdigit() and name in _BY_BLOCK else None
         where = key if first is None else f"{key} (clips {first} to {first + layout.BLOCK - 1})"
-        found.append(Problem(where, "missing, or its checksum does not fit", _LEFT.get(name, "it is none of ours")))
+        found.append(Problem(where, "missing, or its checksum does not match", _LEFT.get(name, "it is not ours")))
     return found
 
 
@@ -122,7 +122,7 @@ def _against_history(purifier: Purifier) -> list[Problem]:
 
 
 def _last_decision(purifier: Purifier) -> list[Problem]:
-    """Weigh the stored scores again: they must say what the last decision's rows say."""
+    """Weigh the stored scores again: they must give the numbers in the last decision's rows."""
     with purifier.store.reading() as transaction:
         epoch = transaction.get_json("head")["epoch"]
         number = transaction.get_json(f"opened/{epoch:05d}")
@@ -149,7 +149,7 @@ def _indexes(purifier: Purifier, folder: Path | None) -> list[Problem]:
 
 
 def differing_indexes(purifier: Purifier, folder: Path) -> Iterator[tuple[int, str, str]]:
-    """Yield the published epochs whose files are not what the store says: what is wrong with them, what is left."""
+    """Yield the published epochs whose files are not what the store says, with the problem and what is left."""
     published = set(published_epochs(folder))
     for index in purifier.indexes():
         if index.epoch in published:

@@ -27,7 +27,7 @@ def reason(purifier: Purifier, event: Event, row: np.void) -> str:
 
 
 def _by_window(purifier: Purifier, event: Event, row: np.void, action: Action) -> str:
-    """Say what the last scores led to."""
+    """Explain a decision by the last scores."""
     before, after = (purifier.class_names[row[name]] for name in ("label_before", "label_after"))
     score, margin, limits = float(row["confidence"]), float(row["delta"]), event.thresholds
     over = f"over {purifier.policy.window} epochs" if purifier.policy.window > 1 else "in this epoch"
@@ -39,7 +39,7 @@ def _by_window(purifier: Purifier, event: Event, row: np.void, action: Action) -
 
 
 def _by_averages(purifier: Purifier, event: Event, row: np.void, action: Action) -> str:
-    """Say what the running averages led to."""
+    """Explain a decision by the running averages."""
     names, given = purifier.class_names, int(purifier.given[row["clip"]])
     before, after = int(row["label_before"]), int(row["label_after"])
     score, margin, limits = float(row["confidence"]), float(row["delta"]), event.thresholds

@@ -1,4 +1,4 @@
-"""Make a store with damaged blocks usable again, as far as history goes."""
+"""Make a store with damaged blocks usable again, as far as its history allows."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from sciu.purification.store.score_plane import Plane
 from sciu.purification.store.store import Store, Transaction
 
 _REPLAYED = ("label", "status")
-_BEGUN_ANEW = ("slot", "fresh", "plane", "running")
+_RESET = ("slot", "fresh", "plane", "running")
 
 
 def repair(folder: Path) -> list[str]:
-    """Rebuild labels and status from the history, begin damaged scores anew; return the keys of the mended blocks."""
+    """Rebuild labels and status from the history, reset damaged scores; return the keys of the repaired blocks."""
     store = Store(folder)
     try:
         store.claim_recording()
         with store.writing() as transaction:
             damaged = damaged_keys(transaction)
-            hopeless = [key for key in damaged if key.split("/")[0] not in _REPLAYED + _BEGUN_ANEW]
+            hopeless = [key for key in damaged if key.split("/")[0] not in _REPLAYED + _RESET]
             if hopeless:
-                raise DamagedError(f"'{folder}' cannot be mended: {hopeless[0]} is damaged. Go back to a copy of it.")
-            _mend(transaction, damaged)
+                raise DamagedError(f"'{folder}' cannot be repaired: {hopeless[0]} is damaged. Restore a copy of it.")
+            _rebuild(transaction, damaged)
     finally:
         store.close()
     return damaged
 
 
-def _mend(transaction: Transaction, damaged: list[str]) -> None:
+def _rebuild(transaction: Transaction, damaged: list[str]) -> None:
     meta = layout.load_meta(transaction)
     clips, classes, planes = meta.clips, meta.num_classes, meta.policy["window"] + 1
     given = np.concatenate([transaction.get_array(f"given/{b:04d}", np.int16) for b, _ in layout.blocks(clips)])

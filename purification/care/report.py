@@ -1,4 +1,4 @@
-"""The dataset's health: a table of all clips, counts per class, pairs of confused labels, the noise they show."""
+"""The dataset's health: a table of all clips, counts per class, pairs of confused labels, the estimated noise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sciu.purification.store.evidence import Evidence
 
 @dataclass(frozen=True)
 class Report:
-    """What is known of every clip, by clip id."""
+    """What is known about every clip, by clip id."""
 
     states: ClipStates
     evidence: Evidence
@@ -27,7 +27,7 @@ class Report:
 
     @classmethod
     def of(cls, purifier: Purifier) -> Report:
-        """Gather it, all as of one moment."""
+        """Gather it in one snapshot of the store."""
         first, last = np.zeros(purifier.clips, np.int32), np.full(purifier.clips, -1, np.int64)
         with purifier.store.reading():
             for event in purifier.events():
@@ -41,11 +41,11 @@ class Report:
 
     @property
     def label_score(self) -> NDArray[np.float32]:
-        """The mean probability of the given label: low where the label looks wrong. NaN where never scored."""
+        """The mean probability of the given label: low where the label may be wrong. NaN where never scored."""
         return self.probs_KN[np.maximum(self.states.given, 0), np.arange(len(self.states))]
 
     def doubtful(self, clips: NDArray[np.int64], by: str) -> NDArray[np.int64]:
-        """Sort clips, what is most doubtful first and what is unknown last."""
+        """Sort clips, the most doubtful first and the unknown last."""
         values = {
             "clip": clips,
             "score": np.where(self.evidence.scores > 0, self.evidence.confidence, np.nan)[clips],
@@ -71,7 +71,7 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipRow:
-    """What is known of a clip, as people read it."""
+    """What is known about a clip, in a readable form."""
 
     clip: int
     path: str
@@ -84,7 +84,7 @@ class ClipRow:
     weight: float | None
     label_score: float | None
     first_epoch: int | None  # in which the policy first changed it
-    why: str  # its last change
+    why: str  # the reason of its last change
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a row of a table or of JSON."""
@@ -92,7 +92,7 @@ class ClipRow:
 
 
 def rows_of(report: Report, purifier: Purifier, clips: NDArray[np.int64]) -> list[ClipRow]:
-    """Describe clips, one a row."""
+    """Return a row for each clip."""
     states, evidence, names = report.states, report.evidence, purifier.class_names
     why = _reasons(report, purifier, clips)
     best = _predicted(report)
@@ -117,7 +117,7 @@ def rows_of(report: Report, purifier: Purifier, clips: NDArray[np.int64]) -> lis
 
 
 def status_text(status: int) -> str:
-    """Name a clip's flags."""
+    """Return the names of a clip's flags."""
     flags = [str(flag.name).lower().replace("_", " ") for flag in Status if status & flag]
     return ", ".join(flags) or "training"
 
@@ -146,7 +146,7 @@ def _number(value: Any) -> float | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassCounts:
-    """What became of a class's clips."""
+    """The clips of a class, counted by state."""
 
     name: str
     given: int
@@ -182,7 +182,7 @@ class Health:
 
 
 def health(report: Report, purifier: Purifier, worst: int = 20) -> Health:
-    """Put the dataset's health in numbers."""
+    """Return the dataset's health in numbers."""
     states, names = report.states, purifier.class_names
     moved = states.training & (states.label != states.given)
     pairs, counts = np.unique(np.stack([states.given[moved], states.label[moved]]), axis=1, return_counts=True)
@@ -200,7 +200,7 @@ def health(report: Report, purifier: Purifier, worst: int = 20) -> Health:
 
 
 def classes_of(states: ClipStates, names: Sequence[str]) -> list[ClassCounts]:
-    """Count what became of each class's clips."""
+    """Count each class's clips by state."""
     moved = states.training & (states.label != states.given)
     return [
         ClassCounts(
@@ -217,11 +217,11 @@ def classes_of(states: ClipStates, names: Sequence[str]) -> list[ClassCounts]:
 
 
 def noise_matrix(report: Report) -> NDArray[np.float64] | None:
-    """Estimate P(true class | given label) by counting confidently: rows given, columns true.
+    """Estimate P(true class | given label) by counting confident clips: rows given, columns true.
 
-    A clip counts for the most probable of the classes whose probability reaches what clips of that class have on
-    average (confident learning, Northcutt et al., 2021), here on the scores of the training run itself, so that it is
-    rather too low than too high.
+    A clip counts for the most probable of the classes whose probability reaches the mean over the clips of that class
+    (confident learning, Northcutt et al., 2021), here on the scores of the training run itself, so the estimate is too
+    low rather than too high.
     """
     scored = report.states.ours & np.isfinite(report.probs_KN[0])
     given, probs_KN = report.states.given[scored], report.probs_KN[:, scored]

@@ -1,4 +1,4 @@
-"""Coarse-grained pruning (Eq. 3 to 6): a clip whose mean score is not above lambda is of no use."""
+"""Coarse-grained pruning (Eq. 3 to 6): a clip whose mean score is not above lambda is unusable."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sciu.purification.store.evidence import Floats
 
 
 def pruned(confidence: Floats, scores: NDArray[np.uint8], window: int, threshold: float) -> NDArray[np.bool_]:
-    """Say which clips to prune: those with all their scores whose S_T is not strictly above the threshold."""
+    """Return which clips to prune: those with all their scores whose S_T is not strictly above the threshold."""
     return (scores >= window) & ~(confidence > threshold)
 
 
 def restored(confidence: Floats, scores: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
-    """Say which of the pruned clips return: those whose scores since they were pruned are above the threshold."""
+    """Return which pruned clips to restore: those whose scores since they were pruned are above the threshold."""
     return (scores > 0) & (confidence > threshold)

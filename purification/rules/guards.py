@@ -1,4 +1,4 @@
-"""Guards against a rule that eats its dataset: of every class a share stays, and of the whole."""
+"""Guards against a rule that removes too much: a share of every class stays, and of the whole dataset."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from sciu.purification.clip_state import ClipStates, Status
 from sciu.purification.store.evidence import Floats
 
-_LAST = 0.1  # of a class's clips, which keep its label where none would
+_LAST = 0.1  # share of a class's clips that keep its label where none would
 _ROUNDING = 1e-6  # of a clip: .07 * 100 is a little more than 7
 
 
 @dataclass(frozen=True)
 class Guarded:
-    """What of a wish to prune remains, and how many clips each guard spared."""
+    """The clips still to prune, and how many clips each guard spared."""
 
     prune: NDArray[np.bool_]
     spared: Mapping[str, int]  # by class number as text, and "all"
 
 
 def guard(
-    wish: NDArray[np.bool_], confidence: Floats, states: ClipStates, *, keep_per_class: float, max_pruned: float
+    wanted: NDArray[np.bool_], confidence: Floats, states: ClipStates, *, keep_per_class: float, max_pruned: float
 ) -> Guarded:
     """Spare the best of the clips to prune where a given class would fall below its share, then where all would."""
-    prune, spared = wish.copy(), dict[str, int]()
-    for k in np.unique(states.given[wish]):
+    prune, spared = wanted.copy(), dict[str, int]()
+    for k in np.unique(states.given[wanted]):
         of_class = states.given == k
         total, training = int(of_class.sum()), int((of_class & states.training).sum())
         room = max(0, training - int(np.ceil(keep_per_class * total - _ROUNDING)))
@@ -43,22 +43,22 @@ def guard(
 class Relabelling:
     """Clips that are to get another label, and what their classes are."""
 
-    wish: NDArray[np.bool_]
+    wanted: NDArray[np.bool_]
     sureness: Floats
     training: NDArray[np.bool_]
     given: NDArray[np.int16]
     before: NDArray[np.int16]
-    after: NDArray[np.int16]  # of those that are wished for
+    after: NDArray[np.int16]  # of those that are wanted
 
 
 def spare_classes(change: Relabelling, share: float) -> tuple[NDArray[np.bool_], dict[str, int]]:
     """Spare the least sure corrections where too few of a given class's clips would keep its label.
 
-    A share of 0 spares only a class that would be emptied, a tenth of it: a network unlearns a class without clips.
+    A share of 0 only spares a tenth of a class that would be emptied: a network unlearns a class without clips.
     """
-    correct, spared = change.wish.copy(), dict[str, int]()
-    label = np.where(change.wish, change.after, change.before)
-    for k in np.unique(change.before[change.wish]):
+    correct, spared = change.wanted.copy(), dict[str, int]()
+    label = np.where(change.wanted, change.after, change.before)
+    for k in np.unique(change.before[change.wanted]):
         of_class, keeping = change.training & (change.given == k), change.training & (label == k)
         least = share if share > 0 else _LAST * (not keeping.any())
         short = int(np.ceil(least * of_class.sum() - _ROUNDING)) - int((of_class & keeping).sum())
@@ -71,16 +71,16 @@ def spare_classes(change: Relabelling, share: float) -> tuple[NDArray[np.bool_],
 def spare_shrinking(change: Relabelling, share: float) -> tuple[NDArray[np.bool_], dict[str, int]]:
     """Spare corrections where a class would have fewer training clips in all than this share of those given to it.
 
-    Of the clips that leave a class for the same other one the least sure are spared.
+    Among the clips that move from one class to another, the least sure are spared.
     """
-    wish, before, after = change.wish, change.before, change.after
+    wanted, before, after = change.wanted, change.before, change.after
     classes = int(max(change.given.max(), before.max(), after.max(), 0)) + 1
     given_K = np.bincount(change.given[change.training], minlength=classes)
-    kept_K = np.bincount(np.where(wish, after, before)[change.training], minlength=classes)
-    pairs = before[wish].astype(np.int64) * classes + after[wish]
+    kept_K = np.bincount(np.where(wanted, after, before)[change.training], minlength=classes)
+    pairs = before[wanted].astype(np.int64) * classes + after[wanted]
     moves_KK = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
     allowed_KK = _allowed(moves_KK, kept_K - np.ceil(share * given_K - _ROUNDING).astype(np.int64))
-    correct, spared = wish.copy(), dict[str, int]()
+    correct, spared = wanted.copy(), dict[str, int]()
     for k, to in np.argwhere(allowed_KK < moves_KK):
         of_move = correct & (before == k) & (after == to)
         count = _spare(correct, of_move, -change.sureness, int(allowed_KK[k, to]))
@@ -89,10 +89,10 @@ def spare_shrinking(change: Relabelling, share: float) -> tuple[NDArray[np.bool_
 
 
 def _allowed(moves_KK: NDArray[np.int64], above_K: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many clips may move from class to class; `above_K` is what classes would have above their floor.
+    """Return how many clips may move from class to class; `above_K` is what classes would have above their minimum.
 
-    A clip that is spared is missing where it would have gone, so those are taken first that go where most can be
-    missed. Whoever is short in the end has no moves left to take back.
+    A spared clip is missing in the class that it would have moved to, so those are spared first whose new class has
+    the most above its minimum. A class that is still short in the end has no moves left to spare.
     """
     moves_KK, above_K = moves_KK.copy(), above_K.copy()
     while len(short := np.flatnonzero((above_K < 0) & (moves_KK.sum(axis=1) > 0))):
@@ -106,17 +106,17 @@ def _allowed(moves_KK: NDArray[np.int64], above_K: NDArray[np.int64]) -> NDArray
 
 
 def _spare(prune: NDArray[np.bool_], among: NDArray[np.bool_], confidence: Floats, room: int) -> int:
-    """Leave only the `room` lowest of the wishes; return how many were spared. Equals: the lower id goes first."""
-    wished = np.flatnonzero(prune & among)
-    if len(wished) <= room:
+    """Keep only the `room` lowest in `prune`; return how many were spared. Among equals the lower id comes first."""
+    wanted = np.flatnonzero(prune & among)
+    if len(wanted) <= room:
         return 0
-    prune[wished] = False
-    prune[wished[_lowest(confidence[wished], room)]] = True
-    return len(wished) - room
+    prune[wanted] = False
+    prune[wanted[_lowest(confidence[wanted], room)]] = True
+    return len(wanted) - room
 
 
 def _lowest(values: Floats, count: int) -> NDArray[np.int64]:
-    """Return where the lowest values are, of equals the first; not by sorting, which is not linear."""
+    """Return the places of the lowest values, the first among equals; not by sorting, which is not linear."""
     if not count:
         return np.zeros(0, np.int64)
     border = np.partition(values, count - 1)[count - 1]

@@ -1,4 +1,4 @@
-"""What is decided after an epoch, and by which rule: SCIU, SCN, or nothing at all. `auto` has a folder of its own."""
+"""What is decided after an epoch, and by which rule: SCIU, SCN, or nothing. `auto` has its own package."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST = 32  # scores whose sum is exact in a double; `evidence.py`
 
 @dataclass(frozen=True)
 class Grounds:
-    """The numbers by clip id that a decision rests on, and that its row of the history keeps."""
+    """The numbers by clip id that a decision is based on, and that its row of the history stores."""
 
     quality: Floats  # for which a clip is pruned or restored
     sureness: Floats  # with which it is corrected
@@ -31,7 +31,7 @@ class Grounds:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule wants: masks by clip id, and how it came to them."""
+    """What a rule decides: masks by clip id, and the reasons."""
 
     prune: NDArray[np.bool_]
     restore: NDArray[np.bool_]
@@ -50,7 +50,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """A rule and its settings: frozen, checked, kept with the store. By itself it records and changes nothing."""
+    """A rule and its settings: frozen, checked, stored with the store. This base class records and changes nothing."""
 
     method: ClassVar[str]
     weighted: ClassVar[bool] = True  # whether s is w * p, or p alone
@@ -71,25 +71,25 @@ class Policy:
         return 0.0
 
     def grounds(self, evidence: Evidence, _states: ClipStates) -> Grounds:
-        """Return what decisions rest on."""
+        """Return what decisions are based on."""
         return Grounds(self.scalar(evidence), self.scalar(evidence), evidence.delta)
 
     def decide(self, _evidence: Evidence, states: ClipStates, _epoch: int) -> Verdict:
-        """Say what to change; the epoch counts as ended."""
+        """Return what to change; the epoch counts as ended."""
         return Verdict.nothing(len(states))
 
     def scores_pruned(self, _epoch: int) -> bool:
-        """Say whether pruned clips are scored in an epoch."""
+        """Return whether pruned clips are scored in an epoch."""
         return False
 
     def remarks(self) -> list[str]:
-        """Say what a user should know of these settings."""
+        """Return what a user should know about these settings."""
         return []
 
 
 @dataclass(frozen=True, kw_only=True)
 class Keep(Policy):
-    """Record, never change anything."""
+    """Record scores, change nothing."""
 
     method: ClassVar[str] = "keep"
 
@@ -103,7 +103,7 @@ class Sciu(Policy):
     prune_below: Threshold = 0.7  # lambda
     correct_above: Threshold = 0.2  # tau
     window: int = 3  # t
-    warmup: int = 10  # epochs that end before the first decision can change anything, that decision's own included
+    warmup: int = 10  # epochs that end before the first change, including the one whose decision makes it
     confidence: Literal["predicted", "label"] = "predicted"  # whose score is CGP's scalar
     revive_every: int = 0  # epochs between two scoring passes over pruned clips; 0: never
     keep_per_class: float = 0.5
@@ -149,9 +149,9 @@ class Sciu(Policy):
         return self._spared(verdict, evidence, states) if self.keep_per_class else verdict
 
     def _spared(self, verdict: Verdict, evidence: Evidence, states: ClipStates) -> Verdict:
-        """Leave a class that corrections would empty a tenth of its clips."""
+        """Keep the labels of a tenth of a class that corrections would empty."""
         change = Relabelling(
-            wish=verdict.correct, sureness=evidence.delta, training=states.training & ~verdict.prune,
+            wanted=verdict.correct, sureness=evidence.delta, training=states.training & ~verdict.prune,
             given=states.given, before=states.label, after=evidence.predicted,
         )  # fmt: skip
         correct, spared = spare_classes(change, 0.0)
@@ -168,8 +168,8 @@ class Sciu(Policy):
         limit = lambda_from_scores(scalar[judged | back]) if self.prune_below == "auto" else self.prune_below
         assert isinstance(limit, float | int)
         low = states.training & cgp.pruned(scalar, evidence.scores, self.window, limit)
-        wish = low & ~states.has(Status.PIN_KEEP | Status.PIN_LABEL)
-        guarded = guard(wish, scalar, states, keep_per_class=self.keep_per_class, max_pruned=self.max_pruned)
+        wanted = low & ~states.has(Status.PIN_KEEP | Status.PIN_LABEL)
+        guarded = guard(wanted, scalar, states, keep_per_class=self.keep_per_class, max_pruned=self.max_pruned)
         restore = back & cgp.restored(scalar, evidence.scores, limit)
         nothing = np.zeros_like(restore)
         verdict = Verdict(
@@ -187,11 +187,11 @@ class Sciu(Policy):
         return free & fgc.corrected(evidence, states.label, self.window, limit), float(limit)
 
     def scores_pruned(self, epoch: int) -> bool:
-        """Say whether pruned clips are scored in an epoch."""
+        """Return whether pruned clips are scored in an epoch."""
         return self.revive_every > 0 and epoch % self.revive_every == 0 and epoch > self.warmup
 
     def remarks(self) -> list[str]:
-        """Say what a user should know of these settings."""
+        """Return what a user should know about these settings."""
         found = [self.source] if self.source else []
         limit, tau = self.prune_below, self.correct_above
         if not isinstance(limit, float | int) or not isinstance(tau, float | int):
@@ -239,7 +239,7 @@ class Scn(Policy):
         share_setting("low_share", self.low_share)
         share_setting("keep_per_class", self.keep_per_class)
         if self.window != 1:
-            raise PolicyError(f"`window` must be 1 for SCN, which looks at one epoch, but is {self.window}.")
+            raise PolicyError(f"`window` must be 1 for SCN, which uses one epoch, but is {self.window}.")
 
     def decide(self, evidence: Evidence, states: ClipStates, epoch: int) -> Verdict:
         """Relabel; `epoch` counts as ended."""
@@ -251,7 +251,7 @@ class Scn(Policy):
         spared: dict[str, int] = {}
         if self.keep_per_class:
             change = Relabelling(
-                wish=chosen, sureness=evidence.delta, training=states.training,
+                wanted=chosen, sureness=evidence.delta, training=states.training,
                 given=states.given, before=states.label, after=evidence.predicted,
             )  # fmt: skip
             chosen, spared = spare_classes(change, self.keep_per_class)

@@ -1,4 +1,4 @@
-"""Every policy by the name of its method, and how it is kept with a store."""
+"""Every policy by the name of its method, and how a store keeps it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def policy_to_json(policy: Policy) -> dict[str, Any]:
 
 
 def policy_from_json(content: dict[str, Any]) -> Policy:
-    """Build a policy again, checks included."""
+    """Build a policy from JSON, with all checks."""
     rule = METHODS[content["method"]]
     known = {setting.name for setting in fields(rule)}
     return rule(**{name: value for name, value in content.items() if name in known})

@@ -12,7 +12,7 @@ from sciu.purification.store.evidence import Evidence
 def relabelled(
     evidence: Evidence, label: NDArray[np.int16], training: NDArray[np.bool_], threshold: float, low_share: float
 ) -> NDArray[np.bool_]:
-    """Say which clips to relabel; `low_share` below 1 keeps to the clips of lowest weight, as the paper has it."""
+    """Return which clips to relabel; `low_share` below 1 limits it to the clips of lowest weight, as in the paper."""
     scored = training & (evidence.scores > 0)
     chosen = corrected(evidence, label, 1, threshold) & training
     if low_share >= 1 or not scored.any():

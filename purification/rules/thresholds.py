@@ -1,6 +1,6 @@
 """Thresholds that follow the data: lambda from the shape of the scores, tau from the noise that they show.
 
-docs/experiments/thresholds.md has the measurements behind the choices.
+docs/experiments/rules.md has the measurements behind the choices.
 """
 
 from __future__ import annotations
@@ -11,20 +11,19 @@ from numpy.typing import NDArray
 from sciu.purification.rules.fgc import candidates
 from sciu.purification.store.evidence import Evidence, Floats
 
-_FEWEST = 20  # clips from which a shape can be told
+_FEWEST = 20  # clips from which a shape can be recognised
 _GRID = 201  # places from 0 to 1
-_NARROWEST = 0.02  # hill that is told from its neighbour
+_NARROWEST = 0.02  # hill that is distinguished from its neighbour
 _DEPTH = 0.5  # of a valley: below half of the lower hill beside it
 _CHANCE = 3.0  # standard deviations of a count, which a valley must be deeper than
-_HIGHEST_LAMBDA = 0.5  # above it the best class beats all others together: unsure, but not unusable
+_HIGHEST_LAMBDA = 0.5  # above it the best class exceeds all others together: unsure, but not unusable
 _LOWEST_TAU = 0.2  # the paper's; below it a weak network corrects right labels
 
 
 def lambda_from_scores(confidence: Floats) -> float:
-    """Return the lowest deep valley of the scores: unusable clips are a hill of their own, or nothing is to be pruned.
+    """Return the lowest deep valley of the scores, 0 if there is none: nothing is pruned without a hill below it.
 
-    0 where there is no such valley. Fitting two normal distributions instead was tried: it cuts a broad hill in two and
-    prunes half of a clean dataset.
+    Fitting two normal distributions instead was tried: it cuts a broad hill in two and prunes half of a clean dataset.
     """
     clips = len(confidence)
     if clips < _FEWEST:
@@ -59,8 +58,8 @@ def _smoothed(confidence: Floats) -> Floats:
 def tau_from_noise(evidence: Evidence, label: NDArray[np.int16], training: NDArray[np.bool_], window: int) -> float:
     """Return the tau that relabels as many clips as seem to be mislabelled.
 
-    Seems to be: always taken for another class, with at least the confidence that the clips have on average that are
-    always taken for that class and labelled so (the counting rule of confident learning, made careful: with the mean
+    Those are always predicted as another class, with at least the mean confidence of the clips that are always
+    predicted as that class and labelled so (the counting rule of confident learning, made careful: with the mean
     over all clips of a label, as published, a network that is still learning counted far too many).
     """
     judged = training & (evidence.scores >= window)

@@ -1,1 +1,1 @@
-"""What lasts: LMDB made safe, which blocks there are, scores and averages by clip, and the evidence in them."""
+"""The storage: LMDB made safe, its blocks, scores and averages by clip, and the evidence in them."""

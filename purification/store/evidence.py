@@ -1,4 +1,4 @@
-"""What a clip's last scores say of it: the quantities that the rules compare (Eq. 2, 3 and 8 to 11)."""
+"""The evidence in a clip's last scores: the quantities that the rules compare (Eq. 2, 3 and 8 to 11)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Evidence:
     confidence: Floats  # S_T: mean of the predicted class's s
     own: Floats  # mean s of the current label
     delta: Floats  # mean s[predicted] - mean s[label]; NaN where the prediction was not stable
-    predicted: NDArray[np.int16]  # the last t predictions' class where they agree, else -1
+    predicted: NDArray[np.int16]  # the class of the last t predictions where they agree, else -1
     weight: Floats  # mean w
     running_KN: NDArray[np.float16] | None = None  # running average of p, for policies that keep one
-    before: Mapping[str, float] = field(default_factory=dict)  # what the decision before this one was made by
+    before: Mapping[str, float] = field(default_factory=dict)  # the thresholds of the decision before this one
 
     @classmethod
     def join(cls, parts: Sequence[Evidence]) -> Evidence:
-        """Put blocks one after another."""
+        """Concatenate blocks."""
         columns: dict[str, Any] = {
             column.name: np.concatenate([getattr(part, column.name) for part in parts])
             for column in fields(cls)
@@ -41,7 +41,7 @@ class Evidence:
 def weigh(
     planes: Sequence[Plane], used: Sequence[NDArray[np.bool_]], label: NDArray[np.int16], *, weighted: bool = True
 ) -> Evidence:
-    """Average the scores in use over a block of clips. Not weighted: s is p alone, as SCN compares it."""
+    """Average the scores in use over a block of clips. If not weighted, s is p alone, as SCN compares it."""
     clips = len(label)
     total = {name: np.zeros(clips) for name in ("confidence", "own", "weight")}
     count = np.zeros(clips, np.uint8)

@@ -5,7 +5,7 @@ head                     how many events there are, which epoch is open
 lines/B  given/B         paths and labels of the dataset, written once; B: block of 65,536 clips
 label/B  status/B  slot/B  fresh/B      what is believed now
 plane/P/B                the score ring: window + 1 planes
-running/E/B              the running averages that were known when an epoch was opened, from the second on
+running/E/B              the running averages as of the opening of an epoch, from the second on
 event/N  rows/N/B        what happened, in order, and what it changed
 opened/E                 the event that opened an epoch
 """
@@ -31,7 +31,7 @@ SCHEMA = 1
 BLOCK = 65_536
 COLUMNS = {"given": np.int16, "label": np.int16, "status": np.uint8, "slot": np.uint8, "fresh": np.uint8}
 
-assert sys.byteorder == "little", "blocks are written as they lie in memory"
+assert sys.byteorder == "little", "blocks are written in the byte order of memory"
 
 
 def blocks(clips: int) -> Iterator[tuple[int, slice]]:
@@ -42,7 +42,7 @@ def blocks(clips: int) -> Iterator[tuple[int, slice]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Meta:
-    """What a store says of itself."""
+    """The description of a store."""
 
     schema: int
     clips: int
@@ -54,12 +54,12 @@ class Meta:
 
 
 def save_meta(transaction: Transaction, meta: Meta) -> None:
-    """Write what a store says of itself, last of all: a store without it was never finished."""
+    """Write a store's description, last of all: a store without it was never finished."""
     transaction.put_json("meta", asdict(meta))
 
 
 def load_meta(transaction: Transaction) -> Meta:
-    """Read what a store says of itself."""
+    """Read a store's description."""
     content = transaction.get_json("meta")
     return Meta(**{each.name: content[each.name] for each in fields(Meta)})
 
@@ -104,7 +104,7 @@ def load_lines(transaction: Transaction, clips: int) -> Lines:
 
 
 def load_plane(transaction: Transaction, plane: int, number: int, span: slice, classes: int) -> Plane:
-    """Look at a block of a plane; valid as long as the transaction."""
+    """Read a block of a plane without a copy: it is valid as long as the transaction."""
     key, clips = _plane_key(plane, number), span.stop - span.start
     if not transaction.has(key):
         return Plane.empty(clips, classes)
@@ -124,7 +124,7 @@ def _plane_key(plane: int, number: int) -> str:
 
 
 def load_running(transaction: Transaction, epoch: int, number: int, span: slice, classes: int) -> NDArray[np.float16]:
-    """Read a block of the averages that were known when an epoch was opened, [K, clips of the block]."""
+    """Read a block of the averages as of the opening of an epoch, [K, clips of the block]."""
     values = transaction.get_array(running_key(epoch, number), np.float16)
     if len(values) != classes * (span.stop - span.start):
         raise DamagedError(f"block '{running_key(epoch, number)}' must have {classes} classes, but has {len(values)}.")
@@ -137,7 +137,7 @@ def save_running(transaction: Transaction, epoch: int, number: int, content_KN: 
 
 
 def running_key(epoch: int, number: int) -> str:
-    """Name a block of the averages."""
+    """Return the key of a block of the averages."""
     return f"running/{epoch:05d}/{number:04d}"
 
 
@@ -145,7 +145,7 @@ def running_key(epoch: int, number: int) -> str:
 
 
 def append_event(transaction: Transaction, event: Event, rows: Rows) -> Event:
-    """Write what happened and what it changed; return it with its place in the history."""
+    """Write an event and its rows; return it with its place in the history."""
     head = transaction.get_json("head")
     number = head["events"]
     stored = event.stored_as(number, len(rows))
@@ -157,18 +157,18 @@ def append_event(transaction: Transaction, event: Event, rows: Rows) -> Event:
 
 
 def open_epoch(transaction: Transaction, epoch: int, event: int) -> None:
-    """Say that an event opened an epoch."""
+    """Write that an event opened an epoch."""
     transaction.put_json("head", {**transaction.get_json("head"), "epoch": epoch})
     transaction.put_json(f"opened/{epoch:05d}", event)
 
 
 def load_event(transaction: Transaction, number: int) -> Event:
-    """Read what happened."""
+    """Read an event."""
     return Event.from_json(transaction.get_json(f"event/{number:08d}"))
 
 
 def load_rows(transaction: Transaction, number: int) -> Rows:
-    """Read what an event changed."""
+    """Read the rows of an event."""
     count = load_event(transaction, number).rows
     parts = [transaction.get_array(f"rows/{number:08d}/{block:04d}", ROW) for block, _ in blocks(count)]
     rows: Rows = np.concatenate(parts) if parts else np.zeros(0, ROW)
@@ -178,7 +178,7 @@ def load_rows(transaction: Transaction, number: int) -> Rows:
 
 
 def replay(transaction: Transaction, states: ClipStates, events: int) -> ClipStates:
-    """Return what was believed after so many events, from the given labels on. Only labels and status are replayed."""
+    """Return the states after so many events, starting from the given labels. Only labels and status are replayed."""
     past = ClipStates.begin(states.given)
     for number in range(events):
         past.apply(load_rows(transaction, number))

@@ -1,4 +1,4 @@
-"""The lines of an epoch list, `path clip_id` a clip, rendered once and then only sliced."""
+"""The lines of an epoch list, one `path clip_id` per clip, rendered once and then only sliced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sciu.purification.errors import PurifierError
 
 
 class Lines:
-    """One line a clip, in one piece of memory: an epoch's list of a million clips takes 0.1 s, not a second."""
+    """One line per clip, in one piece of memory: an epoch's list of a million clips takes 0.1 s, not a second."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
@@ -24,7 +24,7 @@ class Lines:
         for clip, path in enumerate(paths):
             if path.split() != [path] or "\0" in path:
                 raise PurifierError(
-                    f"path of clip {clip} must be one word, for lists are split at white space, but is {path!r}."
+                    f"path of clip {clip} must be one word, because lists are split at white space, but is {path!r}."
                     " Make a link without white space to it."
                 )
         try:
@@ -36,7 +36,7 @@ class Lines:
         return len(self.starts) - 1
 
     def pick(self, clips: NDArray[np.int64]) -> bytes:
-        """Return the lines of some clips, ids ascending; runs of neighbours are copied in one go."""
+        """Return the lines of some clips, ids ascending; runs of neighbours are copied at once."""
         if not len(clips):
             return b""
         breaks = np.flatnonzero(np.diff(clips) != 1) + 1
@@ -51,7 +51,7 @@ class Lines:
         return self.text[self.starts[clip] : self.starts[clip + 1]].decode().rpartition(" ")[0]
 
     def find(self, path: str) -> list[int]:
-        """Return the clips whose path is this one, or ends in `/` and this one."""
+        """Return the clips whose path is `path`, or ends in `/` and `path`."""
         text, found = b"\n" + self.text, set[int]()
         for start in (b"\n", b"/"):
             needle = start + path.encode() + b" "

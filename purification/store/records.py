@@ -1,4 +1,4 @@
-"""Scores on their way in: checked, and kept until the epoch ends."""
+"""Incoming scores: checked, and kept until the epoch ends."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sciu.purification.errors import PurifierError
 from sciu.purification.store.score_plane import Plane
 
 _SUM_TOLERANCE = 0.05  # of probabilities: a softmax in bf16 is off by as much as .02
-_MOST = 1.001  # so is 1 itself, by rounding
+_MOST = 1.001  # a softmax may exceed 1 by rounding
 
 
 class Records:
-    """One epoch's weights and probabilities by clip id. Of a clip recorded twice, the last counts."""
+    """One epoch's weights and probabilities by clip id. If a clip is recorded twice, the last counts."""
 
     def __init__(self, clips: int, classes: int) -> None:
         self._classes = classes
@@ -23,7 +23,7 @@ class Records:
         self.scores = Plane.empty(clips, classes)
 
     def put(self, ids: Any, weights: Any, probs: Any, allowed: NDArray[np.bool_], epoch: int) -> None:
-        """Take scores, all of them or, if one is wrong, none."""
+        """Record scores: all of them or, if one is invalid, none."""
         clips = _checked_ids(ids, allowed, epoch)
         weight_B, probs_BK = _checked_scores(weights, probs, clips, self._classes)
         self.seen[clips] = True
@@ -32,7 +32,7 @@ class Records:
             self.scores.probs_KN[k, clips] = probs_BK[:, k]
 
     def block(self, span: slice) -> tuple[NDArray[np.bool_], Plane]:
-        """Return the scores of some clips, and which of them there are."""
+        """Return which of some clips were scored, and their scores."""
         scores = Plane(self.scores.epoch_N[span], self.scores.weight_N[span], self.scores.probs_KN[:, span])
         return self.seen[span], scores
 
@@ -45,11 +45,11 @@ def _checked_ids(ids: Any, allowed: NDArray[np.bool_], epoch: int) -> NDArray[np
     if len(outside):
         raise PurifierError(f"`ids` must be clip ids from 0 to {len(allowed) - 1}, but {outside[0]} is among them.")
     clips = clips.astype(np.int64)
-    strangers = clips[~allowed[clips]]
-    if len(strangers):
+    unlisted = clips[~allowed[clips]]
+    if len(unlisted):
         raise PurifierError(
-            f"clip {strangers[0]} must not be recorded: it is not in the index of epoch {epoch}."
-            " Feed the clips of `purifier.index().ids` only."
+            f"clip {unlisted[0]} must not be recorded: it is not in the index of epoch {epoch}."
+            " Record the clips of `purifier.index().ids` only."
         )
     return clips
 
@@ -79,7 +79,7 @@ def _checked_scores(
 
 
 def as_array(name: str, values: Any) -> NDArray[Any]:
-    """Return values as numpy has them; refuse what it cannot have."""
+    """Return values as a numpy array; raise if numpy cannot convert them."""
     try:
         return np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors with gradients, in bf16, on a GPU

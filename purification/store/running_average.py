@@ -1,9 +1,9 @@
 """The running average of a clip's probabilities: p <- .7 p + .3 P, once for each epoch in which the clip is scored.
 
-It begins at zero, so that its sum says how much it rests on: .3 after one epoch, .66 after three, .97 after ten. It is
-both what the loss pulls towards (early-learning regularisation, Liu et al., 2020) and what `auto` decides by. Kept for
-every epoch, 14 bytes a clip at 7 classes, because the targets of a past epoch must be the same bytes when it is trained
-again.
+It starts at zero, so that its sum shows how many scores are in it: .3 after one epoch, .66 after three, .97 after ten.
+The loss pulls towards it (early-learning regularisation, Liu et al., 2020), and `auto` decides by it. It is kept for
+every epoch, 14 bytes per clip at 7 classes, because the targets of a past epoch must be the same bytes when it is
+trained again.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from sciu.purification.store.layout import blocks, load_running, save_running
 from sciu.purification.store.records import Records
 from sciu.purification.store.store import Transaction
 
-KEPT = 0.7  # of the average, when a new score comes
+KEPT = 0.7  # share of the old average when a score is added
 
 
 def average(transaction: Transaction, records: Records, epoch: int, *, clips: int, classes: int) -> NDArray[np.float16]:
-    """Let an epoch's scores into the average that was known when it began; store and return what is known after it."""
+    """Add an epoch's scores to the averages as of its opening; store and return the averages after it."""
     running_KN = running_at(transaction, epoch, clips=clips, classes=classes)
     for number, span in blocks(clips):
         seen, scores = records.block(span)
@@ -30,7 +30,7 @@ def average(transaction: Transaction, records: Records, epoch: int, *, clips: in
 
 
 def running_at(transaction: Transaction, epoch: int, *, clips: int, classes: int) -> NDArray[np.float16]:
-    """Return the averages that were known when an epoch was opened, [K, N]."""
+    """Return the averages as of the opening of an epoch, [K, N]."""
     running_KN = np.zeros((classes, clips), np.float16)
     if epoch > 1:
         for number, span in blocks(clips):

@@ -1,7 +1,7 @@
-"""A plane of the score ring: for every clip of a block one epoch's weight and probabilities.
+"""A plane of the score ring: one epoch's weight and probabilities for every clip of a block.
 
-Each clip fills its own slots in turn, so that its last scores are at hand however many epochs it missed; clips that are
-scored in every epoch stay in step and touch one plane an epoch.
+Each clip fills its own slots in turn, so that its last scores are kept however many epochs it missed; clips that are
+scored in every epoch stay in step, so that an epoch changes one plane.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 @dataclass
 class Plane:
-    """Half precision: 20 bytes a clip at 7 classes. Probabilities lie class after class, so that a maximum over
-    classes is a running one over long rows (ten times faster than `argmax` over rows of 7).
+    """Scores in half precision: 20 bytes per clip at 7 classes. Probabilities are stored class by class, so that a
+    maximum over classes is a running one over long rows (ten times faster than `argmax` over rows of 7).
     """
 
     epoch_N: NDArray[np.int32]  # 0: empty
@@ -29,7 +29,7 @@ class Plane:
 
     @classmethod
     def from_bytes(cls, content: memoryview, clips: int, classes: int) -> Plane:
-        """Look at bytes as a plane, without a copy."""
+        """Interpret bytes as a plane, without a copy."""
         epoch = np.frombuffer(content, np.int32, clips)
         weight = np.frombuffer(content, np.float16, clips, offset=4 * clips)
         probs = np.frombuffer(content, np.float16, classes * clips, offset=6 * clips).reshape(classes, clips)
@@ -41,7 +41,7 @@ class Plane:
         return tuple(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data for part in parts)
 
     def put(self, where_N: NDArray[np.bool_], epoch: int, scores: Plane) -> Plane:
-        """Return this plane with the scores of some clips in it."""
+        """Return this plane with new scores of some clips."""
         return Plane(
             np.where(where_N, np.int32(epoch), self.epoch_N),
             np.where(where_N, scores.weight_N, self.weight_N),

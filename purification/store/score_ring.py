@@ -1,4 +1,4 @@
-"""The score ring: the last window + 1 scores of every clip, and what they say."""
+"""The score ring: the last window + 1 scores of every clip, and the evidence in them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sciu.purification.store.store import Transaction
 def add_and_weigh(
     transaction: Transaction, states: ClipStates, records: Records, epoch: int, *, window: int, weighted: bool
 ) -> Evidence:
-    """Put an epoch's scores into the ring, block by block, and weigh what every clip has then."""
+    """Add an epoch's scores to the ring, block by block, and weigh every clip's scores."""
     planes, parts = window + 1, []
     for number, span in blocks(len(states)):
         seen, scores = records.block(span)
@@ -38,7 +38,7 @@ def add_and_weigh(
 def weigh_stored(
     transaction: Transaction, states: ClipStates, *, classes: int, window: int, weighted: bool
 ) -> Evidence:
-    """Weigh the scores that are stored, those from before a clip was pruned included."""
+    """Weigh the stored scores, including those from before a clip was pruned."""
     parts = []
     for number, span in blocks(len(states)):
         ring = [load_plane(transaction, plane, number, span, classes) for plane in range(window + 1)]
@@ -50,7 +50,7 @@ def weigh_stored(
 
 
 def _check_complete(ring: list[Plane], used: list[NDArray[np.bool_]], number: int) -> None:
-    """Refuse scores that are counted on but not there."""
+    """Raise if scores in use are missing."""
     for plane, (content, mask) in enumerate(zip(ring, used, strict=True)):
         if (mask & (content.epoch_N == 0)).any():
             raise DamagedError(f"block 'plane/{plane:02d}/{number:04d}' is missing scores. See `sciu-purify verify`.")
@@ -89,7 +89,7 @@ def scores_of(
 
 
 def in_use(states: ClipStates, span: slice, window: int, *, all_ages: bool = False) -> list[NDArray[np.bool_]]:
-    """Say for every plane which clips' score in it is among their last t."""
+    """Return for every plane the mask of the clips whose score in it is among their last t."""
     planes = window + 1
     newest = states.slot[span].astype(np.int16) - 1
     limit = np.int16(window) if all_ages else np.minimum(states.fresh[span], window).astype(np.int16)

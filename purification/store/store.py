@@ -1,7 +1,7 @@
 """Blocks of bytes by key in an LMDB environment: whole transactions or nothing, every block with its checksum.
 
-LMDB survives kill -9 and a full disk, but has no checksums, shares no environment between processes that forked, and
-must not lie on a network file system. All of that is dealt with here.
+LMDB survives kill -9 and a full disk, but has no checksums, cannot share an environment with a forked process, and must
+not be on a network file system. This module handles all of that.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ _open_stores: weakref.WeakSet[Store] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """Let a forked child have no part in the parent's locks."""
+    """Release the parent's locks in a forked child."""
     for store in _open_stores:
-        store.let_go_of_locks()
+        store.release_locks()
 
 
 os.register_at_fork(after_in_child=_after_fork)
 
 
 class Store:
-    """An environment in a folder of its own. Not for several threads at once."""
+    """An LMDB environment in its own folder. Not for several threads at once."""
 
     def __init__(self, folder: Path, *, create: bool = False, read_only: bool = False, network: bool = False) -> None:
         self.folder = folder
-        self.records = False  # whether this is the one that records
+        self.records = False  # whether this is the process that records
         self._read_only = read_only
         self._pid = os.getpid()
         self._snapshot: Transaction | None = None
@@ -76,11 +76,11 @@ class Store:
         _open_stores.add(self)
 
     def _environment(self) -> Any:
-        """Open the environment, again where a failed write has left it unusable."""
+        """Open the environment, again if a failed write has left it unusable."""
         if self._env is None:
             readers = self.folder / _READERS if (self.folder / _READERS).exists() else self.folder
             unlocked = self._read_only and not os.access(readers, os.W_OK)
-            with self._told("opened"):
+            with self._explained("opened"):
                 if not unlocked:
                     _reserve(self.folder / _READERS)
                 self._env = lmdb.open(
@@ -89,41 +89,41 @@ class Store:
         return self._env
 
     def close(self) -> None:
-        """Let go of the environment and of all locks."""
+        """Close the environment and release all locks."""
         if self._env is not None:
             self._env.close()
             self._env = None
-        self.let_go_of_locks()  # last: who compacts must find nobody with the old file
+        self.release_locks()  # last: a process that compacts must not find the old file in use
         self._pid = 0
 
-    def let_go_of_locks(self) -> None:
-        """Close the lock file; in a forked child that leaves the parent's locks alone."""
+    def release_locks(self) -> None:
+        """Close the lock file; in a forked child that does not affect the parent's locks."""
         if self._lock is not None:
             os.close(self._lock)
         self._lock, self.records = None, False
 
     def claim_recording(self) -> None:
-        """Be the one process that records; the kernel gives the claim back with the process, however it ends."""
+        """Become the one process that records; the kernel releases the claim when the process ends, however it does."""
         self._hold(_RECORDING, fcntl.F_WRLCK, "is being recorded to")
         self.records = True
 
     def _hold(self, byte: int, kind: int, what: str) -> None:
-        """Lock a byte of the lock file, until its descriptor is closed: reading or copying the file does not end it."""
+        """Lock a byte of the lock file until its descriptor is closed; reading or copying the file does not end it."""
         if self._lock is None:
             try:
                 self._lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
             except OSError:
                 if self._read_only:
-                    return  # media or permissions; nobody compacts read-only media
+                    return  # read-only media or permissions; no process compacts there
                 raise
         try:
             fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, _span(kind, byte))
         except (BlockingIOError, PermissionError):
-            raise PurifierError(f"'{self.folder}' {what} by another process. Wait until that has ended.") from None
+            raise PurifierError(f"'{self.folder}' {what} by another process. Wait until that ends.") from None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Wait for other writers. LMDB's own locks end as soon as this process copies or hashes its lock file."""
+        """Wait for other writers. LMDB's own lock ends as soon as this process copies or hashes its lock file."""
         assert self._lock is not None
         fcntl.fcntl(self._lock, fcntl.F_OFD_SETLKW, _span(fcntl.F_WRLCK, _WRITING))
         try:
@@ -134,12 +134,12 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """See one state of the store, however long it takes and whoever writes meanwhile; also in nested blocks."""
+        """Read one state of the store, however long it takes and whatever others write; also in nested blocks."""
         self._check_process()
         if self._snapshot is not None:
             yield self._snapshot
             return
-        with self._told("read"), self._environment().begin(buffers=True) as transaction:
+        with self._explained("read"), self._environment().begin(buffers=True) as transaction:
             self._snapshot = Transaction(transaction, self.folder)
             try:
                 yield self._snapshot
@@ -148,11 +148,11 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
-        """Change the store: all of it when the block ends well, nothing otherwise."""
+        """Change the store: everything if the block ends without an error, nothing otherwise."""
         self._check_process()
         if self._read_only:
             raise PurifierError(f"'{self.folder}' was opened for reading only. Open it without `read_only`.")
-        with self._told("written"), self._alone():
+        with self._explained("written"), self._alone():
             self._environment().reader_check()  # slots of killed readers would keep old pages alive
             with self._environment().begin(write=True, buffers=True) as transaction:
                 changing = Transaction(transaction, self.folder)
@@ -162,16 +162,16 @@ class Store:
         self._witness(events)
 
     def compact(self) -> tuple[int, int]:
-        """Write the store anew without its free pages; return its size before and after. It is closed then.
+        """Rewrite the store without its free pages and close it; return its size before and after.
 
-        Nobody else may have it open: they would go on with the old file.
+        No other process may have it open: it would continue with the old file.
         """
         self._check_process()
         self._hold(_OPEN, fcntl.F_WRLCK, "is open")
         data, partial = self.folder / DATA, self.folder / f".{DATA}.partial"
         before = data.stat().st_size
         try:
-            with self._told("written"):
+            with self._explained("written"):
                 with partial.open("wb") as file:
                     self._environment().copyfd(file.fileno(), compact=True)
                     os.fsync(file.fileno())
@@ -182,34 +182,34 @@ class Store:
         return before, data.stat().st_size
 
     def _witness(self, events: int) -> None:
-        """Note the last event beside the file, in place and always in as many bytes; without it nothing is lost.
+        """Write the last event's number beside the file, in place and always as many bytes; nothing is lost without it.
 
-        A single flipped bit in a meta page makes LMDB serve the state before it, in good order. This tells.
+        A single flipped bit in a meta page makes LMDB return the previous state without an error. This detects it.
         """
         path = self.folder / _WITNESS
         with suppress(OSError), path.open("r+b" if path.exists() else "wb") as file:
             file.write(b"%020d\n" % events)
 
     def _refuse_older(self) -> None:
-        """Refuse a file that is not the newest: by its own transaction number, and by the witness beside it."""
+        """Raise if the file is not the newest, by its own transaction number and by the witness beside it."""
         path = self.folder / _WITNESS
         content = path.read_bytes().strip() if path.exists() else b""
         if content and not content.isdigit():
             raise DamagedError(f"'{path}' must hold the number of an event, but holds {content[:30]!r}. Remove it.")
         with self.reading() as transaction:
             if not transaction.has("meta"):
-                return  # not finished, or not ours: told by whoever reads it
+                return  # not finished, or not ours: `read_meta` reports it
             events, number = transaction.get_json("head")["events"], transaction.get_json("transaction")
             witnessed, engine = int(content or 0), transaction.number
         if number < engine:
             raise DamagedError(
                 f"'{self.folder}' is damaged: its last transaction says it is {number}, but is {engine}."
-                f" Bring a sound copy of {DATA} back."
+                f" Restore a sound copy of {DATA}."
             )
         if events < witnessed:
             raise DamagedError(
                 f"'{self.folder}' is damaged or an old copy: it has {events} events, but there were {witnessed}."
-                f" Bring the right {DATA} back, or remove '{path}' to go on with this one."
+                f" Restore the right {DATA}, or remove '{path}' to continue with this one."
             )
 
     def _check_process(self) -> None:
@@ -218,16 +218,16 @@ class Store:
         if self._pid != os.getpid():
             raise PurifierError(
                 f"'{self.folder}' was opened in process {self._pid}, but is used in {os.getpid()}, forked from it:"
-                " an inherited LMDB environment tears the file. Close it there, and open it anew."
+                " an inherited LMDB environment corrupts the file. Close it there, and open it again."
             )
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        """Turn the errors of LMDB and of the disk into ours."""
+    def _explained(self, what: str) -> Iterator[None]:
+        """Convert the errors of LMDB and of the disk to ours."""
         try:
             yield
         except (lmdb.Error, OSError) as error:
-            if what == "read" and isinstance(error, OSError):  # not of the store: of whoever looks at it meanwhile
+            if what == "read" and isinstance(error, OSError):  # not from the store, but from the block that reads it
                 raise
             reason = (error.strerror if isinstance(error, OSError) else "") or str(error)
             reason = reason.replace(f"{self.folder}: ", "").rstrip(".")
@@ -241,7 +241,7 @@ class Store:
             free = os.statvfs(self.folder)
             raise WriteFailedError(
                 f"'{self.folder}' cannot be written: {reason}, with {free.f_bavail * free.f_frsize:,} bytes free."
-                " Nothing acknowledged is lost. Free some space, then go on."
+                " Nothing acknowledged is lost. Free some space, then continue."
             ) from error
 
 
@@ -254,29 +254,29 @@ class Transaction:
 
     @property
     def number(self) -> int:
-        """LMDB's number of the state that is seen."""
+        """LMDB's number of the state that is read."""
         return int(self._transaction.id())
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing at all."""
+        """Whether the store has no blocks."""
         return not self._transaction.stat()["entries"]
 
     def get(self, key: str) -> memoryview:
-        """Return a block's payload, valid as long as the transaction; refuse one that is not what was written."""
+        """Return a block's payload, valid as long as the transaction; raise if it is not what was written."""
         value = self._transaction.get(key.encode())
         if value is None:
             raise DamagedError(f"block '{key}' of '{self._folder}' is missing. `sciu-purify verify` says what is left.")
         payload: memoryview = value[:-4]
         if len(value) < 4 or _checksum(key, payload).to_bytes(4, "little") != bytes(value[-4:]):
             raise DamagedError(
-                f"block '{key}' of '{self._folder}' is damaged: its checksum does not fit."
+                f"block '{key}' of '{self._folder}' is damaged: its checksum does not match."
                 " `sciu-purify verify` says what is left."
             )
         return payload
 
     def has(self, key: str) -> bool:
-        """Say whether there is such a block."""
+        """Return whether a block exists."""
         return self._transaction.get(key.encode()) is not None
 
     def put(self, key: str, *parts: bytes | memoryview) -> None:
@@ -288,11 +288,11 @@ class Transaction:
         return [bytes(key).decode("utf-8", "replace") for key in self._transaction.cursor().iternext(values=False)]
 
     def get_json(self, key: str) -> Any:
-        """Return a block's content."""
+        """Return a block's JSON content."""
         return json.loads(bytes(self.get(key)))
 
     def put_json(self, key: str, content: Any) -> None:
-        """Write a block."""
+        """Write a block of JSON."""
         self.put(key, json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
 
     def get_array(self, key: str, dtype: np.dtype[Any] | type) -> NDArray[Any]:
@@ -300,12 +300,12 @@ class Transaction:
         return np.frombuffer(self.get(key), dtype).copy()
 
     def put_array(self, key: str, array: NDArray[Any]) -> None:
-        """Write a block."""
+        """Write a block of numbers."""
         self.put(key, np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
 
 
 def _checksum(key: str, *parts: bytes | memoryview) -> int:
-    value = zlib.crc32(key.encode())  # a block under another's key is damage too
+    value = zlib.crc32(key.encode())  # a block stored under another's key is damage too
     for part in parts:
         value = zlib.crc32(part, value)
     return value
@@ -317,7 +317,7 @@ def _span(kind: int, byte: int) -> bytes:
 
 
 def _check_structure(folder: Path) -> None:
-    """Refuse a file whose pages do not hold together: LMDB trusts them and would crash."""
+    """Raise if the pages of the file are inconsistent: LMDB trusts them and would crash."""
     problems = structural_problems(folder)
     if problems:
         raise DamagedError(
@@ -326,7 +326,7 @@ def _check_structure(folder: Path) -> None:
 
 
 def structural_problems(folder: Path) -> list[str]:
-    """Audit the file page by page, without the engine; again where a writer changed it meanwhile."""
+    """Audit the file page by page, without LMDB; again if a writer changed it in the meantime."""
     problems: list[str] = []
     for attempt in range(5):
         time.sleep(0.02 * attempt)
@@ -347,7 +347,7 @@ def _audit_pages(folder: Path) -> list[str]:
 
 
 def _meta_problems(data: Path) -> list[str]:
-    """Look at the two meta pages: LMDB writes them in turn, so their transactions follow each other."""
+    """Check the two meta pages: LMDB writes them in turn, so their transactions follow each other."""
     with data.open("rb") as file:
         page = int.from_bytes(file.read(44)[40:], "little")
         file.seek(0)
@@ -364,9 +364,9 @@ def _meta_problems(data: Path) -> list[str]:
 
 
 def _reserve(path: Path) -> None:
-    """Give LMDB's table of readers real blocks: it is mapped, and on a full disk a hole in it kills the process."""
+    """Allocate LMDB's table of readers: it is mapped, and on a full disk a hole in it kills the process."""
     if path.exists() and path.stat().st_blocks * 512 >= _READERS_SIZE:
-        return  # closing a descriptor of it would end LMDB's own locks in this process
+        return  # opening and closing it would end LMDB's own locks in this process
     with path.open("ab") as file:
         os.posix_fallocate(file.fileno(), 0, _READERS_SIZE)
 
@@ -381,7 +381,7 @@ def _refuse_network(folder: Path) -> None:
 
 
 def _file_system(folder: Path) -> tuple[str, str]:
-    """Return the type and place of the mount that a folder is on."""
+    """Return the type and the folder of the mount that a folder is on."""
     path = os.path.realpath(folder)
     best = ("", "")
     for line in Path("/proc/mounts").read_text().splitlines():

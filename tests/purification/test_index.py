@@ -1,4 +1,4 @@
-"""The three files of an epoch prove each other, and are whole or absent."""
+"""The files of an epoch index verify each other, and are whole or absent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path, index: EpochIndex) -> 
     assert published_epochs(tmp_path / "index") == [5]
     with pytest.raises(PurifierError, match="an index read from files does not know what changed"):
         _ = read.pruned
-    with pytest.raises(PurifierError, match="one read from files is"):
+    with pytest.raises(PurifierError, match="one read from files exists already"):
         read.write(tmp_path)
 
 
@@ -41,11 +41,11 @@ def test_the_list_names_the_clips_to_decode_ascending_by_id(tmp_path: Path, inde
 
 def test_the_json_says_what_was_decided_and_by_which_rule(tmp_path: Path, index: EpochIndex) -> None:
     header = json.loads((tmp_path / "index/epoch_00005.json").read_text())
-    assert header.epoch == 5
-    assert header.counts["listed"] == len(index.ids) == header.counts["training"]
-    assert header.policy["method"] == "sciu"
-    assert header.thresholds == {"prune_below": 0.5, "correct_above": 0.2}
-    assert header.generation == 5
+    assert header["epoch"] == 5
+    assert header["counts"]["listed"] == len(index.ids) == header["counts"]["training"]
+    assert header["policy"]["method"] == "sciu"
+    assert header["thresholds"] == {"prune_below": 0.5, "correct_above": 0.2}
+    assert header["generation"] == 5
 
 
 @pytest.mark.parametrize("name", ["list", "labels.npy", "json"])

@@ -1,4 +1,4 @@
-"""The library face: as the design has it, resumed byte for byte, and safe against what a training loop may do wrong."""
+"""The public interface: it works as designed, resumes byte for byte, and refuses what a training loop may do wrong."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_clips_outside_the_training_set_keep_their_ids_and_stay_out(tmp_path: Pa
             purifier.pin(12, "keep")
 
 
-# ---- people
+# ---- users' decisions
 
 
 def test_pins_win_over_the_policy_until_they_are_freed(tmp_path: Path) -> None:
@@ -275,11 +275,11 @@ def test_an_epoch_is_undone_but_for_what_changed_since(tmp_path: Path) -> None:
         undone = purifier.undo(epoch=3)
         assert undone.tolist() == sorted({*bad[1:].tolist(), *index.corrected.tolist()})
         assert (purifier.states().label == GIVEN).all()
-        with pytest.raises(PurifierError, match="epoch 3 has no change that still stands"):
+        with pytest.raises(PurifierError, match="epoch 3 has no change in effect"):
             purifier.undo(epoch=3)
         with pytest.raises(PurifierError, match="epoch 4 must have ended to be undone, but has not"):
             purifier.undo(epoch=4)
-        with pytest.raises(PolicyError, match="undo must be told a clip, an epoch or both"):
+        with pytest.raises(PolicyError, match="undo needs a clip, an epoch or both"):
             purifier.undo()
 
 
@@ -295,7 +295,7 @@ def test_quarantine_and_release(tmp_path: Path) -> None:
         assert 3 in one_epoch(purifier).ids
 
 
-# ---- who may open what
+# ---- opening a store
 
 
 def test_another_dataset_or_policy_is_refused_with_both_sides(tmp_path: Path) -> None:
@@ -337,9 +337,9 @@ def test_what_is_no_store_is_told(tmp_path: Path, what: str) -> None:
 def test_anothers_lmdb_is_left_alone(tmp_path: Path) -> None:
     with lmdb.open(str(tmp_path)) as others, others.begin(write=True) as transaction:
         transaction.put(b"head", b"precious")
-    with pytest.raises(PurifierError, match="must be new or empty, but holds an LMDB of others"):
+    with pytest.raises(PurifierError, match="must be new or empty, but holds another LMDB"):
         begin(tmp_path)
-    with pytest.raises(PurifierError, match="is an LMDB, but no purifier's store, or a damaged one"):
+    with pytest.raises(PurifierError, match="is an LMDB, but not a purifier's store, or damaged"):
         Purifier.open(tmp_path)
     with lmdb.open(str(tmp_path)) as others, others.begin() as transaction:
         assert transaction.get(b"head") == b"precious"

@@ -1,4 +1,4 @@
-"""Many ranks and one store: the same index everywhere, the same as with one rank, and nobody waits for a failure."""
+"""Many ranks and one store: the same index everywhere, as with one rank, and no rank waits for a failed one."""
 
 from __future__ import annotations
 

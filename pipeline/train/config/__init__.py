@@ -1,1 +1,1 @@
-"""What can be chosen, what goes together, and what `auto` stands for on this machine."""
+"""Settings, presets and methods, and what `auto` means on this machine."""

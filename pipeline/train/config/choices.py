@@ -1,4 +1,4 @@
-"""What `auto` stands for on this machine: every choice comes with its reason."""
+"""What `auto` means on this machine: every choice comes with its reason."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sciu.pipeline.train.job.ranks import Ranks, local_rank
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _BF16_FROM = 8, 0  # compute capability
 _GIB = 1 << 30
-_MARGIN = 4 * _GIB  # on a GPU: what nvJPEG, NVDEC and batches on their way take
-_MORE = 1.03  # a rank's clips are not the mean ones, and the last of a block does not fill it
+_MARGIN = 4 * _GIB  # on a GPU: for nvJPEG, NVDEC and batches in flight
+_MORE = 1.03  # a rank's clips differ from the mean, and blocks of memory are not quite filled
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Choice:
 
 
 def choose_device(wanted: str, *, deterministic: bool = False) -> tuple[torch.device, Choice]:
-    """Take the GPU of this process where there is one, and make it torch's current one."""
+    """Choose the GPU of this process if there is one, and make it torch's current device."""
     chosen = "cuda" if wanted == "auto" and torch.cuda.is_available() else "cpu" if wanted == "auto" else wanted
     known = re.fullmatch(r"cpu|cuda(:\d{1,4})?", chosen)
     require(known is not None, "device", "auto, cpu, cuda or cuda:N", repr(wanted))
     if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it begins
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts
         torch.use_deterministic_algorithms(True, warn_only=True)
     if chosen == "cpu":
-        return torch.device("cpu"), Choice("cpu", "as asked" if wanted == "cpu" else "torch finds no GPU")
+        return torch.device("cpu"), Choice("cpu", "as requested" if wanted == "cpu" else "torch finds no GPU")
     device = torch.device(chosen if ":" in chosen else f"cuda:{local_rank()}")
     count = torch.cuda.device_count()
     require((device.index or 0) < count, "device", f"one of the {count} GPUs that torch finds", str(device))
@@ -49,61 +49,61 @@ def choose_device(wanted: str, *, deterministic: bool = False) -> tuple[torch.de
 
 
 def choose_amp(wanted: str, device: torch.device) -> Choice:
-    """Take bf16 where the hardware multiplies it."""
+    """Choose bf16 where the hardware supports it."""
     if wanted != "auto":
-        return Choice(wanted, "as asked")
+        return Choice(wanted, "as requested")
     if device.type == "cuda":
         capability = torch.cuda.get_device_capability(device)
         if capability >= _BF16_FROM:
-            return Choice("bf16", "this GPU multiplies bf16, which needs no scaling of the loss")
-        return Choice("fp16", f"compute capability {capability[0]}.{capability[1]} has fp16, but no bf16")
-    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():  # noqa: SLF001 - nothing else tells
-        return Choice("bf16", "this CPU multiplies bf16")
-    return Choice("off", "this CPU does not multiply bf16")
+            return Choice("bf16", "this GPU supports bf16, which needs no loss scaling")
+        return Choice("fp16", f"compute capability {capability[0]}.{capability[1]} supports fp16, but not bf16")
+    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():  # noqa: SLF001 - no public function says it
+        return Choice("bf16", "this CPU supports bf16")
+    return Choice("off", "this CPU does not support bf16")
 
 
 def choose_cuda_graph(wanted: str, device: torch.device) -> Choice:
-    """Capture wherever there is a GPU."""
+    """Capture the step if there is a GPU."""
     if device.type != "cuda":
         require(wanted != "on", "cuda_graph", "off or auto without a GPU", wanted)
-        return Choice("off", "a CPU has no launches to save")
-    return Choice("on", "a step is launched at once") if wanted == "auto" else Choice(wanted, "as asked")
+        return Choice("off", "a CPU has no kernel launches to save")
+    return Choice("on", "the whole step is one launch") if wanted == "auto" else Choice(wanted, "as requested")
 
 
 def choose_compile(wanted: str) -> Choice:
-    """Leave it to the user: compiling takes minutes."""
+    """Leave compiling to the user: it takes minutes."""
     return (
         Choice("off", "compiling takes minutes; try `on` for long runs")
         if wanted == "auto"
-        else Choice(wanted, "as asked")
+        else Choice(wanted, "as requested")
     )
 
 
 def choose_cache(settings: Settings, dataset: Dataset, ranks: Ranks, device: torch.device) -> tuple[Cache, Choice]:
-    """Keep all clips decoded where they fit: on the GPU, else in half of the memory that is free."""
+    """Keep all clips decoded if they fit: on the GPU, else in half of the free memory."""
     wanted = settings.cache
     if settings.pipeline != "dali" or wanted == "off":
         return Cache(0), Choice(
-            "off", "as asked" if wanted == "off" else f"--pipeline {settings.pipeline} keeps nothing"
+            "off", "as requested" if wanted == "off" else f"--pipeline {settings.pipeline} has no cache"
         )
     if wanted != "auto":
-        return _cache_as_asked(wanted, device), Choice(wanted, "as asked")
+        return _requested_cache(wanted, device), Choice(wanted, "as requested")
     clips = len(dataset.ids("train", settings.fold)) + len(dataset.ids("test", settings.fold))
     needed = int(clips // ranks.world * _mean_bytes(dataset) * _MORE)
     half = available_bytes() // 2 // ranks.here
-    told = f"all frames of {clips // ranks.world:,} clips need {_gib(needed)}"
+    reason = f"all frames of {clips // ranks.world:,} clips need {_gib(needed)}"
     if device.type == "cuda":
         room = _room_on(device)
-        told += f", {device} has {_gib(room)} beside the step and {_gib(_MARGIN)} left free"
+        reason += f", {device} has {_gib(room)} besides the step and {_gib(_MARGIN)} kept free"
         if needed <= room:
-            return Cache(room, "cuda"), Choice(f"gpu:{room >> 30}G", f"{told}; taken as it fills")
-    told += f", half of the free memory is {_gib(half)}"
+            return Cache(room, "cuda"), Choice(f"gpu:{room >> 30}G", f"{reason}; allocated as it fills")
+    reason += f", half of the free memory is {_gib(half)}"
     if needed > half:
-        return Cache(0), Choice("off", f"{told}: --cache {max(1, half >> 30)}G keeps what fits")
-    return Cache(half), Choice(f"{half >> 30}G", told)
+        return Cache(0), Choice("off", f"{reason}: --cache {max(1, half >> 30)}G keeps what fits")
+    return Cache(half), Choice(f"{half >> 30}G", reason)
 
 
-def _cache_as_asked(wanted: str, device: torch.device) -> Cache:
+def _requested_cache(wanted: str, device: torch.device) -> Cache:
     place, _, amount = wanted.rpartition(":")
     require(place in ("", "cpu", "gpu"), "cache", "auto, off, 8G or gpu:8G", repr(wanted))
     size = _bytes(amount, wanted)
@@ -111,12 +111,14 @@ def _cache_as_asked(wanted: str, device: torch.device) -> Cache:
         return Cache(size)
     require(device.type == "cuda", "cache", "on the CPU, as in 8G, without a GPU", repr(wanted))
     room = _room_on(device)
-    require(size <= room, "cache", f"at most {_gib(room)} on {device}, which has no more beside the step", repr(wanted))
+    require(
+        size <= room, "cache", f"at most {_gib(room)} on {device}, which has no more besides the step", repr(wanted)
+    )
     return Cache(size, "cuda")
 
 
 def _room_on(device: torch.device) -> int:
-    """Return what a GPU has free now, with the step in place; some of it is left to decoders."""
+    """Return the free memory of a GPU, with the step in place, less a margin for decoders."""
     return max(0, torch.cuda.mem_get_info(device)[0] - _MARGIN)
 
 
@@ -131,7 +133,7 @@ def _mean_bytes(dataset: Dataset) -> int:
     return int(pixels.mean() * 3) if usable.any() else 0
 
 
-def _bytes(amount: str, told: str) -> int:
+def _bytes(amount: str, wanted: str) -> int:
     number, unit = amount.rstrip("iB")[:-1], amount.rstrip("iB")[-1:].upper()
-    require(number.replace(".", "", 1).isdigit() and unit in _UNITS, "cache", "auto, off, 8G or gpu:8G", repr(told))
+    require(number.replace(".", "", 1).isdigit() and unit in _UNITS, "cache", "auto, off, 8G or gpu:8G", repr(wanted))
     return int(float(number) * _UNITS[unit])

@@ -1,4 +1,4 @@
-"""What can be done about noisy labels: each method is one entry of `METHODS`."""
+"""The methods against noisy labels: each is one entry of `METHODS`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """The loss to train with, by its name in `step/objectives.py`, and what the purifier does after each epoch."""
+    """The loss, by its name in `pipeline/train/step/objectives.py`, and what the purifier does after each epoch."""
 
     objective: Literal["plain", "weighted", "ranked", "pulled", "symmetric", "absolute"]
     policy: Callable[[Settings], Policy]
@@ -80,10 +80,10 @@ METHODS: dict[str, Method] = {
 
 
 def users_of(setting: str) -> tuple[str, ...]:
-    """Return the methods that use a setting: all of them, unless some say that they do."""
+    """Return the methods that use a setting: those that list it, or all if none does."""
     return tuple(name for name, method in METHODS.items() if setting in method.uses) or tuple(METHODS)
 
 
 def policy_of(settings: Settings) -> Policy:
-    """Return what the purifier does after each epoch."""
+    """Return the policy of the purifier."""
     return METHODS[settings.method].policy(settings)

@@ -1,4 +1,4 @@
-"""Settings that go together, by name. A preset says what of it is published and what is ours."""
+"""Presets: settings that belong together, by name, with a note of what is published and what is ours."""
 
 from __future__ import annotations
 

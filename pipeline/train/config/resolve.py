@@ -1,4 +1,4 @@
-"""Settings from their layers, later ones over earlier ones, and where each value came from."""
+"""Resolve settings from layers, later ones over earlier ones, and record where each value came from."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Resolved:
     origins: dict[str, str]
 
     def remarks(self) -> list[str]:
-        """Say of the presets in use what is published and what is ours, and which settings have no effect."""
+        """Return what of the presets in use is published and what is ours, and which settings have no effect."""
         used = {origin.removeprefix("preset ") for origin in self.origins.values() if origin.startswith("preset ")}
         idle = [
             name for name in self.origins
@@ -49,7 +49,7 @@ class Resolved:
 
 
 def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Resolved:
-    """Put layers over the defaults; each is an origin and its settings."""
+    """Apply layers over the defaults; each is an origin and its settings."""
     values: dict[str, Any] = {}
     origins = dict.fromkeys(by_name(), "default")
     for origin, layer in layers:
@@ -70,11 +70,11 @@ def file_layer(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         return str(path), tomllib.loads(path.read_text("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of 5,000 digits
-        raise SettingError(f"'{path}' must be a TOML file of settings, but is not: {error}. Mend it.") from error
+        raise SettingError(f"'{path}' must be a TOML file of settings, but is not: {error}. Fix it.") from error
 
 
 def assignment_layer(assignments: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """Return what --set says: `key=value`, the value as TOML has it; text may go without quotes."""
+    """Return the settings in --set: `key=value`, the value in TOML; strings need no quotes."""
     return "--set", dict(_assignment(text) for text in assignments)
 
 
@@ -88,16 +88,16 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 
 def require_same(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Refuse to go on with anything else than the run was begun with; both sides are shown."""
+    """Raise if the settings differ from those that the run was started with; show both."""
     differing = [name for name in saved.keys() | wanted.keys() if saved.get(name) != wanted.get(name)]
     if differing:
         shown = "; ".join(
             f"{name}: {saved.get(name)!r} in the run, {wanted.get(name)!r} now" for name in sorted(differing)
         )
-        raise RunError(f"a run must go on as it was begun, but: {shown}. Change that back, or begin a new run.")
+        raise RunError(f"a run must be resumed as it was started, but: {shown}. Change that back, or start a new run.")
 
 
 def lasting(settings: Settings) -> dict[str, Any]:
-    """Return the settings that may not change when a run goes on."""
+    """Return the settings that may not change when a run is resumed."""
     described = by_name()
     return {name: value for name, value in asdict(settings).items() if not described[name].metadata["may_change"]}

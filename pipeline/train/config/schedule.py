@@ -1,6 +1,6 @@
-"""The learning rate as a pure function of the position in the run: a resumed run needs no other memory of it.
+"""The learning rate as a pure function of the position in the run: a resumed run needs no other state.
 
-The position is in epochs and goes on within them, so that pruned clips shorten an epoch and not the schedule.
+The position is in epochs and their fractions, so that pruned clips shorten an epoch and not the schedule.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ SHAPES: dict[str, Callable[[float, float, float], float]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How the learning rate goes."""
+    """A schedule of the learning rate."""
 
     peak: float
     epochs: int
     shape: str = "cosine"
-    warmup: float = 0.0  # epochs of rising from nothing
+    warmup: float = 0.0  # epochs in which it rises from 0
     decay: float = 0.1  # of step and exponential: what remains after `every` epochs
     every: float = 40.0
 
@@ -48,8 +48,8 @@ class Schedule:
         require(self.peak > 0, "lr", "above 0", self.peak)
         require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
         require(self.shape in SHAPES, "schedule", f"one of {list(SHAPES)}", repr(self.shape))
-        told = f"{self.warmup}; --set lr_warmup=0 leaves it out"
-        require(0 <= self.warmup < self.epochs, "lr_warmup", f"0 to below {self.epochs} epochs", told)
+        value = f"{self.warmup}; --set lr_warmup=0 leaves it out"
+        require(0 <= self.warmup < self.epochs, "lr_warmup", f"0 to below {self.epochs} epochs", value)
         require(0 < self.decay <= 1, "decay", "above 0 and at most 1", self.decay)
         require(self.every > 0, "decay_every", "above 0 epochs", self.every)
 

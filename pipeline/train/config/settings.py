@@ -1,4 +1,4 @@
-"""Everything that a user can choose of a training: one flat list of names, as flags, TOML keys and columns of a run."""
+"""All settings of a training: one flat list of names, as flags, TOML keys and columns of a run."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def setting(
 ) -> Value:
     """Describe a setting.
 
-    Numbers are `between` two bounds, both allowed, or a share `below_1`. `flag` gives the setting an option of its own,
+    Numbers are `between` two bounds, both allowed, or a share `below_1`. `flag` gives the setting its own option,
     perhaps by another name. A setting that `may_change` when a run is resumed does not change its results.
     """
-    told = {
+    metadata = {
         "about": about, "choices": choices, "between": between, "below_1": below_1, "flag": flag,
         "may_change": may_change,
     }  # fmt: skip
-    return field(default=default, metadata=told)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,17 +189,17 @@ class Settings:
         require(only_dali, "decode", f"auto with --pipeline {self.pipeline}", self.decode)
 
     def sampling_of_frames(self) -> Sampling:
-        """Return which frames are taken."""
+        """Return how frames are sampled."""
         return Sampling(how=self.sampling, frames=self.frames, stride=self.stride)
 
     def augmentation(self) -> Augmentation:
-        """Return what chance does to pixels."""
+        """Return the random changes of pixels."""
         return Augmentation(
             crop=self.crop, flip=self.flip, rotation=self.rotation, brightness=self.brightness, contrast=self.contrast
         )
 
     def lr_schedule(self) -> Schedule:
-        """Return how the learning rate goes."""
+        """Return the schedule of the learning rate."""
         return Schedule(
             peak=self.lr, epochs=self.epochs, shape=self.schedule, warmup=self.lr_warmup,
             decay=self.decay, every=self.decay_every,
@@ -219,14 +219,14 @@ TYPES: dict[str, Any] = get_type_hints(Settings)
 
 
 def by_name() -> dict[str, Field[Any]]:
-    """Return the settings, as they are described."""
+    """Return the settings' fields, with their descriptions, by name."""
     return {each.name: each for each in fields(Settings)}
 
 
 def checked(name: str, value: Any) -> Any:
-    """Return a value of the type that the setting has; refuse names and types that there are not."""
+    """Return a value in its setting's type; raise if the setting does not exist or the type is wrong."""
     if name not in TYPES:
-        raise SettingError(f"setting must be one of those that --print-config shows, but is {name!r}.{_close(name)}")
+        raise SettingError(f"{name!r} is not a setting; --print-config shows all.{_close(name)}")
     kind = TYPES[name]
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -1,1 +1,1 @@
-"""Clips that are not learnt from: predictions, recalls, and what purification found of what is known to be wrong."""
+"""Evaluation: predictions and recalls of clips that do not train, and how well purification finds known errors."""

@@ -15,13 +15,13 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """How often each class was taken for each."""
+    """How often each class was predicted as each."""
 
     counts: Counts  # [true, predicted]
 
     @classmethod
     def of(cls, labels: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> Confusion:
-        """Count; labels below 0 are left out."""
+        """Count the predictions by true class; labels below 0 are left out."""
         labelled = labels >= 0
         cells = labels[labelled].astype(np.int64) * classes + predicted[labelled]
         return cls(np.bincount(cells, minlength=classes * classes).reshape(classes, classes))
@@ -31,11 +31,11 @@ class Confusion:
 
     @property
     def clips(self) -> int:
-        """How many were counted."""
+        """Number of clips counted."""
         return int(self.counts.sum())
 
     def result(self, classes: Sequence[str], asked: int) -> SplitResult:
-        """Put it in plain numbers; `asked` clips were to be evaluated."""
+        """Return plain numbers; `asked` clips were to be evaluated."""
         recalls = {
             name: None if np.isnan(value) else float(value) for name, value in zip(classes, self.recalls, strict=True)
         }
@@ -46,7 +46,7 @@ class Confusion:
 
     @property
     def recalls(self) -> NDArray[np.float64]:
-        """Share of each class's clips that were recognised; not a number for a class without clips."""
+        """Share of each class's clips that were recognised; NaN for a class without clips."""
         totals = self.counts.sum(axis=1)
         return np.divide(np.diag(self.counts), totals, out=np.full(len(totals), np.nan), where=totals > 0)
 
@@ -57,6 +57,6 @@ class Confusion:
 
     @property
     def uar(self) -> float:
-        """Unweighted average recall: the mean of the classes that have clips."""
+        """Unweighted average recall: the mean over the classes that have clips."""
         known = self.recalls[~np.isnan(self.recalls)]
         return float(known.mean()) if len(known) else float("nan")

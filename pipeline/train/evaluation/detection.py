@@ -1,4 +1,4 @@
-"""What purification found, held against what is known to be wrong: for datasets that come with a truth."""
+"""What purification found, compared with what is known to be wrong: for datasets with a `truth.csv`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNKNOWN = -1
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """By clip id. A clip that nobody could judge has no label and is not bad: it is left out of every figure."""
+    """The truth by clip id. A clip that could not be judged has no label, is not bad, and counts in no figure."""
 
     label: NDArray[np.int64]  # -1: unknown, of unjudged clips and of some bad ones
     low_quality: NDArray[np.bool_]
@@ -28,7 +28,7 @@ class Truth:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Where somebody has judged."""
+        """Mask of the clips that were judged."""
         return (self.label >= 0) | self.low_quality
 
 
@@ -44,14 +44,14 @@ def read_truth(dataset: Dataset) -> Truth | None:
         labels = [_label(row, dataset) for row in rows]
         kinds = [row["kind"] for row in rows]
     except KeyError as error:
-        raise DatasetError(f"'{path}' must have columns true_label and kind, but lacks {error}. Mend it.") from error
+        raise DatasetError(f"'{path}' must have columns true_label and kind, but lacks {error}. Fix it.") from error
     except ValueError as error:
-        raise DatasetError(f"'{path}' must tell the truth of every clip, but {error}. Mend it.") from error
+        raise DatasetError(f"'{path}' must hold the truth of every clip, but {error}. Fix it.") from error
     return Truth(np.array(labels), np.array([kind in _BAD for kind in kinds]), dataset.classes)
 
 
 def _by_name(rows: list[dict[str, str]], dataset: Dataset) -> list[dict[str, str]]:
-    """Put rows that name their clips in the order of the ids; a clip without a row is unjudged."""
+    """Sort rows that name their clips by clip id; a clip without a row is unjudged."""
     named = {row["path"]: row for row in rows}
     if missing := named.keys() - set(dataset.clips.name):
         raise ValueError(f"the dataset has no clip {min(missing)!r}")
@@ -59,31 +59,31 @@ def _by_name(rows: list[dict[str, str]], dataset: Dataset) -> list[dict[str, str
 
 
 def _by_id(rows: list[dict[str, str]], clips: int) -> list[dict[str, str]]:
-    """Put rows that give their clip's id in the order of the ids."""
+    """Sort rows by their clip id."""
     ids = [row.get("clip_id") or str(number) for number, row in enumerate(rows)]
     if sorted(ids) != sorted(map(str, range(clips))):
-        raise ValueError(f"its {len(ids)} clip_ids are not 0 to {clips - 1}, each once, as of another dataset")
+        raise ValueError(f"its {len(ids)} clip_ids are not 0 to {clips - 1}, each once; is it of another dataset?")
     by_id = dict(zip(ids, rows, strict=True))
     return [by_id[str(clip)] for clip in range(clips)]
 
 
 def _label(row: dict[str, str], dataset: Dataset) -> int:
-    """Return a clip's true label; nobody knows one of what could not be judged."""
+    """Return a clip's true label, -1 if it is unknown."""
     if row["kind"] not in _KINDS:
-        raise ValueError(f"{row['kind']!r} is no kind; these are: {', '.join(_KINDS)}")
+        raise ValueError(f"{row['kind']!r} is not a kind; these are: {', '.join(_KINDS)}")
     if row["kind"] == _UNJUDGED or (row["kind"] in _BAD and not row["true_label"]):
         return _UNKNOWN
     if row["true_label"] not in dataset.classes:
-        raise ValueError(f"{row['true_label']!r} is no class; these are: {', '.join(dataset.classes)}")
+        raise ValueError(f"{row['true_label']!r} is not a class; these are: {', '.join(dataset.classes)}")
     return dataset.classes.index(row["true_label"])
 
 
 def detection(
     truth: Truth, train: NDArray[np.int64], given: NDArray[np.int16], now: NDArray[np.int16], pruned: NDArray[np.bool_]
 ) -> Detection:
-    """Compare the labels given with those of now, by clip id, -1 where a clip does not train.
+    """Compare the given labels with the current ones, by clip id, -1 where a clip does not train.
 
-    Figures of labels are of clips whose true label is known; `touched` is pruned or relabelled, whatever to.
+    Figures about labels count clips whose true label is known; `touched` means pruned, or relabelled to any class.
     """
     train = train[truth.known[train]]
     true, bad = truth.label[train], truth.low_quality[train]
@@ -110,7 +110,7 @@ def detection(
 
 
 def scores(found: NDArray[np.bool_], planted: NDArray[np.bool_]) -> dict[str, float | None]:
-    """Return precision, recall and F1 of what was found of what was planted."""
+    """Return precision, recall and F1 of the clips found, against those planted."""
     precision, recall = _share(found & planted, found), _share(found & planted, planted)
     both = (precision or 0.0) + (recall or 0.0)
     f1 = None if precision is None or recall is None else round(2 * precision * recall / both, 4) if both else 0.0
@@ -118,5 +118,5 @@ def scores(found: NDArray[np.bool_], planted: NDArray[np.bool_]) -> dict[str, fl
 
 
 def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float | None:
-    """Return a share, None of nothing."""
+    """Return the share of `part` in `whole`, None if that is empty."""
     return round(float(part.sum() / whole.sum()), 4) if whole.any() else None

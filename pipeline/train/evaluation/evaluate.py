@@ -1,4 +1,4 @@
-"""What the network makes of clips it does not learn from."""
+"""Evaluate the network on clips that it does not train on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Evaluation:
     ids: NDArray[np.int64]
     probs: NDArray[np.float32]
     confusion: Confusion
-    asked: int  # clips that were to be looked at
+    asked: int  # clips that were to be evaluated
 
 
 def evaluate(
@@ -43,10 +43,10 @@ def evaluate(
     progress: Progress,
     stop: Stop,
 ) -> Evaluation:
-    """Look at clips, the average over the views. Collective: each rank looks at its part."""
+    """Evaluate clips, averaged over the views. Collective: each rank evaluates its part."""
     dataset = planner.dataset
     probs_NK = torch.zeros((len(dataset), len(dataset.classes)), device=step.device)
-    looks_N = torch.zeros(len(dataset), device=step.device)
+    views_N = torch.zeros(len(dataset), device=step.device)
     step.network.eval()
     with step.average.in_place(), torch.no_grad(), step.autocast():
         for view in range(views):
@@ -54,18 +54,16 @@ def evaluate(
             for number, batch in enumerate(Throughput().timed(feed.batches(plan)), start=1):
                 if len(batch):
                     probs_NK[batch.ids] += _probabilities(step, batch.frames_BTHWC)
-                    looks_N[batch.ids] += 1
+                    views_N[batch.ids] += 1
                 progress(view * plan.steps + number, views * plan.steps, "")
                 stop.check(ranks)
     step.network.train()
-    ranks.sum_all([probs_NK, looks_N])
-    seen = looks_N.nonzero().squeeze(1)
-    probs = (probs_NK[seen] / looks_N[seen, None]).cpu().numpy()
+    ranks.sum_all([probs_NK, views_N])
+    seen = views_N.nonzero().squeeze(1)
+    probs = (probs_NK[seen] / views_N[seen, None]).cpu().numpy()
     clips = seen.cpu().numpy()
     if not len(clips):
-        raise TrainError(
-            f"some of {len(ids)} clips must be readable, but none is. `sciu-data check --decode` says why."
-        )
+        raise TrainError(f"none of {len(ids)} clips can be read. `sciu-data check --decode` says why.")
     if not np.isfinite(probs).all():
         clip = int(clips[~np.isfinite(probs).all(axis=1)][0])
         raise TrainError(f"the network's outputs must be finite, but are not for clip {clip}. --amp off may help.")

@@ -1,4 +1,4 @@
-"""The processes of a job: one a GPU, started by torchrun; or this one alone, and every call then costs nothing."""
+"""The processes of a job: one per GPU, started by torchrun; or this one alone, for which every call is free."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among its like."""
+    """This process's rank, and collective operations over all ranks."""
 
     rank: int = 0
     world: int = 1
-    here: int = 1  # of them on this machine
-    control: Any = None  # a group over the CPU, for what is no tensor
+    here: int = 1  # ranks on this machine
+    control: Any = None  # a group over the CPU, for objects that are not tensors
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes."""
+        """Whether this is rank 0, the one that writes."""
         return self.rank == 0
 
     def gather(self, given: Any) -> list[Any] | None:
-        """Hand an object to rank 0."""
+        """Return the objects of all ranks on rank 0, None on the others."""
         if self.world == 1:
             return [given]
         into: list[Any] | None = [None] * self.world if self.first else None
@@ -46,18 +46,18 @@ class Ranks:
         return into
 
     def broadcast(self, given: Any) -> Any:
-        """Return what rank 0 gave."""
+        """Return rank 0's object on every rank."""
         box = [given]
         if self.world > 1:
             dist.broadcast_object_list(box, group=self.control)
         return box[0]
 
     def from_first(self, work: Callable[[], Result]) -> Result:
-        """Do something on rank 0 alone, and return its result on all ranks, or fail on all of them. Collective."""
+        """Run `work` on rank 0 alone, and return its result on all ranks, or fail on all of them. Collective."""
         return on_rank_0(work if self.first else None, self.broadcast, error=TrainError)
 
     def any(self, flag: bool) -> bool:
-        """Tell whether it is so in any rank."""
+        """Return whether the flag is set on any rank."""
         if self.world == 1:
             return flag
         flags = torch.tensor(int(flag))
@@ -65,13 +65,13 @@ class Ranks:
         return bool(flags)
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """Add up a tensor over the ranks, in place."""
+        """Sum a tensor over the ranks, in place."""
         if self.world > 1:
             dist.all_reduce(tensor)
         return tensor
 
     def sum_all(self, tensors: list[Tensor]) -> None:
-        """Add up tensors over the ranks in place: one message, whatever their number."""
+        """Sum tensors over the ranks in place: one message, whatever their number."""
         if self.world > 1 and tensors:
             flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
             dist.all_reduce(flat)
@@ -79,7 +79,7 @@ class Ranks:
             torch._foreach_copy_(tensors, [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
 
     def totals(self, numbers: dict[str, int]) -> dict[str, int]:
-        """Add up numbers over the ranks."""
+        """Sum numbers over the ranks, by name."""
         every = [numbers]
         if self.world > 1:
             every = [{} for _ in range(self.world)]
@@ -93,20 +93,20 @@ class Ranks:
             torch._foreach_div_(tensors, self.world)
 
     def share(self, tensors: list[Tensor]) -> None:
-        """Give all ranks what rank 0 has, in place."""
+        """Copy rank 0's tensors to all ranks, in place."""
         if self.world > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
 
 def local_rank() -> int:
-    """Return this process's number on its machine, which is its GPU's."""
+    """Return this process's rank on its machine, which is also its GPU's number."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Ranks]:
-    """Join the other ranks, if torchrun says that there are any."""
+    """Join the other ranks, if torchrun started any."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Ranks()

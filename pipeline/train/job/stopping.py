@@ -16,7 +16,7 @@ _ASKED_BY = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
-    """Listens for SIGTERM and SIGINT while the block runs."""
+    """Handles SIGTERM and SIGINT while the block runs."""
 
     def __init__(self) -> None:
         self.signal = 0  # the signal that has arrived
@@ -30,7 +30,7 @@ class Stop:
     ) -> None:
         self._listen_as_before()
         if kind is not None and not issubclass(kind, Stopped):
-            # What went wrong is on its way to be told, as one of several ranks perhaps, which torchrun then stops.
+            # The error is yet to be reported: ignore the SIGTERM that torchrun sends once another rank has failed.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def check(self, ranks: Ranks) -> None:

@@ -1,1 +1,1 @@
-"""What a run writes down: its folder, its card, where it stands, an epoch in numbers, checkpoints."""
+"""What a run stores: its folder, card, state, epoch records and checkpoints."""

@@ -1,4 +1,4 @@
-"""Where a run stands, in files that are whole or absent: `last.pt`, `best.pt`, and the last epochs' own."""
+"""Checkpoints, in files that are whole or absent: `last.pt`, `best.pt`, and one for each of the last epochs."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ LAST, BEST = "last.pt", "best.pt"
 
 
 class Checkpoints:
-    """A folder of them."""
+    """A folder of checkpoints."""
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
         self.folder = folder
         self._keep = keep
 
     def save(self, content: dict[str, Any]) -> None:
-        """Write where the run stands."""
+        """Write the last checkpoint."""
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, **content}, buffer)
         require_room(self.folder, buffer.tell())
         write_atomically(self.folder / LAST, buffer.getvalue())
 
     def name(self, epoch: int, *, best: bool) -> None:
-        """Give the last file, an ended epoch's, its other names; to do so again changes nothing."""
+        """Give the last checkpoint, of an ended epoch, its other names; doing so again changes nothing."""
         self._link(_name(epoch))
         if best:
             self._link(BEST)
@@ -46,7 +46,7 @@ class Checkpoints:
         sync_folder(self.folder)
 
     def _link(self, name: str, source_name: str = LAST) -> None:
-        """Give a file a second name, which costs nothing; some file systems know copies only."""
+        """Give a file a second name, at no cost; copy it where the file system has no hard links."""
         source, target, partial = (self.folder / each for each in (source_name, name, f".{name}.partial"))
         if target.exists() and target.samefile(source):  # renaming one name of a file to another does nothing at all
             return
@@ -58,11 +58,11 @@ class Checkpoints:
         partial.replace(target)
 
     def epochs(self) -> list[int]:
-        """Return the epochs that have a file of their own, ascending."""
+        """Return the epochs that have their own file, ascending."""
         return sorted(int(path.stem[6:]) for path in self.folder.glob("epoch_*.pt"))
 
     def latest(self) -> Path | None:
-        """Return the newest file; without a last one, an epoch's becomes it."""
+        """Return the newest checkpoint; if the last one is missing, the newest epoch's replaces it."""
         if not (self.folder / LAST).exists() and (epochs := self.epochs()):
             self._link(LAST, _name(epochs[-1]))
         return self.folder / LAST if (self.folder / LAST).exists() else None
@@ -72,12 +72,12 @@ class Checkpoints:
         path = self.folder / (_name(int(name)) if name.isdecimal() else f"{name}.pt")
         if not path.exists():
             there = ", ".join(sorted(each.stem for each in self.folder.glob("*.pt"))) or "none"
-            raise RunError(f"checkpoint '{path}' must be there, but is not. There are: {there}.")
+            raise RunError(f"checkpoint '{path}' does not exist. There are: {there}.")
         return read_checkpoint(path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a file, its checksums held against its content: torch does not look at them."""
+    """Read a checkpoint and verify its checksums, which torch ignores."""
     file = io.BytesIO(path.read_bytes())
     try:
         with zipfile.ZipFile(file) as archive:
@@ -93,22 +93,22 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _way_on(path: Path) -> str:
-    """Say what to remove, all names of the file, and where --resume then goes on."""
+    """Say what to remove, all names of the file, and where --resume then continues."""
     every = sorted(path.parent.glob("*.pt"))
     same = [each.name for each in every if each.samefile(path)]
     others = [each.name for each in every if each.name.startswith("epoch_") and each.name not in same]
     where = f"from {others[-1]}" if others else "from the beginning"
-    return f"Remove {' and '.join(same)}, and --resume goes on {where}"
+    return f"Remove {' and '.join(same)}, and --resume continues {where}"
 
 
 def require_room(folder: Path, size: int) -> None:
-    """Refuse to begin what the disk has no room for."""
+    """Raise if the disk has too little space for a checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < size:
         raise RunError(
-            f"'{folder}' must have {size:,} bytes free for a checkpoint, but has {free:,}. The last one is untouched:"
-            " free some space, then --resume goes on from it."
+            f"'{folder}' must have {size:,} bytes free for a checkpoint, but has {free:,}. The last one is intact:"
+            " free some space and --resume."
         )
 
 

@@ -1,4 +1,4 @@
-"""What is recorded of an epoch, in `log.jsonl` and in checkpoints."""
+"""The record of an epoch, in `log.jsonl` and in checkpoints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 Detection = dict[str, Any]
-"""What purification found of what is known to be wrong: figures by name, some of them by kind or class."""
+"""How well purification found what is known to be wrong: figures by name, some of them by kind or class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class SplitResult:
 
     @classmethod
     def from_json(cls, content: dict[str, Any] | None) -> SplitResult | None:
-        """Read it, if the split was evaluated."""
+        """Read what `to_json` returns; None if the split was not evaluated."""
         return None if content is None else cls(**content)
 
 
@@ -38,7 +38,7 @@ class PurifyResult:
     thresholds: dict[str, float]
     spared: dict[str, int]
     classes: dict[str, dict[str, int]]
-    detection: Detection | None = None  # where the truth is known
+    detection: Detection | None = None  # if the dataset has a truth
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` takes: the counts beside the rest."""
@@ -47,14 +47,14 @@ class PurifyResult:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PurifyResult:
-        """Read it."""
+        """Read what `to_json` returns."""
         named = {each.name: content[each.name] for each in fields(cls) if each.name in content}
         return cls(counts={name: value for name, value in content.items() if name not in named}, **named)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What an epoch has taken so far, before an interruption too."""
+    """The time and counts of an epoch so far, also from before an interruption."""
 
     seconds: float = 0.0
     waiting: float = 0.0  # seconds in which the device waited for data
@@ -72,12 +72,12 @@ class Spent:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochRecord:
-    """An epoch in numbers."""
+    """The results of an epoch."""
 
     epoch: int
     loss: float
-    accuracy: float  # on the training clips, while they were learnt
-    lr: float  # at its beginning
+    accuracy: float  # on the training clips, while training
+    lr: float  # at its start
     spent: Spent
     validation: SplitResult | None = None  # None: not evaluated in this epoch, or no such clips
     test: SplitResult | None = None
@@ -91,12 +91,12 @@ class EpochRecord:
 
     @property
     def clips_per_second(self) -> float:
-        """How fast it went."""
+        """Clips trained on per second."""
         return self.spent.clips / self.spent.seconds
 
     @property
     def waiting(self) -> float:
-        """The share of its time in which the device waited for data."""
+        """Share of the time in which the device waited for data."""
         return self.spent.waiting / self.spent.seconds
 
     def to_json(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class EpochRecord:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> EpochRecord:
-        """Read it."""
+        """Read what `to_json` returns."""
         return cls(
             epoch=content["epoch"], loss=content["loss"], accuracy=content["accuracy"], lr=content["rate"],
             spent=Spent(**{each.name: content.get(each.name, 0) for each in fields(Spent)}),

@@ -1,4 +1,4 @@
-"""What a run is: its settings, its dataset and where its labels come from, as `run.json` says."""
+"""The card of a run, `run.json`: its settings, its dataset and where its labels come from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetCard:
-    """The dataset that a run is of."""
+    """The dataset of a run."""
 
     folder: str
     name: str
@@ -30,9 +30,9 @@ class DatasetCard:
 
 @dataclass(frozen=True, kw_only=True)
 class RunCard:
-    """A run; written once, when it is created."""
+    """The card of a run, written once, when it is created."""
 
-    run: str  # a name that no other run has
+    run: str  # a unique name
     command: str
     settings: Settings
     origins: dict[str, str]  # where the value of each setting came from
@@ -47,7 +47,7 @@ class RunCard:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> RunCard:
-        """Read it; a setting that the run did not know has its default."""
+        """Read what `to_json` returns; settings that it lacks get their defaults."""
         return cls(
             run=content["run"], command=content.get("command", ""), settings=Settings(**content["settings"]),
             origins=content.get("origins", {}), dataset=DatasetCard(**content["dataset"]),

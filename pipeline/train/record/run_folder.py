@@ -1,4 +1,4 @@
-"""A run's folder: what is where in it."""
+"""The layout of a run's folder."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _KEYS = {"format", "run", "settings", "dataset", "store", "held_out"}
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`run.json` says what the run is; a folder with one was begun whole."""
+    """A run's folder. One with a `run.json` was created completely."""
 
     path: Path
 
     @property
     def card(self) -> Path:
-        """What the run is."""
+        """The run's card."""
         return self.path / "run.json"
 
     @property
     def store(self) -> Path:
-        """The purifier's."""
+        """The purifier's store."""
         return self.path / "purifier"
 
     @property
@@ -37,7 +37,7 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Where the run stands."""
+        """The checkpoints."""
         return self.path / "checkpoints"
 
     @property
@@ -46,21 +46,21 @@ class RunFolder:
         return self.path / "tensorboard"
 
     def read(self) -> RunCard | None:
-        """Return the card of a run, None where there is nothing yet."""
+        """Return the run's card, None if the folder is missing or empty."""
         if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
             return None
         return self.require()
 
     def require(self) -> RunCard:
-        """Return the card of a run that must be there."""
+        """Return the card of a run that must exist."""
         try:
             content: Any = json.loads(self.card.read_text("utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             raise RunError(f"'{self.path}' must be a run, but has no run.json. Is it the right folder?") from None
         except ValueError as error:
-            raise RunError(f"'{self.card}' must be JSON, but is damaged: {error}. Begin a new run.") from None
+            raise RunError(f"'{self.card}' must be JSON, but is damaged: {error}. Start a new run.") from None
         if not isinstance(content, dict) or not content.keys() >= _KEYS:
-            raise RunError(f"'{self.card}' must hold {', '.join(sorted(_KEYS))}, but does not. Begin a new run.")
+            raise RunError(f"'{self.card}' must hold {', '.join(sorted(_KEYS))}, but does not. Start a new run.")
         if content["format"] != FORMAT:
             raise RunError(f"'{self.card}' must be of format {FORMAT}, but is of {content['format']}. Update sciu.")
         if unknown := sorted(content["settings"].keys() - by_name().keys()):

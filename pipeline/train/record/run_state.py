@@ -1,4 +1,4 @@
-"""Where a run stands: what a checkpoint holds beside the tensors."""
+"""The state of a run: what a checkpoint holds besides the tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult, S
 
 @dataclass(frozen=True, kw_only=True)
 class BestEpoch:
-    """The epoch that was better than all before, on the validation clips where there are any."""
+    """The best epoch so far, on the validation clips if there are any."""
 
     epoch: int
     chosen_on: str  # validation or test
@@ -24,16 +24,16 @@ class BestEpoch:
 
 @dataclass(kw_only=True)
 class RunState:
-    """An epoch, how far it has come, and what was best."""
+    """The current epoch, its progress, and the best epoch so far."""
 
     epoch: int = 1
     step: int = 0  # steps of the epoch's plan that were taken
     world: int = 1  # ranks that the plan is for
-    quarantine: str = ""  # of the dataset, for which the plan was made; empty in checkpoints of earlier versions
-    done: list[int] = field(default_factory=list)  # clips that were trained on by a plan before this one
+    quarantine: str = ""  # digest of the quarantined clips the plan leaves out; empty in earlier versions' checkpoints
+    done: list[int] = field(default_factory=list)  # clips that an earlier plan of this epoch trained on
     faults: dict[int, str] = field(default_factory=dict)  # clips of this epoch that cannot be decoded
     spent: Spent = field(default_factory=Spent)  # on this epoch before it was interrupted
-    measured: EpochRecord | None = None  # of the epoch, once it is trained and evaluated
+    measured: EpochRecord | None = None  # the epoch's record, once it is trained and evaluated
     best: BestEpoch | None = None
     history: list[EpochRecord] = field(default_factory=list)  # of every epoch that has ended
 
@@ -47,7 +47,7 @@ class RunState:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> RunState:
-        """Read it; what a later version adds is ignored."""
+        """Read what `to_json` returns; what a later version adds is ignored."""
         own = {each.name: content[each.name] for each in fields(cls) if each.name in content}
         measured, best = own["measured"], own["best"]
         return cls(**{
@@ -56,21 +56,21 @@ class RunState:
         })  # fmt: skip
 
     def remaining(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the clips that the epoch's plan is made of."""
+        """Return the clips that the epoch's plan consists of."""
         return np.setdiff1d(ids, np.array(self.done, np.int64)) if self.done else ids
 
     def share(self, clips: int, steps: int) -> float:
-        """Return how much of the epoch is behind."""
+        """Return the share of the epoch that is done."""
         before = len(self.done) / clips
         return before + (1 - before) * self.step / max(steps, 1)
 
     @property
     def under_way(self) -> bool:
-        """Whether some of the epoch was trained on before."""
+        """Whether the epoch was trained in part before."""
         return bool(self.step or self.done)
 
     def note_best(self, record: EpochRecord) -> None:
-        """Remember an epoch that is better than all before."""
+        """Keep the epoch as the best if it is better than all before."""
         split, chosen = next(iter(record.evaluated.items()))
         if record.test is not None and (self.best is None or chosen.war > self.best.score):
             self.best = BestEpoch(
@@ -78,7 +78,7 @@ class RunState:
             )
 
     def end_epoch(self, purify: PurifyResult) -> EpochRecord:
-        """Put what was measured, and what it led to, into the history; doing so again changes nothing."""
+        """Add the epoch's record, with what it led to, to the history; doing so again changes nothing."""
         assert self.measured is not None
         record = replace(self.measured, purify=purify)
         self.history = [*self.history[: self.epoch - 1], record]

@@ -1,6 +1,6 @@
-"""Checkpoints written beside the training that goes on: what is handed over is copied first.
+"""Write checkpoints in the background while the training continues; their content is copied first.
 
-One of 100 MB takes a third of a second to serialise and to reach the disk, ten times all else that lies between epochs.
+One of 100 MB takes a third of a second to serialise and to write, ten times all else between two epochs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sciu.pipeline.train.record.checkpoints import Checkpoints, require_room
 
 
 class Saver:
-    """Writes them one after the other, in a thread of its own."""
+    """Writes checkpoints one after the other, in its own thread."""
 
     def __init__(self, checkpoints: Checkpoints) -> None:
         self._checkpoints = checkpoints
@@ -22,33 +22,33 @@ class Saver:
         self._orders: list[Future[None]] = []
 
     def save(self, content: dict[str, Any]) -> None:
-        """Begin to write where the run stands; what went wrong with the file before is raised."""
+        """Start to write a checkpoint; raise the error of the one before, if there was one."""
         self.wait()
         require_room(self._checkpoints.folder, _size(content))
         self._orders.append(self._thread.submit(self._checkpoints.save, copied(content)))
 
     def name(self, epoch: int, *, best: bool) -> None:
-        """Give the last file, an ended epoch's, its other names, once it is written."""
+        """Give the last checkpoint, of an ended epoch, its other names once it is written."""
         self._orders.append(self._thread.submit(self._name, [*self._orders], epoch, best=best))
 
     def wait(self) -> None:
-        """Wait until all is written, and raise what went wrong."""
+        """Wait until all is written, and raise the first error."""
         orders, self._orders = self._orders, []
         for order in orders:
             order.result()
 
     def close(self) -> None:
-        """Write what is waiting; whoever must know that it went well waits before."""
+        """Finish what is pending; only `wait` raises its errors."""
         self._thread.shutdown()
 
     def _name(self, before: list[Future[None]], epoch: int, *, best: bool) -> None:
-        for order in before:  # a file that could not be written leaves the one before under the last name
+        for order in before:  # if a write failed, the last name is still that of the checkpoint before
             order.result()
         self._checkpoints.name(epoch, best=best)
 
 
 def copied(content: Any) -> Any:
-    """Copy tensors to the host, where they are too: the training changes them in place."""
+    """Copy tensors to the host, also those already there: the training changes them in place."""
     if isinstance(content, Tensor):
         return content.clone() if content.device.type == "cpu" else content.cpu()
     if isinstance(content, dict):

@@ -1,4 +1,4 @@
-"""Pictures for TensorBoard: a confusion matrix, and clips that move."""
+"""Pictures for TensorBoard: a confusion matrix, and animated clips."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _CELL, _MARGIN = 56, 110  # pixels
 _TILE, _CAPTION, _COLUMNS = 112, 28, 4
 _FRAME_TIME = 120  # milliseconds
 _DARK, _LIGHT = (33, 37, 41), (255, 255, 255)
-_FULL = np.array([8, 81, 156])  # of a cell
+_FULL = np.array([8, 81, 156])  # colour of a cell with a share of 1
 
 
 def confusion_picture(counts: NDArray[np.int64], names: Sequence[str]) -> bytes:
-    """Draw rows of true classes and columns of predicted ones, as shares of the rows, as a PNG file."""
+    """Draw true classes as rows and predicted ones as columns, in shares of the row, as a PNG file."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = _MARGIN + len(names) * _CELL
     picture = Image.new("RGB", (side, side), _LIGHT)
@@ -40,7 +40,7 @@ def _draw_cell(pen: ImageDraw.ImageDraw, row: int, column: int, share: float, co
 
 
 def moving_clips(clips: Sequence[Sequence[NDArray[np.uint8]]], captions: Sequence[str]) -> bytes:
-    """Tile clips of as many frames each, a caption below, as an animated GIF file."""
+    """Tile clips of equal length, each above its caption, as an animated GIF file."""
     frames = [_tiled([clip[number] for clip in clips], captions) for number in range(len(clips[0]))]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=_FRAME_TIME, loop=0, optimize=False)

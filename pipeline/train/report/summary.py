@@ -1,4 +1,4 @@
-"""A run in one object, `summary.json`: its last epoch, its best one, and what was pruned and corrected."""
+"""A run as one object, `summary.json`: its last epoch, its best one, and what was pruned and corrected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sciu.pipeline.train.record.run_state import RunState
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A run, of the epochs that have ended."""
+    """The epochs of a run that have ended."""
 
     method: str
     backbone: str
@@ -24,7 +24,7 @@ class Summary:
     epochs_done: int
     war: float | None  # of the last evaluation on the test clips
     uar: float | None
-    war_best: float | None  # of the epoch that was best on the clips that choose it
+    war_best: float | None  # on the test clips, of the best epoch
     uar_best: float | None
     best_epoch: int | None
     best_chosen_on: str | None
@@ -37,11 +37,11 @@ class Summary:
     cached_per_epoch: list[int]
     seconds_per_epoch: list[float]
     clips_per_second: float
-    detection: Detection | None  # where the truth is known
+    detection: Detection | None  # if the dataset has a truth
 
     @classmethod
     def of(cls, settings: Settings, state: RunState, *, dataset: str, device: str) -> Summary:
-        """Sum up a run."""
+        """Summarise a run."""
         last, best = state.history[-1], state.best
         assert last.purify is not None
         counts = last.purify.counts

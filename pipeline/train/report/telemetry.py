@@ -1,4 +1,4 @@
-"""What a run tells of itself: a line an epoch, `log.jsonl`, `summary.json`, TensorBoard."""
+"""What a run reports: a line per epoch, `log.jsonl`, `summary.json`, TensorBoard."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ Say = Callable[[str], None]
 
 @dataclass(kw_only=True)
 class Telemetry:
-    """Tells each epoch, once it is decided; telling it again changes nothing."""
+    """Reports each epoch once it is decided; reporting it again changes nothing."""
 
     folder: RunFolder
     settings: Settings
     dataset: Dataset
     purifier: Purifier
-    begin: Callable[[int], EventFiles]  # from an epoch on
+    begin: Callable[[int], EventFiles]  # opens event files from an epoch on
     device: str
     say: Say
     truth: Truth | None = None
     _events: EventFiles | None = None
-    _drawing: Future[None] | None = None  # of an epoch's previews
+    _drawing: Future[None] | None = None  # the previews of an epoch
 
     def __post_init__(self) -> None:
         self._artist = ThreadPoolExecutor(1, "sciu-previews")
 
     def tell(self, state: RunState, following: EpochIndex) -> None:
-        """Tell an epoch: what was measured, and what its scores led to."""
+        """Report an epoch: what was measured, and what its scores led to."""
         record = state.end_epoch(self._purified(following))
         self._write(state)
         self._events = self._events or self.begin(state.epoch)
@@ -58,9 +58,9 @@ class Telemetry:
         self.say(_line(self.settings.epochs, record, state.best))
 
     def _purified(self, following: EpochIndex) -> PurifyResult:
-        """Return the counts that the next index was published with, and by class."""
+        """Return the counts that the next index was published with, and those by class."""
         header = following.header
-        states = self.purifier.states_at(following.epoch)  # the store may be further, in a run that was resumed
+        states = self.purifier.states_at(following.epoch)  # in a resumed run the store may be further
         rows = [each.to_json() for each in classes_of(states, self.purifier.class_names)]
         found = None
         if self.truth is not None:
@@ -78,7 +78,7 @@ class Telemetry:
         write_atomically(self.folder.path / "summary.json", f"{summary}\n".encode())
 
     def summary(self, state: RunState) -> Summary:
-        """Put the run in one object, of the epochs that have ended."""
+        """Summarise the epochs that have ended."""
         return Summary.of(self.settings, state, dataset=self.dataset.name, device=self.device)
 
     # ---- TensorBoard
@@ -87,7 +87,7 @@ class Telemetry:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Let go of the event files, after the last previews; what went wrong elsewhere does not wait for them."""
+        """Close the event files after the last previews; after an error, do not wait for those."""
         self._artist.shutdown(wait=kind is None, cancel_futures=kind is not None)
         if self._events:
             self._events.close()
@@ -95,7 +95,7 @@ class Telemetry:
             self._await_previews()
 
     def _await_previews(self) -> None:
-        """Wait for the previews of the epoch before, and raise what went wrong with them."""
+        """Wait for the previews of the epoch before, and raise their error if there was one."""
         if self._drawing is not None:
             drawing, self._drawing = self._drawing, None
             drawing.result()
@@ -116,13 +116,13 @@ class Telemetry:
         self._drawing = self._artist.submit(self._show_previews, events, epoch, following)
 
     def _show_previews(self, events: EventFiles, epoch: int, following: EpochIndex) -> None:
-        """Show clips of this epoch's decision, beside the next epoch's training: eight of each take a second."""
+        """Show clips of this epoch's decision, while the next epoch trains: eight of each take a second."""
         for what, clips in (("pruned", following.pruned), ("corrected", following.corrected)):
             self._preview(events, epoch, what, clips[: self.settings.previews], following.labels)
         events.flush()
 
     def _preview(self, events: EventFiles, epoch: int, what: str, clips: NDArray[np.int64], now: Labels) -> None:
-        """Show some clips of this epoch's decision; one that cannot be read is not shown."""
+        """Show some clips of this epoch's decision, except those that cannot be read."""
         shown, captions = [], []
         for clip in clips.tolist():
             numbers = np.linspace(0, self.dataset.clips.frames[clip] - 1, _MOVING_FRAMES).astype(int).tolist()
@@ -137,7 +137,7 @@ class Telemetry:
 
 
 def _numbers(record: EpochRecord) -> dict[str, float]:
-    """Name the numbers of an epoch as TensorBoard shows them."""
+    """Return the numbers of an epoch by their TensorBoard tags."""
     assert record.purify is not None
     purify, spent = record.purify, record.spent
     found: dict[str, float] = {
@@ -157,7 +157,7 @@ def _numbers(record: EpochRecord) -> dict[str, float]:
 
 
 def _line(epochs: int, record: EpochRecord, best: BestEpoch | None) -> str:
-    """Put an epoch in a line."""
+    """Return the line that a run prints for an epoch."""
     assert record.purify is not None
     counts = record.purify.counts
     parts = [f"epoch {record.epoch}/{epochs}", f"loss {record.loss:.3f}", f"accuracy {record.accuracy:.1%}"]

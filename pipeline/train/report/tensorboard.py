@@ -1,4 +1,4 @@
-"""What TensorBoard shows: an epoch's numbers, histograms and pictures, under a layout that opens on what matters."""
+"""What TensorBoard shows: an epoch's numbers, histograms and pictures, in a layout with the main charts first."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LAYOUT = {
 
 
 class EventFiles:
-    """The event files of a run. Epochs from `first` on are written anew: readers drop what a killed run left."""
+    """The event files of a run. Epochs from `first` on are written again: readers drop what a killed run left."""
 
     def __init__(self, folder: Path, settings: str, first: int) -> None:
         self._writer: Any = SummaryWriter(str(folder), purge_step=first)
@@ -57,9 +57,9 @@ class EventFiles:
         self._writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), epoch)
 
     def flush(self) -> None:
-        """Write what is waiting: at the end of each epoch."""
+        """Write what is buffered, at the end of each epoch."""
         self._writer.flush()
 
     def close(self) -> None:
-        """Write the rest."""
+        """Write the rest and close the files."""
         self._writer.close()

@@ -1,1 +1,1 @@
-"""A run: its folder, its parts, its checkpoints; begun, resumed, looked at again."""
+"""A run and its parts: created, resumed, evaluated."""

@@ -1,4 +1,4 @@
-"""A run put together: every part built from the settings, each automatic choice with its reason."""
+"""Build the parts of a run from its settings, and print each automatic choice with its reason."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from sciu.pipeline.train.step.objectives import objective_of
 from sciu.pipeline.train.step.optimiser import make_optimiser
 from sciu.pipeline.train.step.step import Step
 
-_TRIED = 2  # clips, where there is nothing to compile or capture
+_TRIED = 2  # clips of the trial step, if nothing is compiled or captured
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What decodes, and what learns."""
+    """The parts that decode and train."""
 
     feed: Feed
     planner: Planner
@@ -50,7 +50,7 @@ class Parts:
 def build(
     settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say, stack: ExitStack
 ) -> Parts:
-    """Build the parts, and tell what was chosen. The step is tried out before the feed's threads begin."""
+    """Build the parts, and print what was chosen. The step is tried before the feed's threads start."""
     step = build_step(settings, len(dataset), len(dataset.classes), device, ranks, say)
     stack.callback(step.close)
     planner = Planner(
@@ -63,12 +63,12 @@ def build(
 
 
 def size_of(settings: Settings) -> int:
-    """Return the size of frames."""
+    """Return the frame size."""
     return settings.size or frame_size(settings.backbone)
 
 
 def build_network(settings: Settings, classes: int, say: Say) -> SciuModel:
-    """Build the network, the same for the same seed, with the weights that were asked for."""
+    """Build the network, the same for the same seed, and load the requested weights."""
     torch.manual_seed(settings.seed)
     network = SciuModel(build_backbone(settings.backbone), classes, METHODS[settings.method].weight_head)
     if settings.weights:
@@ -82,10 +82,10 @@ def build_network(settings: Settings, classes: int, say: Say) -> SciuModel:
 
 
 def build_step(settings: Settings, clips: int, classes: int, device: torch.device, ranks: Ranks, say: Say) -> Step:
-    """Build the step, and try it out."""
+    """Build the step, and try it."""
     network: nn.Module = build_network(settings, classes, say).to(device)
     if settings.sync_batchnorm:
-        require(device.type == "cuda", "sync_batchnorm", "off on a CPU, for which torch has none", True)
+        require(device.type == "cuda", "sync_batchnorm", "off on a CPU, where torch does not support it", True)
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     amp, graph = choose_amp(settings.amp, device), choose_cuda_graph(settings.cuda_graph, device)
     compile_ = choose_compile(settings.compile)
@@ -103,7 +103,7 @@ def build_step(settings: Settings, clips: int, classes: int, device: torch.devic
         ranks=ranks, forward=compiled(network) if compile_.value == "on" else None,
     )  # fmt: skip
     size, wanted = size_of(settings), "on" in (graph.value, compile_.value)
-    with explain_failures(settings), _own_backbone_told(settings.backbone):
+    with explain_failures(settings), _own_backbone_explained(settings.backbone):
         step.prepare(
             settings.batch_size if wanted else _TRIED, (settings.frames, size, size), graph=graph.value == "on"
         )
@@ -111,8 +111,8 @@ def build_step(settings: Settings, clips: int, classes: int, device: torch.devic
 
 
 @contextmanager
-def _own_backbone_told(name: str) -> Iterator[None]:
-    """Say in one line what goes wrong in somebody's own network."""
+def _own_backbone_explained(name: str) -> Iterator[None]:
+    """Report an error in a user's own network in one line."""
     try:
         yield
     except (ModelError, TrainError, MemoryError):
@@ -120,13 +120,11 @@ def _own_backbone_told(name: str) -> Iterator[None]:
     except Exception as error:
         if ":" not in name:
             raise
-        raise ModelError(
-            f"backbone {name!r} must take a batch, but fails: {kind_and_line(error)}. Mend its module."
-        ) from error
+        raise ModelError(f"backbone {name!r} fails on a batch: {kind_and_line(error)}. Fix its module.") from error
 
 
 def build_feed(settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say) -> Feed:
-    """Build what decodes."""
+    """Build the feed."""
     cache, choice = choose_cache(settings, dataset, ranks, device)
     say(f"cache: {choice.value} ({choice.reason})")
     threads = settings.threads or max(1, cores() // ranks.here)

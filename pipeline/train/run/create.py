@@ -1,4 +1,4 @@
-"""A run begun: which clips it trains on, its store and its card, in a folder that appears when it is whole."""
+"""Create a run: which clips it trains on, its store and its card, in a folder that appears once it is complete."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sciu.purification import Purifier
 
 
 def create_run(folder: RunFolder, resolved: Resolved, command: str, dataset: Dataset) -> RunCard:
-    """Make the folder of a new run; return its card."""
+    """Create the folder of a new run; return its card."""
     settings = resolved.settings
     labels, source = _labels(settings, dataset)
     held_out = hold_out(labels, dataset.ids("train", settings.fold), settings.validation, settings.seed)
@@ -54,14 +54,14 @@ def create_run(folder: RunFolder, resolved: Resolved, command: str, dataset: Dat
 
 
 def _require_clips(labels: Labels, dataset: Dataset, settings: Settings) -> None:
-    """Refuse to begin without clips of some class that the dataset has: what is held out is the likely reason."""
+    """Raise if a class of the dataset has no clips to train on: what is held out is the likely reason."""
     for k in emptied_classes(dataset.labels, labels):
         raise RunError(
             f"class '{dataset.classes[k]}' must have clips to train on, but has none in fold {settings.fold}"
             + (
-                f" by '{settings.labels_from}'. Give others."
+                f" with labels from '{settings.labels_from}'. Use others."
                 if settings.labels_from
-                else f" with validation {settings.validation}. Hold less out, or import the dataset without the class."
+                else f" with validation {settings.validation}. Hold out less, or import the dataset without the class."
             )
         )
 

@@ -1,4 +1,4 @@
-"""A run saved and gone on with: tensors, position, scores of the unfinished epoch, as one file."""
+"""Save and resume a run: tensors, position and scores of the unfinished epoch, in one file."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from sciu.purification import EpochIndex
 
 
 def save(run: Run, state: RunState, index: EpochIndex) -> None:
-    """Begin to write where the run stands. Collective; rank 0 writes."""
+    """Start to write a checkpoint. Collective; rank 0 writes."""
     step, ranks = run.step, run.ranks
     listed = set(index.ids.tolist())
     faults = ranks.gather({clip: why for clip, why in run.feed.faults.items() if clip in listed})
     own = ranks.gather(own_state(step))
-    board = step.clip_tensors.of_all(ranks)
+    scores = step.clip_tensors.of_all(ranks)
     state.quarantine = quarantine_digest(run.dataset)
     if ranks.first:
         state.faults = {clip: why for each in faults or () for clip, why in each.items()}
         run.saver.save({
             "run": run.card.run, "settings": asdict(run.settings), "dataset": run.dataset.fingerprint,
-            "state": state.to_json(), **step.tensors(), "board": board, "of_each_rank": own, "amp": step.amp,
+            "state": state.to_json(), **step.tensors(), "board": scores, "of_each_rank": own, "amp": step.amp,
             "scaler": step.scaler.state_dict(),
         })  # fmt: skip
 
 
 def name_checkpoint(run: Run, state: RunState) -> None:
-    """Give an ended epoch's checkpoint its names; a run that was killed before comes here again."""
+    """Give an ended epoch's checkpoint its names; a run that was killed before does so when it is resumed."""
     if run.ranks.first:
         best = state.best is not None and state.best.epoch == state.epoch
         run.saver.name(state.epoch, best=best)
 
 
 def restore(run: Run) -> RunState:
-    """Return where the run stands, its tensors in place; never saved, it stands at its beginning. Collective."""
+    """Restore the newest checkpoint's tensors in place; return its state, a new one without checkpoint. Collective."""
     step, ranks = run.step, run.ranks
     content = ranks.from_first(lambda: _read(run))
     ranks.share([t for name, group in step.tensors().items() if name != "board" for t in group.values()])
@@ -52,7 +52,7 @@ def restore(run: Run) -> RunState:
     if content is None:
         return RunState(world=ranks.world)
     if content["amp"] != step.amp:
-        run.say(f"amp was {content['amp']} and is {step.amp} now: the run goes on, but not as it would have")
+        run.say(f"amp was {content['amp']} and is {step.amp} now: the run continues, but with other results")
     elif step.amp == "fp16":
         step.scaler.load_state_dict(content["scaler"])
     state = RunState.from_json(content["state"])
@@ -71,7 +71,7 @@ def restore(run: Run) -> RunState:
 
 
 def _read(run: Run) -> dict[str, Any] | None:
-    """Put the tensors of the newest checkpoint in place; return the rest of it."""
+    """Restore the tensors of the newest checkpoint in place; return the rest of it."""
     if (path := run.checkpoints.latest()) is None:
         return None
     content = read_checkpoint(path)
@@ -89,7 +89,7 @@ def statistics(step: Step) -> dict[str, Tensor]:
 
 
 def own_state(step: Step) -> dict[str, Any]:
-    """Return what a rank has to itself, on the host: the rank that unpickles it would else use our GPU."""
+    """Return what differs between ranks, on the host: the rank that unpickles it would otherwise use our GPU."""
     on_host = {name: tensor.cpu() for name, tensor in statistics(step).items()}
     return {"random": random_state(step.device), "statistics": on_host}
 
@@ -101,7 +101,7 @@ def random_state(device: torch.device) -> dict[str, torch.Tensor]:
 
 
 def set_random_state(states: dict[str, torch.Tensor], device: torch.device) -> None:
-    """Put it back."""
+    """Restore the state of torch's generators."""
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)

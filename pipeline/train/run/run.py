@@ -1,4 +1,4 @@
-"""A run: its folder, its store, its parts; begun, or gone on with."""
+"""A run: its folder, its store and its parts, created or resumed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from sciu.purification import Purifier, SharedPurifier
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """What a user wants of a run."""
+    """What a user requests of a run."""
 
     data: Path
     out: Path
@@ -60,18 +60,18 @@ class Run:
     step: Step
     purifier: SharedPurifier
     saver: Saver
-    telemetry: Telemetry | None  # rank 0 tells
+    telemetry: Telemetry | None  # on rank 0 only
     say: Say
     progress: Callable[[str], Progress]
     stop: Stop
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """Where the run stood; `saver` writes them."""
+        """The run's checkpoints; `saver` writes them."""
         return Checkpoints(self.folder.checkpoints, self.settings.keep)
 
     def evaluated(self) -> dict[str, NDArray[np.int64]]:
-        """Return the clips to look at after an epoch; those that the best one is chosen by come first."""
+        """Return the clips to evaluate after an epoch, by split; those that the best one is chosen by come first."""
         test = self.dataset.ids("test", self.settings.fold)
         return {"validation": self.held_out, "test": test} if len(self.held_out) else {"test": test}
 
@@ -84,7 +84,7 @@ class Run:
 
 @contextmanager
 def opened(request: RunRequest, device: torch.device, ranks: Ranks, stop: Stop) -> Iterator[Run]:
-    """Begin a run, or go on with the one that is there. Collective."""
+    """Create a run, or resume the one that exists. Collective."""
     dataset, folder = Dataset.load(request.data), RunFolder(request.out)
     settings = request.resolved.settings
     _require_one_mind(request, dataset, ranks)
@@ -119,8 +119,8 @@ def opened(request: RunRequest, device: torch.device, ranks: Ranks, stop: Stop) 
 def _open_store(folder: RunFolder, card: RunCard, settings: Settings) -> Purifier:
     if not folder.store.is_dir():
         raise RunError(
-            f"store '{folder.store}' must be there, but is not. Bring it back: it holds what was decided. Without it,"
-            f" the labels of every epoch are in '{folder.index}', but the run cannot go on."
+            f"store '{folder.store}' is missing. Restore it: it holds all decisions. Without it, the labels of every"
+            f" epoch are in '{folder.index}', but the run cannot be resumed."
         )
     purifier = Purifier.open(
         folder.store, fingerprint=card.dataset.fingerprint, policy=policy_of(settings),
@@ -129,8 +129,8 @@ def _open_store(folder: RunFolder, card: RunCard, settings: Settings) -> Purifie
     if (created := purifier.events()[0].time) != card.store:
         purifier.close()
         raise RunError(
-            f"store '{folder.store}' must be the run's own, made {card.store}, but was made {created}."
-            " Bring back the one that belongs to it."
+            f"store '{folder.store}' must be the run's own, created {card.store}, but was created {created}."
+            " Restore the one that belongs to the run."
         )
     return purifier
 
@@ -141,16 +141,16 @@ def _require_the_same(card: RunCard, settings: Settings, dataset: Dataset) -> No
 
 
 def _require_one_mind(request: RunRequest, dataset: Dataset, ranks: Ranks) -> None:
-    """Refuse ranks that do not see the same folders: each has read the settings and the dataset for itself."""
+    """Raise if ranks see different folders: each has read the settings and the dataset itself."""
     mine = asdict(request.resolved.settings), dataset.fingerprint
     if ranks.any(ranks.broadcast(mine) != mine):
         raise RunError(
-            "all ranks must see the same dataset and the same --out, but do not. Put both where all see them."
+            "all ranks must see the same dataset and the same --out, but do not. Put both where all can read them."
         )
 
 
 def _silent(_line: str) -> None:
-    """Say nothing: rank 0 does."""
+    """Print nothing; rank 0 does."""
 
 
 def _no_progress(_label: str) -> Progress:

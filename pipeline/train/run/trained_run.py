@@ -1,4 +1,4 @@
-"""A run that is looked at again: its network, from a checkpoint, and the clips of its test split."""
+"""Evaluate a run: its network, from a checkpoint, on clips of its dataset."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TrainedRun:
     settings: Settings
     dataset: Dataset
     content: dict[str, Any]  # of the checkpoint
-    remark: str = ""  # what a reader of its numbers should know
+    remark: str = ""  # a caveat about its results
 
     @classmethod
     def load(cls, run: Path, *, checkpoint: str = "last", data: Path | None = None) -> TrainedRun:
@@ -46,24 +46,24 @@ class TrainedRun:
             )
         content = Checkpoints(folder.checkpoints).load(checkpoint)
         other = dataset.fingerprint != card.dataset.fingerprint
-        remark = f"'{dataset.folder}' is another dataset than '{run}' was trained on" if other else ""
+        remark = f"'{dataset.folder}' is not the dataset that '{run}' was trained on" if other else ""
         return cls(
             folder=folder, settings=card.settings, dataset=dataset, content=content, remark=remark
         )  # fmt: skip
 
     @property
     def epoch(self) -> int:
-        """The epoch that the checkpoint is of."""
+        """The epoch of the checkpoint."""
         return int(self.content["state"]["epoch"])
 
     @property
     def step(self) -> int:
-        """The step of an epoch in whose middle the checkpoint was written, else 0."""
+        """The step of the checkpoint, if it was written within an epoch, else 0."""
         state = self.content["state"]
         return 0 if state["measured"] else int(state["step"])
 
     def evaluate(self, device: torch.device, *, split: str, views: int | None, progress: Progress) -> Evaluation:
-        """Look at a split's clips."""
+        """Evaluate a split's clips."""
         ids = self.dataset.ids(split, self.settings.fold)
         if not len(ids):
             raise RunError(
@@ -74,7 +74,7 @@ class TrainedRun:
     def look_at(
         self, ids: NDArray[np.int64], device: torch.device, *, views: int | None, progress: Progress
     ) -> Evaluation:
-        """Look at any clips."""
+        """Evaluate any clips."""
         settings = replace(
             self.settings, weights="", cuda_graph="off", compile="off", sync_batchnorm=False, cache="off"
         )

@@ -1,1 +1,1 @@
-"""Frames -> loss -> weights and scores: the network, what it learns by, and how it is evaluated."""
+"""The training step: frames -> loss -> weights and scores."""

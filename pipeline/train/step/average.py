@@ -1,4 +1,4 @@
-"""An exponential average of the weights, which often does better than the last of them."""
+"""An exponential average of the weights, which often evaluates better than the last weights."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Average:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let the network have the averages for a while; copied, because a CUDA graph knows the weights by address."""
+        """Put the averages into the network for a while; copied, because a CUDA graph has the weights' addresses."""
         kept = [value.clone() for value in self._values]
         self._put(self._averages)
         try:

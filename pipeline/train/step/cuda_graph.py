@@ -16,7 +16,7 @@ _WARM_UP = 3  # cuDNN chooses algorithms, the allocator and NCCL settle
 class CapturedStep:
     """A function of a batch as one CUDA graph; for batches of the shape that it was captured with.
 
-    Whoever writes the next batch straight into `input` saves a copy.
+    Writing the next batch straight into `input` saves a copy.
     """
 
     def __init__(self, learn: Callable[[Tensor, Tensor], None], batch: ClipBatch) -> None:
@@ -30,12 +30,12 @@ class CapturedStep:
                     learn(self.input.ids, self.input.frames_BTHWC)
             torch.cuda.current_stream(device).wait_stream(side)
             self._graph = torch.cuda.CUDAGraph()
-            # thread_local: other threads may allocate meanwhile
+            # thread_local: other threads may allocate during the capture
             with torch.cuda.graph(self._graph, stream=side, capture_error_mode="thread_local"):
                 learn(self.input.ids, self.input.frames_BTHWC)
 
     def __call__(self, batch: ClipBatch) -> None:
-        """Copy the batch in, where it is not there already, and launch everything at once."""
+        """Copy the batch to `input`, unless it is there already, and launch everything at once."""
         for name in ("ids", "frames_BTHWC"):
             static, given = getattr(self.input, name), getattr(batch, name)
             if (given.shape, given.dtype, given.device) != (static.shape, static.dtype, static.device):
@@ -50,7 +50,7 @@ class CapturedStep:
 
 @contextmanager
 def _fastest_convolutions() -> Iterator[None]:
-    """Let cuDNN try its algorithms; only here, for it would try them anew for every short batch's size."""
+    """Let cuDNN try its algorithms; only here, because it would try them again for every short batch's size."""
     usual = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
     try:

@@ -1,4 +1,4 @@
-"""What can go wrong in a step, told in one line with what to change."""
+"""Explain failures of a step in one line, with the remedy."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _RANK_GONE = re.compile("gloo|nccl|connection (closed|reset) by peer", re.IGNORE
 
 @contextmanager
 def explain_failures(settings: Settings) -> Iterator[None]:
-    """Say what to change when memory runs out, and that another rank is gone; anything else is a bug."""
+    """Explain running out of memory, and the loss of another rank; any other error is a bug."""
     try:
         yield
     except RuntimeError as error:
         if MEMORY_IS_FULL.search(str(error)):
             raise TrainError(
-                f"memory must hold a step of {settings.batch_size} clips x {settings.frames} frames, but is full:"
+                f"Out of memory in a step of {settings.batch_size} clips x {settings.frames} frames:"
                 f" {first_line(error)} Try --batch-size {max(1, settings.batch_size // 2)}, --amp bf16, a smaller"
-                " --size or --cache, and see whether somebody else is on the device."
+                " --size or --cache, and check whether another process uses the device."
             ) from error
         if _RANK_GONE.search(str(error)):
             raise TrainError(
-                f"all ranks must be there, but one has ended or cannot be reached: {first_line(error)} What it said"
-                " comes before this; --resume goes on."
+                f"Another rank has ended or cannot be reached: {first_line(error)} Its own error is above; then"
+                " --resume."
             ) from error
         raise

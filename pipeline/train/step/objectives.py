@@ -1,4 +1,4 @@
-"""The losses to train with, by the names that methods know them by."""
+"""The losses to train with, by the names that methods use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sciu.pipeline.train.step.clip_tensors import BatchTargets
 from sciu.purification.store.running_average import KEPT
 
 Objective = Callable[[Output, BatchTargets], Tensor]
-"""(output, what the batch is to be taken for) -> a loss for every clip, [B]; 0 where the label is negative."""
+"""(output, targets of the batch) -> a loss for every clip, [B]; 0 where the label is negative."""
 
 
 def objective_of(settings: Settings) -> Objective:
@@ -28,48 +28,48 @@ def objective_of(settings: Settings) -> Objective:
 
 def _plain(settings: Settings) -> Objective:
     smoothing = settings.label_smoothing
-    return lambda out, lesson: cross_entropy(out.logits_BK, lesson.labels_B, label_smoothing=smoothing)
+    return lambda out, targets: cross_entropy(out.logits_BK, targets.labels_B, label_smoothing=smoothing)
 
 
 def _weighted(settings: Settings) -> Objective:
     """Return cross entropy of w * z, by the weight head's w."""
     smoothing = settings.label_smoothing
 
-    def loss(out: Output, lesson: BatchTargets) -> Tensor:
-        return weighted_cross_entropy(out.logits_BK, out.weight_B, lesson.labels_B, label_smoothing=smoothing)
+    def loss(out: Output, targets: BatchTargets) -> Tensor:
+        return weighted_cross_entropy(out.logits_BK, out.weight_B, targets.labels_B, label_smoothing=smoothing)
 
     return loss
 
 
 def _ranked(settings: Settings) -> Objective:
-    """Add SCN's rank regularisation of the batch's weights."""
+    """Add SCN's rank regularisation of the batch's clip weights."""
     weighted, beta, margin = _weighted(settings), settings.rank_beta, settings.rank_margin
 
-    def loss(out: Output, lesson: BatchTargets) -> Tensor:
+    def loss(out: Output, targets: BatchTargets) -> Tensor:
         rank = rank_regularisation(out.weight_B, beta=beta, margin=margin)
-        return weighted(out, lesson) + rank * (lesson.labels_B >= 0)
+        return weighted(out, targets) + rank * (targets.labels_B >= 0)
 
     return loss
 
 
 def _pulled(settings: Settings) -> Objective:
-    """Add the pull to what the network has said of each clip before."""
+    """Add the pull towards the network's earlier predictions of each clip."""
     plain = _plain(settings)
 
-    def loss(out: Output, lesson: BatchTargets) -> Tensor:
-        assert lesson.average_BK is not None and lesson.pull_B is not None  # noqa: PT018 - the policy keeps averages
-        pull = lesson.pull_B * early_learning(out.logits_BK, lesson.average_BK, kept=KEPT)
-        return plain(out, lesson) + pull
+    def loss(out: Output, targets: BatchTargets) -> Tensor:
+        assert targets.average_BK is not None and targets.pull_B is not None  # noqa: PT018 - the policy keeps averages
+        pull = targets.pull_B * early_learning(out.logits_BK, targets.average_BK, kept=KEPT)
+        return plain(out, targets) + pull
 
     return loss
 
 
 def _symmetric(_settings: Settings) -> Objective:
-    return lambda out, lesson: symmetric_cross_entropy(out.logits_BK, lesson.labels_B)
+    return lambda out, targets: symmetric_cross_entropy(out.logits_BK, targets.labels_B)
 
 
 def _absolute(_settings: Settings) -> Objective:
-    return lambda out, lesson: mean_absolute_error(out.logits_BK, lesson.labels_B)
+    return lambda out, targets: mean_absolute_error(out.logits_BK, targets.labels_B)
 
 
 _OBJECTIVES: dict[str, Callable[[Settings], Objective]] = {

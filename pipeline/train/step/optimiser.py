@@ -1,4 +1,4 @@
-"""SGD or AdamW, fused, its learning rate a tensor: a captured step reads it anew each time."""
+"""SGD or AdamW, fused, with the learning rate in a tensor, which a captured step reads each time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from sciu.pipeline.train.config.settings import Settings
 def make_optimiser(
     parameters: Iterable[nn.Parameter], settings: Settings, device: torch.device
 ) -> torch.optim.Optimizer:
-    """Build it with all of its state in place, as after no step at all."""
+    """Build the optimiser with all of its state allocated, as before the first step."""
     weights = list(parameters)
-    rate = torch.zeros((), device=device)
+    lr = torch.zeros((), device=device)
     optimiser: torch.optim.Optimizer
     if settings.optimiser == "sgd":
         optimiser = torch.optim.SGD(
-            weights, rate, momentum=settings.momentum, weight_decay=settings.weight_decay, fused=True
+            weights, lr, momentum=settings.momentum, weight_decay=settings.weight_decay, fused=True
         )
     else:
         optimiser = torch.optim.AdamW(
-            weights, rate, weight_decay=settings.weight_decay, fused=True, capturable=device.type == "cuda"
+            weights, lr, weight_decay=settings.weight_decay, fused=True, capturable=device.type == "cuda"
         )
     _make_state(optimiser, weights)
     return optimiser
@@ -31,8 +31,8 @@ def make_optimiser(
 
 def lr_of(optimiser: torch.optim.Optimizer) -> Tensor:
     """Return the learning rate's tensor."""
-    rate: Tensor = optimiser.param_groups[0]["lr"]
-    return rate
+    lr: Tensor = optimiser.param_groups[0]["lr"]
+    return lr
 
 
 def state_of(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -42,7 +42,7 @@ def state_of(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def _make_state(optimiser: torch.optim.Optimizer, weights: list[nn.Parameter]) -> None:
-    """Take a step of length 0, then zero what it left: torch makes its state no earlier."""
+    """Take a step of length 0, then zero the state: torch creates it no earlier."""
     for weight in weights:
         weight.grad = torch.zeros_like(weight)
     optimiser.step()

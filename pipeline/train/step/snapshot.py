@@ -1,4 +1,4 @@
-"""Tensors copied aside, and put back where they were in memory."""
+"""Copy tensors, and restore them in place."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ TensorGroups = dict[str, dict[str, Tensor]]
 
 
 class Changing(Protocol):
-    """Whatever changes tensors in place."""
+    """An object that changes tensors in place."""
 
     scaler: Any
     device: torch.device
 
     def tensors(self) -> TensorGroups:
-        """Return them."""
+        """Return the tensors that it changes."""
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def unchanged_after(step: Changing) -> Iterator[None]:
 
 @torch.no_grad()
 def copy_into(tensors: TensorGroups, values: TensorGroups) -> None:
-    """Copy values over the tensors of the same names: where those are in memory does not change."""
+    """Copy values over the tensors of the same names, whose addresses do not change."""
     for name, group in tensors.items():
         for key, tensor in group.items():
             tensor.copy_(values[name][key])

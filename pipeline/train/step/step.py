@@ -27,7 +27,7 @@ _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Pixels(nn.Module):
-    """Bytes -> what networks expect, [B, T, 3, H, W]; colours stay innermost in memory."""
+    """Convert bytes to what networks expect, [B, T, 3, H, W]; colours stay innermost in memory."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Pixels(nn.Module):
 
 @dataclass(kw_only=True, eq=False)
 class Step:
-    """Learns from batches, one after the other."""
+    """Trains a network on one batch after the other."""
 
     network: nn.Module
     optimiser: torch.optim.Optimizer
@@ -59,13 +59,13 @@ class Step:
         self.pixels = Pixels(self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp == "fp16")
         self._weights = [weight for weight in self.network.parameters() if weight.requires_grad]
-        self._learning = self._weights  # those that the loss depends on, once that was seen
+        self._learning = self._weights  # those that the loss depends on, once that is known
         self._lr = lr_of(self.optimiser)
         self._nobody = torch.tensor([self.clip_tensors.nobody], device=self.device)
         self._replay: CapturedStep | None = None
 
     def prepare(self, batch_size: int, shape_THW: tuple[int, int, int], *, graph: bool) -> None:
-        """Compile, capture, and meet what is wrong before anything is learnt; nothing is changed by it."""
+        """Compile, capture, and find errors before the training; this changes nothing."""
         self.usual_size = batch_size
         frames_BTHWC = torch.zeros((batch_size, *shape_THW, 3), dtype=torch.uint8, device=self.device)
         batch = ClipBatch(self._nobody.expand(batch_size).clone(), frames_BTHWC)
@@ -77,24 +77,24 @@ class Step:
 
     @property
     def input(self) -> ClipBatch | None:
-        """Where a captured step reads its batch; None where there is none."""
+        """The batch that a captured step reads; None if the step is not captured."""
         return self._replay.input if self._replay else None
 
     def close(self) -> None:
-        """Let go of the graph, and wait for it: ranks that leave their group with a graph alive would hang."""
+        """Release the graph, and wait for it: ranks that leave their group with a graph alive would hang."""
         self._replay = None
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
     def begin(self, labels: NDArray[np.int16], targets: Targets | None = None, *, seed: int | None) -> None:
-        """Begin an epoch with its labels and targets, or go on with one: then without a seed."""
+        """Begin an epoch with its labels and targets, or resume one: then without a seed."""
         self.clip_tensors.take(labels, targets)
         if seed is not None:
             self.clip_tensors.clear()
             torch.manual_seed(seed)
 
     def __call__(self, batch: ClipBatch, lr: float) -> None:
-        """Learn from a batch at a learning lr."""
+        """Train on a batch with a learning rate."""
         self._lr.fill_(lr)
         if len(batch):
             if self._replay is not None and len(batch) == self.usual_size:
@@ -105,18 +105,18 @@ class Step:
             self._join(batch.frames_BTHWC.shape[1:])
 
     def learn(self, ids_B: Tensor, frames_BTHWC: Tensor) -> None:
-        """Learn from a batch: all that a CUDA graph captures."""
+        """Train on a batch: all that a CUDA graph captures."""
         self.optimiser.zero_grad(set_to_none=True)
-        lesson = self.clip_tensors.lesson(ids_B)
-        labels_B = lesson.labels_B
-        output = self._look(frames_BTHWC)
-        losses_B = self.objective(output, lesson) * self.clip_tensors.class_weight_K[labels_B.clamp_min(0)]
+        targets = self.clip_tensors.batch_targets(ids_B)
+        labels_B = targets.labels_B
+        output = self._predict(frames_BTHWC)
+        losses_B = self.objective(output, targets) * self.clip_tensors.class_weight_K[labels_B.clamp_min(0)]
         learnt = self.ranks.sum((labels_B >= 0).sum())
         self.scaler.scale(losses_B.sum() / learnt.clamp_min(1)).backward()
         self._move()
-        self._tell(ids_B, labels_B, output, losses_B.detach())
+        self._record(ids_B, labels_B, output, losses_B.detach())
 
-    def _look(self, frames_BTHWC: Tensor) -> Output:
+    def _predict(self, frames_BTHWC: Tensor) -> Output:
         forward: Callable[[Tensor], Output] = self.network
         if self.forward is not None and len(frames_BTHWC) == self.usual_size:
             forward = self.forward
@@ -135,7 +135,7 @@ class Step:
         self.clip_tensors.step += 1
 
     def _move(self) -> None:
-        """Take the optimiser's step; one whose fp16 gradients overflow is left out, by the fused optimiser itself."""
+        """Take the optimiser's step; the fused optimiser itself skips one whose fp16 gradients overflow."""
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
         self.ranks.sum_all(gradients)
         if self.clip_gradients:
@@ -146,19 +146,19 @@ class Step:
         self.average.follow()
 
     @torch.no_grad()
-    def _tell(self, ids_B: Tensor, labels_B: Tensor, output: Output, losses_B: Tensor) -> None:
+    def _record(self, ids_B: Tensor, labels_B: Tensor, output: Output, losses_B: Tensor) -> None:
         logits_BK, weight_B = output.logits_BK.detach().float(), output.weight_B.detach().float()
         scaled_BK = logits_BK * weight_B[:, None] if self.weighted_scores else logits_BK
         self.clip_tensors.write(ids_B, weight_B, scaled_BK.softmax(dim=1))
         self.clip_tensors.count(losses_B, logits_BK.argmax(dim=1) == labels_B, labels_B)
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Work in the chosen precision; no cache of cast weights, which a CUDA graph would keep for ever."""
+        """Compute in the chosen precision, without a cache of cast weights, which a CUDA graph would keep for ever."""
         kind = _AMP.get(self.amp, torch.bfloat16)
         return torch.autocast(self.device.type, kind, enabled=self.amp in _AMP, cache_enabled=False)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """Return all that the step changes, by address: what a checkpoint keeps and `unchanged_after` restores."""
+        """Return the tensors that the step changes, uncopied: a checkpoint stores, `unchanged_after` restores them."""
         return {
             "model": dict(self.network.state_dict(keep_vars=False)),
             "average": self.average.tensors(),

@@ -1,4 +1,4 @@
-"""How fast an epoch goes, and how much of that is waiting for data."""
+"""The speed of an epoch, and how much of its time is spent waiting for data."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Throughput:
     _steps: deque[torch.cuda.Event] = field(default_factory=deque)
 
     def timed(self, batches: Iterable[ClipBatch]) -> Iterator[ClipBatch]:
-        """Hand on batches, and time the wait for each."""
+        """Yield the batches, and time the wait for each."""
         source = iter(batches)
         while True:
-            asked = time.perf_counter()
+            requested = time.perf_counter()
             batch = next(source, None)
             if self._device_is_idle():
-                self.waiting += time.perf_counter() - asked
+                self.waiting += time.perf_counter() - requested
             if batch is None:
                 return
             yield batch
@@ -39,7 +39,7 @@ class Throughput:
                 self._hold_back()
 
     def _device_is_idle(self) -> bool:
-        """Tell whether a GPU has nothing left to do; what the host takes meanwhile costs nothing."""
+        """Return whether the device has nothing left to do; while a GPU is busy, waiting costs nothing."""
         return not self._steps or self._steps[-1].query()
 
     def _hold_back(self) -> None:
@@ -52,7 +52,7 @@ class Throughput:
 
     @property
     def seconds(self) -> float:
-        """Since the epoch began."""
+        """Seconds since the epoch began."""
         return time.perf_counter() - self.began
 
     def __str__(self) -> str:

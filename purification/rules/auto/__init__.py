@@ -1,1 +1,1 @@
-"""The methods that keep a running average of every clip's probabilities: ELR, and `auto`, which decides by it."""
+"""The methods that keep a running average of every clip's probabilities: ELR, and `auto`, which decides with it."""

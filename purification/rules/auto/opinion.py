@@ -1,4 +1,4 @@
-"""What the running averages say: of every clip its likeliest class, of the dataset how its labels go wrong."""
+"""What the running averages say: the likeliest class of every clip, and how the labels of the dataset go wrong."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from sciu.purification.clip_state import ClipStates, Status
 from sciu.purification.rules.policy import Grounds
 from sciu.purification.store.evidence import Floats
 
-_SHRINKAGE = 20.0  # clips that a row of the transition matrix begins with
-_FEWEST = 5  # clips from which a class's usual confidence is told
-_USUAL = 0.6  # without them
+_SHRINKAGE = 20.0  # clips that a row of the transition matrix starts with
+_FEWEST = 5  # clips from which a class's usual confidence is estimated
+_USUAL = 0.6  # that confidence with fewer
 _MOST_NOISE = 0.8
-_SUREST, _SURER = 0.1, 0.5  # of the clips that are taken for a class
-_FEWEST_OF_A_CLASS = 20  # clips taken for it, from which their surest tenth says something
+_SUREST, _SURER = 0.1, 0.5  # shares of the clips that are predicted as a class
+_FEWEST_OF_A_CLASS = 20  # clips predicted as it, from which their surest tenth is informative
 _NEXT_TO_NONE = 0.02  # share of contradicted labels
 _NOISE = 0.55  # evenness from which contradictions are noise ...
-_TOLD_FROM = 0.1  # ... once so many labels are doubted; an untrained network is even, too
-_DOUBTED = 0.2  # by how much some class is more probable than the label: two classes mixed .6 to .4 go no further
+_DOUBTED_FROM = 0.1  # ... once this share of labels is doubted; an untrained network is even, too
+_DOUBTED = 0.2  # by how much some class is more probable than a doubted label: the difference in a .6 to .4 mixture
 _RARE = 0.02  # share of the clips below which a class's standing is chance, or half of an even share if that is less
 _TINY = np.float32(1e-6)
 
@@ -29,16 +29,16 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Opinion:
-    """By clip id, except where said otherwise."""
+    """By clip id, except where noted."""
 
     given: NDArray[np.int16]
-    known: NDArray[np.bool_]  # of our clips, those that were scored at all
+    known: NDArray[np.bool_]  # clips of the training set that were scored at all
     predicted: NDArray[np.int16]  # the likeliest class by the scores alone
     likely_KN: Values  # running averages that sum to 1
     transition_KK: NDArray[np.float64]  # P(given label | true class): rows true, columns given
     wrong: float  # share of wrong labels, at least
     doubted: float  # share of usable clips whose average contradicts their present label
-    evenness: float  # of contradictions over sureness: 0 where only the unsure contradict, 1 for pure noise
+    evenness: float  # of contradictions over sureness: 0 if only unsure predictions contradict, 1 for pure noise
     standing_K: NDArray[np.float64]  # of a class: its mass in the averages over its share of the present labels
     best: NDArray[np.int16]  # class of the highest posterior
     posterior: Floats  # of that class
@@ -46,7 +46,7 @@ class Opinion:
 
     @classmethod
     def of(cls, running_KN: NDArray[np.float16], states: ClipStates) -> Opinion:
-        """Weigh all clips against the labels that they were given."""
+        """Compare the averages of all clips with their given labels."""
         average_KN = running_KN.astype(np.float32)
         sums = average_KN.sum(axis=0)
         known = states.ours & (sums > 0) & ~states.has(Status.QUARANTINED | Status.PIN_DROP)
@@ -76,17 +76,17 @@ class Opinion:
 
     @property
     def shows_noise(self) -> bool:
-        """Whether labels are contradicted by a network that knows something, and not for being hard."""
-        return self.doubted >= _TOLD_FROM and self.evenness >= _NOISE
+        """Whether a trained network contradicts labels, and not only those of hard clips."""
+        return self.doubted >= _DOUBTED_FROM and self.evenness >= _NOISE
 
     @property
     def agreeing(self) -> NDArray[np.bool_]:
-        """Where the scores say what the label says."""
+        """Mask of the clips whose scores agree with the given label."""
         return self.known & (self.predicted == self.given)
 
     @property
     def grounds(self) -> Grounds:
-        """Return what decisions rest on."""
+        """Return what decisions are based on."""
         clips = np.arange(len(self.given))
         margin = self.likely_KN[self.best, clips] - self.likely_KN[np.maximum(self.given, 0), clips]
         return Grounds(self.information, self.posterior, margin.astype(np.float64))
@@ -102,11 +102,11 @@ def _highest(values_KN: Values) -> tuple[NDArray[np.int16], Values]:
 
 
 def _evenness(predicted: NDArray[np.int16], highest: Values, given: NDArray[np.int16], classes: int) -> float:
-    """Hold the share of contradicted labels among the surest clips of each class against that among the surer half.
+    """Divide the share of contradicted labels among the surest clips of each class by that among the surer half.
 
-    Hard clips contradict right labels where the network is unsure, and the less the more it learns. Wrong labels are
+    Hard clips contradict right labels where the network is unsure, and less so the more it learns. Wrong labels are
     contradicted however sure it is. After twelve epochs the two shares were .06 and .18 on pictures with judged labels,
-    .22 and .33 on the same with those that they came with, .14 and .22 on faces of which a fifth was mislabelled.
+    .22 and .33 on the same with their original labels, .14 and .22 on faces of which a fifth was mislabelled.
     """
     contradicted, clips = np.zeros(2), np.zeros(2)
     for k in range(classes):
@@ -127,7 +127,7 @@ def _share(mask: NDArray[np.bool_]) -> float:
 
 
 def _standing(average_KN: Values, label: NDArray[np.int16], usable: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return how much of each class the network still sees; 1 where a class is too rare to tell."""
+    """Return each class's mass in the averages over its share of the labels; 1 where a class is too rare for that."""
     clips_K = np.bincount(label[usable], minlength=len(average_KN))
     mass_K = np.array([row[usable].sum(dtype=np.float64) for row in average_KN])
     shares_K, masses_K = clips_K / max(clips_K.sum(), 1), mass_K / max(mass_K.sum(), 1e-6)
@@ -138,10 +138,10 @@ def _standing(average_KN: Values, label: NDArray[np.int16], usable: NDArray[np.b
 def _transition(
     predicted: NDArray[np.int16], highest: Values, given: NDArray[np.int16], classes: int
 ) -> tuple[NDArray[np.float64], float]:
-    """Estimate P(given | true) by counting confidently, shrunk towards evenly wrong labels.
+    """Estimate P(given | true) by counting confident clips, shrunk towards evenly wrong labels.
 
-    A clip counts for its likeliest class where that is at least as probable as on average among the clips that are
-    labelled so and taken for it. The share of wrong labels is the lower bound of two standard deviations.
+    A clip counts for its likeliest class if that is at least as probable as on average among the clips that are
+    labelled and predicted as it. The share of wrong labels is the lower bound of two standard deviations.
     """
     agreeing = predicted == given
     clips_K = np.bincount(predicted[agreeing], minlength=classes)

@@ -1,4 +1,4 @@
-"""ELR pulls the network towards what it said of a clip before; `auto` sets how strongly, and decides by it."""
+"""ELR pulls the network towards its earlier predictions of a clip; `auto` sets how strongly, and decides by them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from sciu.purification.store.evidence import Evidence
 Mask = NDArray[np.bool_]
 
 _MOST_PULL = 1000.0
-_LASTING = 3.0  # epochs in a row that show noise, before it is believed for good
+_LASTING = 3.0  # epochs in a row that show noise, until it counts for the rest of the run
 _STANDING = 0.85  # of every class, below which the pull is weakened
-_STANDS = 0.5  # posterior down to which a correction stays
-_OF_A_CLASS = 0.85  # of the clips that a class was given and that train: it has no fewer after corrections
+_STILL_RIGHT = 0.5  # posterior down to which a correction is kept
+_OF_A_CLASS = 0.85  # of a class's given clips that train: corrections leave it no fewer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,16 +45,16 @@ class Elr(Policy):
         return self.pull
 
     def decide(self, _evidence: Evidence, states: ClipStates, _epoch: int) -> Verdict:
-        """Change nothing, and pull on."""
+        """Change nothing; keep the pull."""
         return replace(Verdict.nothing(len(states)), thresholds={"pull": self.pull})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Auto(Policy):
-    """Prune what stays unusable; where there is noise, pull, and correct what is sure. No threshold to choose.
+    """Prune clips that stay unusable; with noise, pull, and correct labels that are surely wrong. Needs no threshold.
 
-    Every epoch decides anew by the running averages and the labels that the dataset came with, so that a correction
-    which no longer stands is taken back.
+    Every epoch decides again from the running averages and the dataset's labels, so that a correction that is no
+    longer supported is undone.
     """
 
     method: ClassVar[str] = "auto"
@@ -79,15 +79,15 @@ class Auto(Policy):
 
     @classmethod
     def for_epochs(cls, epochs: int, **settings: Any) -> Auto:
-        """Return the policy for a training of so many epochs: it acts from a fifth of it on."""
+        """Return the policy for a training of so many epochs: it acts after a fifth of them."""
         return cls(act_after=-(-epochs // 5), **settings)
 
     def grounds(self, evidence: Evidence, states: ClipStates) -> Grounds:
-        """Return how informative clips are, how sure their class is, and by how much their scores say so."""
+        """Return how informative clips are, how sure their class is, and the margin of that class in the averages."""
         return _opinion(evidence, states).grounds
 
     def decide(self, evidence: Evidence, states: ClipStates, epoch: int) -> Verdict:
-        """Set the pull; prune, restore and correct when it is time to."""
+        """Set the pull; prune, restore and correct from epoch `act_after` on."""
         opinion, judged = _opinion(evidence, states), evidence.scores >= self.window
         seen = evidence.before.get("noise", 0.0)
         noise = min(seen + 1, _LASTING) if opinion.shows_noise else seen if seen >= _LASTING else 0.0
@@ -111,19 +111,19 @@ class Auto(Policy):
     def _pull_for(self, opinion: Opinion) -> float:
         """Return how strongly to pull: less where a class fades.
 
-        A pull to what the network says makes it say more of that: a class that it is unsure of would be lost.
+        A pull to the network's predictions reinforces them: a class that it is unsure of would be lost.
         """
         return self.pull * min(1.0, opinion.lowest_standing / _STANDING) ** 2
 
     def _prune(
         self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask, scored: Mask, *, scored_pruned: bool
     ) -> Verdict:
-        """Prune clips that say as little as nothing, where there are enough of these to be a kind of their own."""
+        """Prune clips with almost no information, if there are enough of them to be a kind."""
         limit, usual = unusable_below(opinion, found_before=bool(states.has(Status.PRUNED).any()))
         low = opinion.known & (opinion.information < limit)
-        wish = low & judged & states.training & ~states.has(Status.PIN_KEEP | Status.PIN_LABEL)
+        wanted = low & judged & states.training & ~states.has(Status.PIN_KEEP | Status.PIN_LABEL)
         guarded = guard(
-            wish, opinion.information, states, keep_per_class=self.keep_per_class, max_pruned=self.max_pruned
+            wanted, opinion.information, states, keep_per_class=self.keep_per_class, max_pruned=self.max_pruned
         )
         away = states.ours & states.has(Status.PRUNED) & ~states.has(Status.QUARANTINED | PINS)
         return replace(
@@ -132,16 +132,16 @@ class Auto(Policy):
         )  # fmt: skip
 
     def _correct(self, verdict: Verdict, opinion: Opinion, states: ClipStates, judged: Mask) -> Verdict:
-        """Give labels that are surely wrong their likeliest class, and all others the label that they came with.
+        """Give clips with surely wrong labels their likeliest class, and all others their given label.
 
-        A correction that was made stands as long as it is likelier than not, so that none goes to and fro.
+        A correction is kept as long as it is likelier than not, so that none alternates.
         """
         staying = states.training & ~verdict.prune
         free = staying & judged & ~states.has(Status.PIN_LABEL)
-        needed = np.where(states.label == opinion.best, _STANDS, self.sure)
+        needed = np.where(states.label == opinion.best, _STILL_RIGHT, self.sure)
         sure = free & (opinion.posterior >= needed) & (opinion.best != states.given)
         change = Relabelling(
-            wish=sure, sureness=opinion.posterior, training=staying,
+            wanted=sure, sureness=opinion.posterior, training=staying,
             given=states.given, before=np.where(free, states.given, states.label), after=opinion.best,
         )  # fmt: skip
         believed, spared = spare_shrinking(change, _OF_A_CLASS)
@@ -153,7 +153,7 @@ class Auto(Policy):
         )  # fmt: skip
 
     def scores_pruned(self, epoch: int) -> bool:
-        """Say whether pruned clips are scored in an epoch."""
+        """Return whether pruned clips are scored in an epoch."""
         return self.revive_every > 0 and epoch % self.revive_every == 0 and epoch > self.act_after
 
 

@@ -1,4 +1,4 @@
-"""Which clips train: a held-out part is the same whatever else there is, and no class is lost without a word."""
+"""Which clips train: a held-out part does not depend on the other clips, and no class is lost silently."""
 
 from __future__ import annotations
 

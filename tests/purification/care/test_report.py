@@ -1,4 +1,4 @@
-"""The table, the counts and the noise matrix against naive ones."""
+"""The table, the counts and the noise matrix agree with naive ones."""
 
 from __future__ import annotations
 

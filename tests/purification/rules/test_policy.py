@@ -1,4 +1,4 @@
-"""Settings are checked, kept with the store, and speak up where they have no effect."""
+"""Settings are checked and kept with the store, and a remark says where they have no effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vectorised rules and a literal, clip by clip transcription of the equations agree, borders included."""
+"""The vectorised rules agree with a literal, clip by clip transcription of the equations, also at the thresholds."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_scn_of_the_paper_looks_at_the_clips_of_low_weight_only() -> None:
 
 
 def test_scn_never_empties_a_class() -> None:
-    """It once took every clip of the rarest class away, and the training ended."""
+    """Relabelling once removed every clip of the rarest class, and the training ended."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Purifier.create(folder, labels=[0] * 20 + [1] * 4, num_classes=CLASSES, policy=Scn(warmup=1)) as purifier,

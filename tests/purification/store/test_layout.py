@@ -1,4 +1,4 @@
-"""Blocks are a way to store, not to decide: any size of them gives the same."""
+"""Blocks affect storage, not decisions: any block size gives the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines are rendered once, and any choice of them is the same as rendering those."""
+"""Lines are rendered once, and any selection of them equals rendering those."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path, kills: in
 def test_a_killed_creation_is_begun_again(tmp_path: Path) -> None:
     store = Store(tmp_path, create=True)
     store.close()
-    with pytest.raises(PurifierError, match="holds a store that was never finished. `Purifier.create` begins anew"):
+    with pytest.raises(PurifierError, match="a store that was never finished. `Purifier.create` creates it again"):
         Purifier.open(tmp_path)
     begin(tmp_path).close()
     Purifier.open(tmp_path).close()
@@ -119,7 +119,7 @@ def test_media_that_cannot_be_written_can_be_read(tmp_path: Path, monkeypatch: p
 
 
 def test_the_file_stops_growing(tmp_path: Path) -> None:
-    """But for the history: no more than a page or two an event."""
+    """Only the history grows, by no more than a page or two per event."""
     with begin(tmp_path) as purifier:
         sizes = []
         for _ in range(60):

@@ -1,4 +1,4 @@
-"""Every automatic choice has a reason, and what cannot be had is refused."""
+"""Every automatic choice has a reason, and impossible requests are refused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ GIB = 1 << 30
 
 
 def free(monkeypatch: pytest.MonkeyPatch, *, on_host: int, on_gpu: int = 0) -> None:
-    """Make a machine with this much memory left."""
+    """Simulate a machine with this much free memory."""
     monkeypatch.setattr(choices, "available_bytes", lambda: on_host)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (on_gpu, 80 * GIB))
 
@@ -68,7 +68,7 @@ def test_a_gpu_keeps_the_clips_if_they_fit_beside_the_step_else_the_host_does(
     cache, choice = choose_cache(Settings(), faces, Ranks(), GPU)
     assert cache.device == "cuda"
     assert cache.budget == GIB, "of which blocks are taken as they are needed"
-    assert "cuda:0 has 1.0 GiB beside the step and 4.0 GiB left free" in choice.reason
+    assert "cuda:0 has 1.0 GiB besides the step and 4.0 GiB kept free" in choice.reason
     free(monkeypatch, on_host=8 * GIB, on_gpu=4 * GIB)
     cache, choice = choose_cache(Settings(), faces, Ranks(), GPU)
     assert (cache.budget, cache.device) == (4 * GIB, "cpu")
@@ -86,7 +86,7 @@ def test_a_size_on_the_gpu_is_held_against_the_card(faces: Dataset, monkeypatch:
     cache, _ = choose_cache(Settings(cache="gpu:8G"), faces, Ranks(), GPU)
     assert (cache.budget, cache.device) == (8 * GIB, "cuda")
     with pytest.raises(
-        SettingError, match="cache must be at most 8.0 GiB on cuda:0, which has no more beside the step"
+        SettingError, match="cache must be at most 8.0 GiB on cuda:0, which has no more besides the step"
     ):
         choose_cache(Settings(cache="gpu:9G"), faces, Ranks(), GPU)
     with pytest.raises(SettingError, match="cache must be on the CPU, as in 8G, without a GPU, but is 'gpu:1G'"):

@@ -1,4 +1,4 @@
-"""Rates follow their shape, and depend on the position alone."""
+"""Learning rates follow their shape, and depend on the position alone."""
 
 from __future__ import annotations
 

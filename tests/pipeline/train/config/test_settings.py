@@ -1,4 +1,4 @@
-"""Settings make sense by themselves and together, and are of their types."""
+"""Settings are checked one by one, together, and for their types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recalls are what they are by definition."""
+"""Recalls agree with their definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found is counted against what was planted, by definition."""
+"""What was found is counted against what was planted, according to the definitions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_truth_may_name_its_clips_and_leave_the_unjudged_out(faces: Dataset, t
     with pytest.raises(DatasetError, match="the dataset has no clip 'nowhere'"):
         read_truth(other)
     (tmp_path / "truth.csv").write_text(f"path,true_label,kind\n{first},,clean\n")
-    with pytest.raises(DatasetError, match="'' is no class; these are: "):
+    with pytest.raises(DatasetError, match="'' is not a class; these are: "):
         read_truth(other)
 
 
@@ -72,7 +72,7 @@ def test_rows_go_by_their_ids_and_not_by_their_order(faces: Dataset, tmp_path: P
         with pytest.raises(DatasetError, match="its 28 clip_ids are not 0 to 27, each once"):
             read_truth(other)
     (tmp_path / "truth.csv").write_text("\n".join([head, "0,happy,zzz", *rows[1:]]))
-    with pytest.raises(DatasetError, match="'zzz' is no kind; these are: clean"):
+    with pytest.raises(DatasetError, match="'zzz' is not a kind; these are: clean"):
         read_truth(other)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints are whole or absent, few, named for what they are, and damage is noticed."""
+"""Checkpoints are whole or absent, few and well named, and damage is detected."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_what_is_not_there_is_told_with_what_is(tmp_path: Path) -> None:
 
 
 def test_flipped_bits_are_noticed(tmp_path: Path) -> None:
-    """Torch itself reads seven of ten such files without a word."""
+    """Torch itself reads seven of ten such files without an error."""
     Checkpoints(tmp_path).save(content(1))
     whole = (tmp_path / "last.pt").read_bytes()
     chance, unnoticed = random.Random(0), 0
@@ -73,7 +73,7 @@ def test_a_damaged_file_is_told_with_the_way_on(tmp_path: Path) -> None:
         kept.name(epoch, best=False)
     kept.save(content(3))
     (tmp_path / "last.pt").write_bytes((tmp_path / "last.pt").read_bytes()[:1000])
-    with pytest.raises(RunError, match=r"damaged: .* Remove last.pt, and --resume goes on from epoch_00002.pt"):
+    with pytest.raises(RunError, match=r"damaged: .* Remove last.pt, and --resume continues from epoch_00002.pt"):
         kept.load("last")
 
 
@@ -84,7 +84,7 @@ def test_all_names_of_a_damaged_file_are_told(tmp_path: Path) -> None:
         kept.name(epoch, best=epoch == 2)
     with (tmp_path / "last.pt").open("r+b") as file:
         file.truncate(1000)
-    told = "Remove best.pt and epoch_00002.pt and last.pt, and --resume goes on from epoch_00001.pt"
+    told = "Remove best.pt and epoch_00002.pt and last.pt, and --resume continues from epoch_00001.pt"
     with pytest.raises(RunError, match=told):
         kept.load("last")
 

@@ -1,4 +1,4 @@
-"""Where a run stands comes back from plain values, and knows what is left."""
+"""The state of a run is restored from plain values, and knows which clips are left."""
 
 from __future__ import annotations
 

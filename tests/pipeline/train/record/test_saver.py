@@ -1,4 +1,4 @@
-"""Checkpoints written beside the training are what was handed over; what goes wrong with one is heard at the next."""
+"""Checkpoints written in the background hold what was passed; the error of one is raised at the next."""
 
 from __future__ import annotations
 

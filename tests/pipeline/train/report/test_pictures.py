@@ -1,4 +1,4 @@
-"""Pictures are files that anybody reads."""
+"""Pictures are files in common formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that is left holds nothing that its ranks' group must not outlive."""
+"""A closed run holds nothing that must not outlive its ranks' group."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TINY: dict[str, Any] = {"backbone": "tiny_lstm", "size": 32, "frames": 4, "batch
 
 
 class Graph:
-    """In the place of a captured one, with collective calls in it."""
+    """Replaces a captured graph with collective calls in it."""
 
 
 def interrupt(really: bool) -> None:
@@ -38,7 +38,7 @@ def no_progress(_label: str) -> Any:
 def test_the_graph_is_gone_before_the_group_is_left(
     faces: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    """A graph that has captured NCCL's calls makes `destroy_process_group` wait for ever."""
+    """A graph that has captured NCCL's calls makes `destroy_process_group` hang."""
     events: list[str] = []
     monkeypatch.setenv("WORLD_SIZE", "2")
     for name, answer in (("init_process_group", None), ("get_rank", 0), ("get_world_size", 2)):

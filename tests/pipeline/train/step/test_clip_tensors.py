@@ -1,4 +1,4 @@
-"""Labels go out by clip id, scores come back by clip id, and nothing else is touched."""
+"""Labels are read and scores written by clip id, and nothing else is changed."""
 
 from __future__ import annotations
 

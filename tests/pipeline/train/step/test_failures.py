@@ -1,4 +1,4 @@
-"""Full memory and lost ranks are told with what to change; bugs are not dressed up."""
+"""Errors of full memory and lost ranks say what to change; other errors are not changed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.step.failures import explain_failures
 
 TROUBLES = {
-    "CUDA out of memory. Tried to allocate 2.00 GiB.": "32 clips x 16 frames, but is full: .* Try --batch-size 16",
+    "CUDA out of memory. Tried to allocate 2.00 GiB.": "32 clips x 16 frames: .* Try --batch-size 16",
     "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.": "Try --batch-size 16",
-    "[../gloo/transport/tcp/pair.cc:545] Connection closed by peer [127.0.0.1]:1": "one has ended or cannot be reached",
-    "NCCL communicator was aborted on rank 1.": "one has ended or cannot be reached",
+    "[../gloo/transport/tcp/pair.cc:545] Connection closed by peer [127.0.0.1]:1": "has ended or cannot be reached",
+    "NCCL communicator was aborted on rank 1.": "has ended or cannot be reached",
 }
 
 

@@ -37,7 +37,7 @@ def test_sciu_and_scn_weigh_and_scn_ranks() -> None:
 
 @pytest.mark.parametrize("method", ["auto", "elr"])
 def test_auto_and_elr_pull_to_what_the_network_said_before(method: str) -> None:
-    """As far as each clip's pull goes: twice of it pulls twice as much, none leaves cross entropy."""
+    """Twice the pull of a clip pulls twice as much; no pull leaves cross entropy."""
     loss = objective_of(Settings(method=method))
     plain = objective_of(Settings(method="plain"))(OUTPUT, LESSON)
     assert torch.equal(loss(OUTPUT, BatchTargets(LABELS, torch.zeros(6), AVERAGE)), plain)

@@ -1,4 +1,4 @@
-"""The optimiser with its state made in advance goes the same way, bit for bit, as torch's own."""
+"""The optimiser with its state allocated in advance takes the same steps, bit for bit, as torch's own."""
 
 from __future__ import annotations
 

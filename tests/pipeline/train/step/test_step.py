@@ -1,4 +1,4 @@
-"""The step is the textbook's, whatever carries it out, and trying it out leaves no trace."""
+"""The step is the textbook's on every device, and trying it changes nothing."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_scores_may_be_of_the_weighted_logits() -> None:
 
 
 def test_clips_that_are_scored_only_teach_nothing() -> None:
-    """Beside BatchNorm, which sees them; so a step of such clips alone moves no weight."""
+    """They only affect BatchNorm, so a step of such clips alone moves no weight."""
     step = make_step(weight_decay=0.0)
     step.begin(np.full(CLIPS, -1, np.int16), seed=0)
     before = [weight.clone() for weight in step.network.parameters()]
@@ -151,7 +151,7 @@ def test_rare_classes_pull_harder() -> None:
 
 
 def test_the_pull_reaches_the_weights() -> None:
-    """By the targets of the epoch; a step of the same labels without a pull goes another way."""
+    """The pull comes from the epoch's targets; a step with the same labels and no pull differs."""
     pulled, free = make_step(method="elr"), make_step(method="elr")
     free.begin(LABELS, make_targets(TARGETS["average"].T, np.zeros(CLIPS)), seed=0)
     for step in (pulled, free):
@@ -160,7 +160,7 @@ def test_the_pull_reaches_the_weights() -> None:
 
 
 class WithIdleWeights(TinyLstm):
-    """A network of somebody's own, part of which has no influence on the loss."""
+    """A user's own network, part of which has no influence on the loss."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ def test_a_closed_step_holds_no_graph() -> None:
 
 
 class Marker:
-    """In the place of a captured graph."""
+    """Replaces a captured graph."""
 
 
 # ---- on a GPU

@@ -1,4 +1,4 @@
-"""Batches pass through unchanged, and the wait for them is told from the work on them."""
+"""Batches pass through unchanged, and the wait for them is measured apart from the work on them."""
 
 from __future__ import annotations
 

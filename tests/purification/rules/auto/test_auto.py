@@ -1,4 +1,4 @@
-"""`auto` on a training that never was: what it finds, gives back, spares, explains; and that it forgets nothing."""
+"""`auto` in a simulated training: what it finds, restores, spares and explains, and that it resumes exactly."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WRONG_LABELS = WRONG & ~UNUSABLE
 
 
 def scores(epoch: int, ids: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Probabilities of a network that is sure of the true class, but for unusable clips; it gives no weights."""
+    """Probabilities of a network that is sure of the true class, except for unusable clips; it gives no weights."""
     logits = np.random.default_rng(epoch).normal(size=(CLIPS, CLASSES))
     logits[np.arange(CLIPS), TRUE] += 4
     logits[UNUSABLE] *= 0.1
@@ -100,7 +100,7 @@ def test_the_average_follows_what_was_recorded_and_is_what_the_loss_is_given(tmp
 
 
 def test_the_pull_is_weaker_where_a_class_fades(ended: Purifier) -> None:
-    """None in the first epoch, before noise is known; of clips that a person labelled, never."""
+    """There is no pull in the first epoch, before noise is known, and never one for clips that a user labelled."""
     ended.review([Pin(clip=0, action="label", label=1)])
     one_epoch(ended)
     index = ended.index()
@@ -120,7 +120,7 @@ def test_the_pull_is_weaker_where_a_class_fades(ended: Purifier) -> None:
 
 
 def test_noise_that_was_seen_once_is_not_forgotten(ended: Purifier) -> None:
-    """A network that learns wrong labels by heart contradicts them less and less."""
+    """A network that memorises wrong labels contradicts them less and less."""
     learnt = np.where(np.arange(CLASSES) == GIVEN[:, None], 0.9, 0.05)
     for _ in range(8):
         ids = ended.index().ids
@@ -155,7 +155,7 @@ def test_a_correction_that_is_doubted_again_is_taken_back(ended: Purifier) -> No
 
 
 def test_no_class_shrinks_by_more_than_a_seventh_whatever_the_scores_say(tmp_path: Path) -> None:
-    """A network that knows one class only; a run would end where a class has no clips left."""
+    """The network predicts one class only; a run would end once a class has no clips left."""
     with begin(tmp_path) as purifier:
         for _ in range(EPOCHS):
             ids = purifier.index().ids
@@ -192,7 +192,7 @@ def test_every_decision_is_told_with_its_numbers(ended: Purifier) -> None:
 
 
 def test_all_that_was_published_can_be_told_again(ended: Purifier, tmp_path: Path) -> None:
-    """Targets of past epochs too, byte for byte, and by a purifier that opens the store anew."""
+    """This includes the targets of past epochs, byte for byte, from a purifier that opens the store again."""
     ended.close()
     with Purifier.open(tmp_path / "purifier", policy=POLICY, read_only=True) as again:
         for index in again.indexes():

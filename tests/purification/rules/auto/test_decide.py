@@ -1,4 +1,4 @@
-"""What `auto` decides by averages made by hand: when it pulls, prunes, restores, corrects, and what it spares."""
+"""What `auto` decides on hand-made averages: when it pulls, prunes, restores and corrects, and what it spares."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def decide(
 
 
 def mislabelled(every: int = 4) -> ClipStates:
-    """One label of four is that of the next class."""
+    """One label in four is that of the next class."""
     given = np.where(np.arange(CLIPS) % every == 0, (TRUE + 1) % K, TRUE)
     return states_of(given)
 
 
 def test_the_pull_is_full_where_every_class_stands_and_weaker_where_one_fades() -> None:
     assert decide(sure_of(TRUE), mislabelled()).thresholds["pull"] == pytest.approx(3, abs=0.05)
-    fading = np.where((TRUE == 1) & (np.arange(CLIPS) % 2 == 0), 0, TRUE)  # half of class 1 is taken for class 0
+    fading = np.where((TRUE == 1) & (np.arange(CLIPS) % 2 == 0), 0, TRUE)  # half of class 1 is predicted as class 0
     limits = decide(sure_of(fading), states_of(TRUE)).thresholds
     assert 0.4 < limits["lowest_standing"] < 0.7
     assert limits["pull"] == pytest.approx(3 * (limits["lowest_standing"] / 0.85) ** 2)
@@ -65,7 +65,7 @@ def test_noise_must_show_in_three_epochs_in_a_row_and_is_not_forgotten(before: i
 
 
 def with_empty(empty: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Averages of which some say nothing."""
+    """Averages, some without information."""
     return np.where(empty[:, None], 1 / K, sure_of(TRUE))
 
 
@@ -87,7 +87,7 @@ def test_half_of_a_class_is_never_pruned_and_nobody_whom_a_person_keeps() -> Non
 
 
 def test_a_pruned_clip_that_speaks_comes_back_after_one_look() -> None:
-    """In the epochs in which pruned clips are scored; not before it was scored again."""
+    """Only in epochs in which pruned clips are scored, and only once the clip was scored again."""
     states = states_of(TRUE)
     states.status[[7, 8]] = Status.PRUNED
     averages, scores = sure_of(TRUE), np.where(np.arange(CLIPS) == 8, 0, 1)
@@ -96,7 +96,7 @@ def test_a_pruned_clip_that_speaks_comes_back_after_one_look() -> None:
 
 
 def test_the_guard_counts_only_corrections_that_are_made() -> None:
-    """Half of class 0 goes to 1; as many of class 1 would come in exchange, but a person has labelled these."""
+    """Half of class 0 moves to 1; as many of class 1 would move to 0, but a user has labelled these."""
     given = np.repeat([0, 1], 100)
     states = states_of(given)
     true = np.where(np.arange(200) % 2, 1 - given, given)

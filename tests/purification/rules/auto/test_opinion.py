@@ -1,4 +1,4 @@
-"""What the running averages say, held against small cases that can be told by hand, and its limits."""
+"""What the running averages say, compared with small cases worked out by hand, and its limits."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_whatever_was_recorded_it_holds_an_opinion(clips: list[tuple[int, list[f
 
 
 def test_a_label_that_is_often_wrong_so_is_believed_less() -> None:
-    """Class 1 is often called 0: the same scores say more against a 0 than against a 2."""
+    """Class 1 is often labelled 0: the same scores are stronger evidence against a 0 than against a 2."""
     sure = {0: [0.9, 0.05, 0.05], 1: [0.05, 0.9, 0.05], 2: [0.05, 0.05, 0.9]}
     clips = [(0, sure[0])] * 100 + [(1, sure[1])] * 60 + [(0, sure[1])] * 40 + [(2, sure[2])] * 100
     unsure = [(0, [0.2, 0.75, 0.05]), (2, [0.05, 0.75, 0.2])]
@@ -57,13 +57,13 @@ def test_a_label_that_is_often_wrong_so_is_believed_less() -> None:
 
 
 def test_doubted_are_labels_that_the_average_of_many_epochs_is_against() -> None:
-    """An average that is young says little, whatever the network said."""
+    """An average of few epochs says little, whatever the predictions."""
     old, young = [0.1, 0.8, 0.05], [0.0, 0.18, 0.0]
     assert opinion([old, young], [0, 0]).doubted == 0.5
 
 
 def test_a_class_that_the_network_sees_no_more_has_a_low_standing() -> None:
-    """Half of class 1 is taken for 0; class 2 is too rare to say anything of."""
+    """Half of class 1 is predicted as 0; class 2 is too rare to be judged."""
     sure = {0: [0.9, 0.1, 0.0], 1: [0.1, 0.9, 0.0], 2: [0.0, 0.0, 0.9]}
     clips = [(0, sure[0])] * 100 + [(1, sure[1])] * 50 + [(1, sure[0])] * 50 + [(2, sure[0])]
     labels, averages = zip(*clips, strict=True)

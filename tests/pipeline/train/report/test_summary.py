@@ -1,0 +1,79 @@
+"""A run in one object: the last evaluation, the best epoch, and every epoch's cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult, Spent, SplitResult
+from sciu.pipeline.train.record.run_state import BestEpoch, RunState
+from sciu.pipeline.train.report.summary import Summary
+
+SETTINGS = Settings(method="sciu", backbone="tiny_lstm", pipeline="torch", seed=5, fold=2)
+
+
+def result(war: float) -> SplitResult:
+    return SplitResult(clips=4, unreadable=0, war=war, uar=war / 2, recalls={"sad": war}, confusion=[[4]])
+
+
+def record(epoch: int, test: float | None = None, detection: dict[str, Any] | None = None) -> EpochRecord:
+    counts = {"clips": 20, "pruned": epoch, "corrected": 2 * epoch, "quarantined": 3 * epoch, "training": 9}
+    return EpochRecord(
+        epoch=epoch, loss=1.5, accuracy=0.5, lr=0.1,
+        spent=Spent(seconds=2.00049 * epoch, waiting=1.0, clips=10 + epoch, decoded=4 * epoch, cached=6),
+        test=None if test is None else result(test),
+        purify=PurifyResult(counts=counts, thresholds={}, spared={}, classes={}, detection=detection),
+    )  # fmt: skip
+
+
+def summary(*history: EpochRecord, best: BestEpoch | None = None) -> Summary:
+    state = RunState(epoch=len(history), history=[*history], best=best)
+    return Summary.of(SETTINGS, state, dataset="faces", device="cpu")
+
+
+def test_what_was_run_and_what_came_of_it() -> None:
+    best = BestEpoch(epoch=1, chosen_on="validation", score=0.9, war=0.4, uar=0.3)
+    found = summary(record(1, 0.4), record(2, 0.6), best=best).to_json()
+    assert found == {
+        "method": "sciu", "backbone": "tiny_lstm", "pipeline": "torch", "seed": 5, "device": "cpu",
+        "dataset": "faces", "fold": 2, "epochs_done": 2, "war": 0.6, "uar": 0.3,
+        "war_best": 0.4, "uar_best": 0.3, "best_epoch": 1, "best_chosen_on": "validation",
+        "train_clips": 20, "pruned": 2, "corrected": 4, "quarantined": 6,
+        "clips_per_epoch": [11, 12], "decoded_per_epoch": [4, 8], "cached_per_epoch": [6, 6],
+        "seconds_per_epoch": [2.0, 4.001], "clips_per_second": 3.0,
+    }  # fmt: skip
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_the_recalls_are_of_the_last_evaluation_even_if_epochs_without_one_followed() -> None:
+    found = summary(record(1, 0.2), record(2, 0.8), record(3), record(4))
+    assert (found.war, found.uar, found.epochs_done) == (0.8, 0.4, 4)
+
+
+def test_before_the_first_evaluation_there_are_none() -> None:
+    found = summary(record(1))
+    assert (found.war, found.uar, found.war_best, found.uar_best) == (None, None, None, None)
+    assert (found.best_epoch, found.best_chosen_on) == (None, None)
+
+
+def test_a_recall_of_nothing_is_a_number() -> None:
+    assert summary(record(1, 0.0)).war == 0.0
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_detection_is_there_where_the_truth_is_known(known: bool) -> None:
+    """That of the last epoch."""
+    last = record(2, 0.5, {"label_accuracy_after": 0.9} if known else None)
+    content = summary(record(1, 0.5, {"label_accuracy_after": 0.1}), last).to_json()
+    assert content.get("detection") == ({"label_accuracy_after": 0.9} if known else None)
+    assert ("detection" in content) == known
+
+
+def test_an_epoch_that_was_interrupted_counts_with_what_came_before() -> None:
+    spent = Spent(seconds=1.0, clips=8) + Spent(seconds=3.0, clips=4)
+    found = summary(replace(record(1), spent=spent))
+    assert (found.clips_per_epoch, found.seconds_per_epoch, found.clips_per_second) == ([12], [4.0], 3.0)
