@@ -1,4 +1,4 @@
-"""The purifier in a plain PyTorch loop that has nothing to do with video: points on a plane, some of them mislabelled.
+"""The purifier in a plain PyTorch loop without video: points on a plane, some of them mislabelled.
 
 python examples/purify_any_loop.py
 """
@@ -29,9 +29,9 @@ with tempfile.TemporaryDirectory() as folder, Purifier.create(
         for ids in torch.from_numpy(index.ids)[torch.randperm(len(index.ids))].split(64):
             logits = network(points[ids])
             probs = logits.softmax(dim=1)
-            said = 0.7 * average[ids] + 0.3 * probs.detach()  # of each clip, over the epochs
-            held = torch.log(1 - (said * probs).sum(dim=1).clamp_max(0.9999))
-            loss = (nn.functional.cross_entropy(logits, labels[ids], reduction="none") + pull[ids] * held).mean()
+            average_now = 0.7 * average[ids] + 0.3 * probs.detach()  # of each clip, over the epochs
+            pulls = torch.log(1 - (average_now * probs).sum(dim=1).clamp_max(0.9999))
+            loss = (nn.functional.cross_entropy(logits, labels[ids], reduction="none") + pull[ids] * pulls).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -1,1 +1,1 @@
-"""Backbones, the weight head, losses: networks only, nothing of ours imported."""
+"""Backbones, the weight head, losses: networks only, no imports from other packages of sciu."""

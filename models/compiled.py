@@ -13,8 +13,8 @@ from torch import nn
 def compiled(network: nn.Module, **options: Any) -> Callable[..., Any]:
     """Compile a network into one graph.
 
-    Dynamo traces LSTMs on demand only. On a CPU there is no graph break then. On a GPU it would unroll cuDNN's LSTM
-    into single steps (1,350 nodes for 16 frames), so there the LSTM stays as it is, between two graphs.
+    Dynamo traces LSTMs only if allowed. On a CPU this avoids a graph break. On a GPU it would unroll cuDNN's LSTM into
+    single steps (1,350 nodes for 16 frames), so there the LSTM runs between two graphs.
     """
     on_cpu = all(parameter.device.type == "cpu" for parameter in network.parameters())
     torch._dynamo.config.allow_rnn = on_cpu  # noqa: SLF001 - torch documents it by this name

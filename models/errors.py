@@ -1,4 +1,4 @@
-"""The errors of this room; `exit_code` is what a command ends with.
+"""The errors of this package; `exit_code` is the exit code of a command.
 
 ValueError
 └── ModelError    2   a backbone, a size or a weight file that cannot be used
@@ -6,6 +6,6 @@ ValueError
 
 
 class ModelError(ValueError):
-    """A network that does not exist, does not fit, or does not do what it must."""
+    """A network does not exist, does not fit, or breaks its contract."""
 
     exit_code = 2

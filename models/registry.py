@@ -1,4 +1,4 @@
-"""Backbones by name, ours and anybody's own."""
+"""Backbones by name, registered or a user's own."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def build_backbone(name: str) -> nn.Module:
     if ":" in name:
         return _build_own(name)
     close = get_close_matches(name, REGISTRY, n=3)
-    hint = f"Did you mean {' or '.join(close)}?" if close else "Your own is package.module:Class or file.py:Class."
+    hint = f"Did you mean {' or '.join(close)}?" if close else "Give your own as package.module:Class or file.py:Class."
     raise ModelError(f"backbone must be one of {list(REGISTRY)}, but is {name!r}. {hint}")
 
 
@@ -63,9 +63,9 @@ def _build_own(name: str) -> nn.Module:
         backbone = _find_own(name)()
     except ModelError:
         raise
-    except (Exception, SystemExit) as error:  # whatever their code does: it is one line to whoever called it
-        told = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise ModelError(f"backbone {name!r} cannot be built without arguments: {told}. Mend its module.") from error
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ModelError(f"backbone {name!r} cannot be built without arguments: {reason}. Fix its module.") from error
     return _check_contract(backbone, name)
 
 
@@ -86,14 +86,14 @@ def _find_own(name: str) -> Callable[[], Any]:
 
 
 def _import_file(path: Path) -> ModuleType:
-    """Import a file once, under a name of its own: `random.py` must not take the standard module's place."""
+    """Import a file once, under a unique name: `random.py` must not replace the standard module."""
     name = f"sciu_own_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up there
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses need their module there
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -103,7 +103,7 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _check_contract(backbone: Any, name: str) -> nn.Module:
-    """Refuse what cannot be a backbone; its output is held against its promise in `SciuModel`."""
+    """Return the backbone if it meets the contract; `SciuModel` checks the shape of its output."""
     if not isinstance(backbone, nn.Module):
         raise ModelError(f"backbone {name!r} must make a torch.nn.Module, but made {type(backbone).__name__}.")
     width = getattr(backbone, "embedding_size", None)
@@ -113,14 +113,14 @@ def _check_contract(backbone: Any, name: str) -> nn.Module:
 
 
 def frame_size(name: str) -> int:
-    """Return the size of frames that a backbone is meant for; of somebody's own, its `frame_size` or 112."""
+    """Return the frame size that a backbone is meant for; for a user's own, its `frame_size` or 112."""
     return REGISTRY[name].size if name in REGISTRY else int(getattr(build_backbone(name), "frame_size", 112))
 
 
 def describe(name: str, frames: int = 16) -> dict[str, Any]:
-    """Count a backbone's parameters, and the operations of a forward pass over one clip; no memory is taken.
+    """Count a backbone's parameters, and the operations of a forward pass over one clip, without allocating memory.
 
-    LSTMs are not in the count: next to the image networks they are a few per cent at most.
+    LSTMs are not counted: beside the image networks they are a few per cent at most.
     """
     size, about = frame_size(name), REGISTRY[name].about if name in REGISTRY else "your own"
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""A backbone with a classifier and a weight head: how sure the network is that a clip is worth learning from."""
+"""A backbone with a classifier and a weight head, which predicts how much a clip is worth learning from."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from sciu.models.errors import ModelError
 
 WeightHead = Literal["mlp", "linear", "none"]
-"""mlp: two layers, SCIU (Eq. 1). linear: one layer, SCN. none: every weight is 1, plain training."""
+"""mlp: two layers, SCIU (Eq. 1). linear: one layer, SCN. none: every clip weight is 1, plain training."""
 
 _HIDDEN = 128
 
 
 class Output(NamedTuple):
-    """What a forward pass gives for each clip."""
+    """The outputs of a forward pass for each clip."""
 
     logits_BK: Tensor
     weight_B: Tensor  # 0 to 1
@@ -24,19 +24,19 @@ class Output(NamedTuple):
 
 
 class SciuModel(nn.Module):
-    """Clip [B, T, 3, H, W] -> logits, weight, embedding; the weight head branches off and alters nothing."""
+    """Clip [B, T, 3, H, W] -> logits, weight, embedding; the weight head is a branch that changes no logit."""
 
     def __init__(self, backbone: nn.Module, num_classes: int, weight_head: WeightHead = "mlp") -> None:
         super().__init__()
         if num_classes != int(num_classes) or num_classes < 2:
-            raise ModelError(f"`num_classes` must be a whole number from 2 on, but is {num_classes!r}.")
+            raise ModelError(f"`num_classes` must be a whole number of at least 2, but is {num_classes!r}.")
         width = int(backbone.embedding_size)  # type: ignore[arg-type] # a Module's attributes are typed as Modules
         self.backbone = backbone
         self.classifier = nn.Linear(width, num_classes)
         self.weight_head = _weight_head(weight_head, width)
 
     def forward(self, clip_BTCHW: Tensor) -> Output:
-        """Classify and weigh, in float32 also under autocast: bf16 has no weight between .996 and 1, and no slope."""
+        """Classify and weigh in float32, also under autocast: bf16 has no weight between .996 and 1, and no slope."""
         embedding_BD = self._embed(clip_BTCHW)
         with torch.autocast(embedding_BD.device.type, enabled=False):
             features_BD = embedding_BD.to(self.classifier.weight.dtype)

@@ -1,4 +1,4 @@
-"""Pretrained weights: whose file it is shows in its tensor names, and what became of every tensor is told."""
+"""Pretrained weights: tensor names show which network a file is for, and every tensor is accounted for."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ _VIT = ((r"\.mlp\.linear_1\.", ".mlp.0."), (r"\.mlp\.linear_2\.", ".mlp.3."))
 _WRAPPERS = ("module", "_orig_mod")  # of DataParallel and torch.compile
 _PLACES = ("", "backbone.", "backbone.image_network.")  # a whole model, a backbone, a torchvision image network
 _HEADS = ("classifier.", "weight_head.")  # whose shapes may differ: other classes, another method
-_ENOUGH = 0.9  # of the part that a file is for, in numbers; a file for another network fits here and there too
+_ENOUGH = 0.9  # of the parameters of the part that a file is for; a file for another network fits in places too
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What became of the tensors of a file and of the model."""
+    """Which tensors of a file were loaded into the model, and which were not."""
 
     loaded: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)  # in the model only: they keep their random start
+    missing: list[str] = field(default_factory=list)  # in the model only: they keep their random values
     unexpected: list[str] = field(default_factory=list)  # in the file only
     wrong_shape: list[str] = field(default_factory=list)
 
@@ -74,7 +74,7 @@ def load_imagenet(model: nn.Module, backbone: str) -> Loaded:
 
     network = REGISTRY[backbone].imagenet if backbone in REGISTRY else None
     if network is None:
-        raise ModelError(f"backbone {backbone!r} has no ImageNet weights. Leave --weights out, or give a file.")
+        raise ModelError(f"backbone {backbone!r} has no ImageNet weights. Remove --weights, or give a file.")
     source: Any = get_model_weights(network).DEFAULT
     try:
         tensors = source.get_state_dict(progress=False, check_hash=True, weights_only=True, map_location="cpu")
@@ -89,7 +89,7 @@ def load_imagenet(model: nn.Module, backbone: str) -> Loaded:
 
 
 def place_tensors(model: nn.Module, tensors: dict[str, Tensor], source: str) -> Loaded:
-    """Put tensors where they fit; what is for another network is an error, and changes nothing."""
+    """Load tensors where they fit; a file for another network is an error and changes nothing."""
     for name, value in tensors.items():
         _check_usable(name, value, source)
     wanted = model.state_dict()
@@ -116,10 +116,10 @@ def _check_usable(name: str, value: Tensor, source: str) -> None:
 
 
 def _namings(tensors: dict[str, Tensor]) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Yield the names that the tensors could have in the model, the place they belong to first."""
+    """Yield each place in the model that the tensors may belong to, and the tensors by their names there."""
     for names in (list(tensors), [_without_wrappers(name) for name in tensors]):
         ours = _in_our_words(names)
-        if len(set(ours)) == len(ours):  # else two of them have become one
+        if len(set(ours)) == len(ours):  # else two names have become one
             for place in _PLACES:
                 yield place, {place + name: value for name, value in zip(ours, tensors.values(), strict=True)}
 
@@ -143,16 +143,16 @@ def _fitting(named: dict[str, Tensor], wanted: dict[str, Tensor]) -> int:
 def _check_enough(
     place: str, fitting: list[str], wrong: list[str], wanted: dict[str, Tensor], given: dict[str, Tensor], source: str
 ) -> None:
-    """Refuse a file that fits by accident, in most of the part that it is for."""
+    """Raise an error unless the file fills most of the part that it is for: a few tensors may fit by accident."""
     part = place or "backbone."
     total = sum(value.numel() for name, value in wanted.items() if name.startswith(part)) or 1
     found = sum(wanted[name].numel() for name in fitting if name.startswith(part))
     misfits = [name for name in wrong if not name.startswith(_HEADS)]
     if found < _ENOUGH * total or misfits:
         example = next((name for name in wanted if name.startswith(part)), "")
-        shapes = f" Of another shape: {_some(misfits)}." if misfits else ""
+        shapes = f" Wrong shape: {_some(misfits)}." if misfits else ""
         raise ModelError(
-            f"{source} must be for this network, but its {len(given)} tensors, like '{next(iter(given), 'none')}',"
+            f"{source} does not fit this network: its {len(given)} tensors, like '{next(iter(given), 'none')}',"
             f" fill {found / total:.0%} of '{part}', which has '{example}'.{shapes} Is it for another backbone"
             " (VGG: the variant with batch normalisation, `_bn`)?"
         )
@@ -162,12 +162,12 @@ def _check_enough(
 
 
 class _Inert:
-    """Stands for classes of other people's training codes in their checkpoints; it does nothing."""
+    """Stands for classes of other training codes in their checkpoints; it does nothing."""
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise ModelError(f"weights '{path}' must be a file, but there is none. Correct the path.")
+        raise ModelError(f"weights '{path}' must be a file, but is missing or a folder. Correct the path.")
     try:
         content = load_file(path) if _is_safetensors(path) else _read_torch(path)
     except Exception as error:
@@ -179,7 +179,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Look at the content: a length of eight bytes, then JSON."""
+    """Check the content: a length of eight bytes, then JSON."""
     with path.open("rb") as file:
         return file.read(9)[8:] == b"{"
 
@@ -198,7 +198,7 @@ def _read_torch(path: Path) -> Any:
 
 
 def _find_tensors(content: Any) -> dict[str, Tensor]:
-    """Find the tensors by name, whatever they are wrapped in."""
+    """Return the tensors by name, whatever they are wrapped in."""
     if not isinstance(content, dict):
         return {}
     for key in ("state_dict", "model", "model_state_dict", "net"):
@@ -213,7 +213,7 @@ def _some(names: list[str]) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    """Return what went wrong, without torch's advice to trust the file."""
+    """Return the cause of the error, without torch's advice to trust the file."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     culprit = next((line for line in lines if "GLOBAL" in line or "WeightsUnpickler error" in line), None)
     text = re.sub(r"\x1b\[[0-9;]*m", "", culprit or (lines[0] if lines else "it is empty or cut off"))

@@ -1,1 +1,1 @@
-"""The commands: thin, they compose the rooms and are imported by nobody."""
+"""The commands: they combine the other packages, and no package imports them."""

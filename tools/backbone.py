@@ -1,4 +1,4 @@
-"""`--backbone NAME`: one of ours or anybody's own; `--backbone list` prints what there is."""
+"""The option `--backbone NAME`: a registered network or your own; `--backbone list` lists the registered ones."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def backbone_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME",
         callback=list_or_name,
         is_eager=True,  # the list needs none of the other arguments
-        help="A network by name, your own as package.module:Class or file.py:Class, or `list`.",
+        help="Use this network, or your own as package.module:Class or file.py:Class; `list` shows all.",
     )(command)
 
 
 def list_or_name(context: click.Context, _option: click.Parameter, name: Any) -> Any:
-    """Print what there is, or return the name."""
+    """Return the name; for `list`, list the backbones and exit."""
     if name == "list" and not context.resilient_parsing:
         _print_backbones()
         context.exit()

@@ -15,14 +15,14 @@ _BENCHES = {
 
 
 class Benches(Group):
-    """A group whose commands are imported when they are asked for: what only starts others needs no torch."""
+    """A group that imports a command only when it is used: one that only starts processes needs no torch."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
-        """Name them."""
+        """Return the names of the commands."""
         return [*_BENCHES]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - as click calls it
-        """Import one."""
+        """Import a command."""
         if name not in _BENCHES:
             return None
         command: click.Command = getattr(importlib.import_module(f"sciu.tools.benchmarks.{_BENCHES[name]}"), name)
@@ -31,7 +31,7 @@ class Benches(Group):
 
 @click.group(cls=Benches, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def main() -> None:
-    """Measure, side by side."""
+    """Measure ours and its peers in one run."""
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ _stopping = threading.Event()  # Python drops an exception that a signal raises 
 
 
 class Command(click.Command):
-    """A command at whose edge errors become one line and an exit code. It has `--version`, unless it is of a group."""
+    """A command that turns errors into one line and an exit code; it has `--version` unless it is in a group."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the command's parameters and, if it is what was called, `--version`."""
+        """Return the command's parameters and, unless it is in a group, `--version`."""
         return super().get_params(ctx) + ([] if ctx.parent else [_VERSION])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -51,16 +51,16 @@ class Command(click.Command):
             _complain(_system_message(error))
             sys.exit(RUN_FAILED)
         except ValueError as error:
-            if not hasattr(error, "exit_code"):  # not one of the rooms' errors: a bug, which shows its traceback
+            if not hasattr(error, "exit_code"):  # not an error class of ours: a bug, which shows its traceback
                 raise
             _complain(" ".join(str(error).split()))
             sys.exit(error.exit_code)
         finally:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what ends the interpreter cannot be stopped in good order
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # no clean stop while the interpreter ends
 
 
 class Group(Command, click.Group):
-    """A group of commands with the same edge."""
+    """A group of commands that handles errors the same way."""
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
@@ -70,9 +70,9 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 def _system_message(error: OSError | MemoryError) -> str:
     if isinstance(error, MemoryError):
-        return "the memory is full. Choose smaller numbers, or a larger machine."
+        return "Out of memory. Choose smaller sizes, or a larger machine."
     where = f"'{os.fsdecode(error.filename)}': " if isinstance(error.filename, str | bytes) else ""
-    return f"{where}{error.strerror or error}. Free the disk or mend the path, then run the command again."
+    return f"{where}{error.strerror or error}. Free the disk or correct the path, then run the command again."
 
 
 def _complain(message: str) -> None:
@@ -97,12 +97,12 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """Print the answer for machines."""
+    """Print an object as JSON."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print aligned columns, numbers to the right."""
+    """Print aligned columns, numbers right-aligned."""
     texts = [
         [f"{cell:,}" if isinstance(cell, int) else "-" if cell is None else str(cell) for cell in row] for row in rows
     ]
@@ -116,30 +116,30 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a plain line at the start of every tenth, at most one in five seconds.
+    """A progress bar on a terminal; elsewhere a line for every tenth, at most one in five seconds.
 
-    A `passing` one leaves nothing behind when it is done: something else tells what came of it.
+    A `passing` bar is erased when it is done: the caller reports the result.
     """
 
     def __init__(self, label: str, *, passing: bool = False) -> None:
         self._label = label
         self._passing = passing
-        self._began = self._told = time.monotonic()
+        self._began = self._shown = time.monotonic()
         self._tenth = 0
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Tell that `done` of `total` are done, and anything else; stop here if SIGTERM came and went unheard."""
+        """Show that `done` of `total` are done, and a note; raise `Stopped` if the exception of a SIGTERM was lost."""
         if _stopping.is_set():
             raise Stopped(message=_BY_SIGTERM)
         if sys.stderr is None:  # closed by the caller
             return
         now = time.monotonic()
         if sys.stderr.isatty():
-            if now - self._told > 0.1 or done == total:
-                self._told = now
+            if now - self._shown > 0.1 or done == total:
+                self._shown = now
                 self._draw(done, total, now, note)
-        elif done * 10 // total > self._tenth and (now - self._told > 5 or (done == total and not self._passing)):
-            self._tenth, self._told = done * 10 // total, now
+        elif done * 10 // total > self._tenth and (now - self._shown > 5 or (done == total and not self._passing)):
+            self._tenth, self._shown = done * 10 // total, now
             click.echo(f"{self._label}: {done:,} of {total:,} ({note or self._rate(done, now)})", err=True)
 
     def _draw(self, done: int, total: int, now: float, note: str) -> None:

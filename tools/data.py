@@ -1,4 +1,4 @@
-"""`sciu-data`: make, look at, check and pack datasets."""
+"""`sciu-data`: make, inspect, check and pack datasets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PATH = click.Path(path_type=Path)
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="sciu")
 def main() -> None:
-    """Make, look at, check and pack datasets of face clips."""
+    """Make, inspect, check and pack datasets of face clips."""
 
 
 # ---- info
@@ -37,7 +37,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("data", type=_PATH)
-@click.option("--fold", type=int, default=1, help="The fold whose splits are counted.")
+@click.option("--fold", type=int, default=1, help="Count the splits of this fold.")
 @json_option
 def info(data: Path, fold: int, as_json: bool) -> None:
     """Show classes, splits, frames, sizes, codecs and quarantine.
@@ -74,12 +74,10 @@ def _print_classes(dataset: Dataset, fold: int) -> None:
 
 @main.command()
 @click.argument("data", type=_PATH)
-@click.option(
-    "--decode", is_flag=True, help="Decode every frame of every clip; otherwise headers, ends and first frames."
-)
+@click.option("--decode", is_flag=True, help="Decode every frame; the default is headers, ends and first frames only.")
 @json_option
 def check(data: Path, decode: bool, as_json: bool) -> None:
-    """Look at every clip; quarantine those that cannot be fed. Exit code 1 if there are any.
+    """Check every clip and quarantine those that cannot be used; exit with code 1 if there are any.
 
     Example: sciu-data check data/dfew --decode
     """
@@ -107,16 +105,16 @@ def _print_problems(problems: list[Problem]) -> None:
 
 @main.command("pack")
 @click.argument("data", type=_PATH)
-@click.option("--out", type=_PATH, required=True, help="The new dataset's folder.")
-@click.option("--size", type=int, default=128, help="Width and height of every frame.")
-@click.option("--max-frames", type=int, default=48, help="Longer clips are thinned evenly to this many frames.")
+@click.option("--out", type=_PATH, required=True, help="Create the new dataset in this folder.")
+@click.option("--size", type=int, default=128, help="Scale every frame to this width and height.")
+@click.option("--max-frames", type=int, default=48, help="Thin longer clips evenly to this many frames.")
 @click.option(
-    "--codec", type=click.Choice(CODECS), default="mjpeg", help="jpeg: one uncompressed zip of JPEG frames a clip."
+    "--codec", type=click.Choice(CODECS), default="mjpeg", help="Use this codec; jpeg is an uncompressed zip a clip."
 )
-@click.option("--fit", type=click.Choice(FITS), default="pad", help="What becomes of frames that are not square.")
+@click.option("--fit", type=click.Choice(FITS), default="pad", help="Choose how frames are made square.")
 @json_option
 def pack_command(data: Path, out: Path, size: int, max_frames: int, codec: str, fit: str, as_json: bool) -> None:
-    """Rewrite a dataset into one size and codec for fast decoding. Stopped? Run it again: it goes on.
+    """Rewrite a dataset into one size and codec for fast decoding. If it was stopped, run it again to continue.
 
     Ids, labels and folds stay; the source is only read. JPEG frames of the right size are copied, not encoded again.
 
@@ -129,8 +127,8 @@ def pack_command(data: Path, out: Path, size: int, max_frames: int, codec: str, 
         print_json({"out": str(out), "clips": len(packed.dataset), **counts, **_problems(packed.problems)})
     else:
         _print_problems(packed.problems)
-        told = ", ".join(f"{count:,} {how}" for how, count in packed.counts.items() if count)
-        click.echo(f"{len(packed.dataset):,} clips packed into '{out}': {told}")
+        shown = ", ".join(f"{count:,} {how}" for how, count in packed.counts.items() if count)
+        click.echo(f"{len(packed.dataset):,} clips packed into '{out}': {shown}")
     if packed.counts["failed"]:
         sys.exit(RUN_FAILED)
 
@@ -140,21 +138,25 @@ def pack_command(data: Path, out: Path, size: int, max_frames: int, codec: str, 
 
 @main.command()
 @click.argument("out", type=_PATH)
-@click.option("--clips", type=int, default=700)
-@click.option("--classes", type=int, default=7, help="2 to 7 expressions.")
-@click.option("--frames", type=int, default=32, help="Frames a clip.")
-@click.option("--size", type=int, default=64, help="Width and height in pixels.")
-@click.option("--codec", type=click.Choice(CODECS), default="vp9", help="jpeg: a folder of JPEG frames a clip.")
-@click.option("--mislabel", type=float, default=0.2, help="Share of the training clips with a wrong label.")
-@click.option("--low-quality", type=float, default=0.2, help="Share of the training clips made unusable.")
-@click.option("--noise", type=click.Choice(NOISES), default="sym", help="How labels go wrong.")
-@click.option("--test-share", type=float, default=0.2, help="Share of test clips, who are other people.")
-@click.option("--seed", type=int, default=0)
+@click.option("--clips", type=int, default=700, help="Paint this many clips.")
+@click.option("--classes", type=int, default=7, help="Paint this many expressions, 2 to 7.")
+@click.option("--frames", type=int, default=32, help="Paint this many frames a clip.")
+@click.option("--size", type=int, default=64, help="Set the width and height in pixels.")
+@click.option(
+    "--codec", type=click.Choice(CODECS), default="vp9", help="Use this codec; jpeg is a folder of frames a clip."
+)
+@click.option("--mislabel", type=float, default=0.2, help="Mislabel this share of the training clips.")
+@click.option("--low-quality", type=float, default=0.2, help="Make this share of the training clips unusable.")
+@click.option("--noise", type=click.Choice(NOISES), default="sym", help="Choose how labels go wrong.")
+@click.option(
+    "--test-share", type=float, default=0.2, help="Reserve this share of the clips, of other people, for tests."
+)
+@click.option("--seed", type=int, default=0, help="Set the seed of all random numbers.")
 @json_option
 def synth(out: Path, as_json: bool, **settings: Any) -> None:
     """Paint SynthDFER: faces with planted faults.
 
-    Its truth.csv tells what was planted, to measure purification with.
+    Its truth.csv lists the planted faults, so that purification can be measured.
 
     Example: sciu-data synth data/synth --clips 700 --mislabel 0.2 --low-quality 0.2
     """
@@ -175,7 +177,7 @@ def synth(out: Path, as_json: bool, **settings: Any) -> None:
 
 @main.group("import", cls=click.Group)
 def import_group() -> None:
-    """Make a dataset of clips that are on disk.
+    """Make a dataset from clips on disk.
 
     The media stay where they are; the new folder holds two small files that describe them.
     """
@@ -184,8 +186,8 @@ def import_group() -> None:
 def _importer(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         json_option,
-        click.option("--name", help="The dataset's name; that of its source by default."),
-        click.option("--out", type=_PATH, required=True, help="The new dataset's folder."),
+        click.option("--name", help="Name the dataset; the default is the name of its source."),
+        click.option("--out", type=_PATH, required=True, help="Create the new dataset in this folder."),
         click.argument("source", metavar="SRC", type=_PATH),
     ):
         command = option(command)
@@ -193,15 +195,15 @@ def _importer(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _CLASSES = click.option(
-    "--classes", default="", help="Class names in their order, parted by commas; others are refused."
+    "--classes", default="", help="List the class names in order, separated by commas; any other is an error."
 )
 
 
 @import_group.command("dfew")
 @_importer
-@click.option("--media", type=click.Choice(list(dfew.MEDIA)), default="faces")
+@click.option("--media", type=click.Choice(list(dfew.MEDIA)), default="faces", help="Import this kind of files.")
 def import_dfew(source: Path, out: Path, name: str | None, as_json: bool, media: str) -> None:
-    """DFEW, all five folds.
+    """Import DFEW, all five folds.
 
     SRC holds Clip/ and EmoLabel_DataSplit/ (or label/), as the archives unpack.
 
@@ -212,9 +214,9 @@ def import_dfew(source: Path, out: Path, name: str | None, as_json: bool, media:
 
 @import_group.command("ferv39k")
 @_importer
-@click.option("--media", type=click.Choice(list(ferv39k.MEDIA)), default="faces")
+@click.option("--media", type=click.Choice(list(ferv39k.MEDIA)), default="faces", help="Import this kind of files.")
 def import_ferv39k(source: Path, out: Path, name: str | None, as_json: bool, media: str) -> None:
-    """FERV39k, the official split.
+    """Import FERV39k, the official split.
 
     SRC holds 2_ClipsforFaceCrop/ or 0_7_LabelClips/, and 4_setups/.
 
@@ -225,10 +227,12 @@ def import_ferv39k(source: Path, out: Path, name: str | None, as_json: bool, med
 
 @import_group.command("mafw")
 @_importer
-@click.option("--media", type=click.Choice(list(mafw.MEDIA)), default="frames")
-@click.option("--labels", type=click.Choice(mafw.LABELS), default="single", help="11 single or 43 compound classes.")
+@click.option("--media", type=click.Choice(list(mafw.MEDIA)), default="frames", help="Import this kind of files.")
+@click.option(
+    "--labels", type=click.Choice(mafw.LABELS), default="single", help="Use the 11 single or the 43 compound classes."
+)
 def import_mafw(source: Path, out: Path, name: str | None, as_json: bool, media: str, labels: str) -> None:
-    """MAFW, all five folds.
+    """Import MAFW, all five folds.
 
     SRC holds data/ and "Train & Test Set"/.
 
@@ -240,11 +244,11 @@ def import_mafw(source: Path, out: Path, name: str | None, as_json: bool, media:
 @import_group.command("csv")
 @_importer
 @_CLASSES
-@click.option("--encoding", default="utf-8-sig", help="Of the CSV file.")
+@click.option("--encoding", default="utf-8-sig", help="Read the CSV file in this encoding.")
 def import_csv(source: Path, out: Path, name: str | None, as_json: bool, classes: str, encoding: str) -> None:
-    """Your own list of path,label[,split[,group]].
+    """Import your own list of path,label[,split[,group]].
 
-    SRC is a CSV file, with that header or without; paths start from its folder, clips without a split train.
+    SRC is a CSV file, with or without that header. Paths start at its folder; clips without a split are for training.
 
     Example: sciu-data import csv clips.csv --out data/mine
     """
@@ -255,7 +259,7 @@ def import_csv(source: Path, out: Path, name: str | None, as_json: bool, classes
 @_importer
 @_CLASSES
 def import_folder(source: Path, out: Path, name: str | None, as_json: bool, classes: str) -> None:
-    """Your own tree of split/class/clip.
+    """Import your own tree of split/class/clip.
 
     Splits are train, test and val; a clip is a video, a folder of frames or a single image.
 

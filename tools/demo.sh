@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make demo`: synthetic faces -> checked -> trained on, with purification and without, twice each -> what it won, and
-# why. Two arguments: the virtual environment's bin, a folder.
+# `make demo`: paint faces, check them, train on them with purification and without, twice each, and show the gain and the
+# decisions. Arguments: the virtual environment's bin, the output folder.
 set -euo pipefail
 bin=$1 out=$2
 
@@ -13,11 +13,11 @@ say "Painted faces: a fifth of the training labels wrong, a fifth of the trainin
 "$bin/sciu-experiment" run examples/experiments/demo.toml --out "$out"
 
 faces=$out/data/faces-seed21 run=$out/runs/faces/tiny_lstm/auto/21
-say "Every frame of every clip decoded and looked at"
+say "Every frame of every clip decoded and checked"
 "$bin/sciu-data" check "$faces" --decode
 "$bin/sciu-data" info "$faces"
 
-say "What purification found and won (test clips are clean; the last epoch, nothing chosen on them)"
+say "What purification found and gained (test clips are clean; the last epoch, nothing chosen on them)"
 "$bin/sciu-experiment" table "$out"
 
 say "What was decided, epoch by epoch, and why"
@@ -27,7 +27,7 @@ say "What was decided, epoch by epoch, and why"
 
 cat <<END
 
-Where to look: $faces/truth.csv (what was planted), $run (summary.json, index/, purifier/, checkpoints/);
+Files: $faces/truth.csv (what was planted), $run (summary.json, index/, purifier/, checkpoints/);
 sciu-purify list $run --what corrected --sort margin (which labels, and why).
 tensorboard --logdir $out/runs shows counts, histograms, and the clips that were pruned and corrected.
 END

@@ -1,4 +1,4 @@
-"""`sciu-eval`: what a run's network makes of a split; of several folds, the average and the pooled value."""
+"""`sciu-eval`: evaluate a run on a split, or several folds with their average and pooled values."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="Where the dataset is now.  [default: where it was]")
-@click.option("--checkpoint", default="last", help="last, best, or an epoch that is kept.")
-@click.option("--split", type=click.Choice(["test", "val", "train"]), default="test")
-@click.option("--views", type=click.IntRange(min=1), help="Looks that are averaged.  [default: as in training]")
-@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
-@click.option("--folds", is_flag=True, help="The runs are the folds of one dataset: give average and pooled value.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Load the dataset from this folder.  [default: as in training]"
+)
+@click.option("--checkpoint", default="last", help="Evaluate this checkpoint: last, best, or a stored epoch.")
+@click.option("--split", type=click.Choice(["test", "val", "train"]), default="test", help="Evaluate on this split.")
+@click.option(
+    "--views", type=click.IntRange(min=1), help="Average this many views of a clip.  [default: as in training]"
+)
+@click.option("--device", default="auto", help="Evaluate on this device: auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--folds", is_flag=True, help="Treat the runs as folds of one dataset: show the average and the pooled values."
+)
 @json_option
 def main(
     runs: tuple[Path, ...], data: Path | None, checkpoint: str, split: str, views: int | None, device: str,
@@ -30,7 +36,7 @@ def main(
 ) -> None:  # fmt: skip
     """Evaluate runs: WAR (accuracy), UAR (mean recall), recall of each class, confusion matrix.
 
-    `best` was chosen on the test clips themselves unless the run held some out: `last` is the fair one.
+    `best` was chosen on the test clips unless the run held out validation clips, so `last` is the fair choice.
 
     Example: sciu-eval runs/dfew-1 runs/dfew-2 runs/dfew-3 runs/dfew-4 runs/dfew-5 --folds
     """
@@ -38,7 +44,9 @@ def main(
     from sciu.pipeline.train.run.trained_run import TrainedRun
 
     if len(runs) > 1 and not folds:
-        raise click.UsageError(f"one run is evaluated at a time, but {len(runs)} are given. --folds takes several.")
+        raise click.UsageError(
+            f"one run is evaluated at a time, but {len(runs)} are given. Add --folds if they are folds of one dataset."
+        )
     trained = [TrainedRun.load(run, checkpoint=checkpoint, data=data) for run in runs]
     if folds:
         _require_folds(trained)
@@ -68,14 +76,14 @@ def _require_folds(trained: list[TrainedRun]) -> None:
 
 
 def _result(trained: TrainedRun, seen: Evaluation, split: str) -> dict[str, Any]:
-    told = {"run": str(trained.folder.path), "fold": trained.settings.fold, "epoch": trained.epoch, "split": split}
+    result = {"run": str(trained.folder.path), "fold": trained.settings.fold, "epoch": trained.epoch, "split": split}
     if trained.step:
-        told["after_step"] = trained.step  # of an epoch that has not ended
-    return {**told, **seen.confusion.result(trained.dataset.classes, seen.asked).to_json()}
+        result["after_step"] = trained.step  # of an unfinished epoch
+    return {**result, **seen.confusion.result(trained.dataset.classes, seen.asked).to_json()}
 
 
 def _over_folds(results: list[dict[str, Any]], confusions: list[Confusion], classes: tuple[str, ...]) -> dict[str, Any]:
-    """Average the folds, and pool their predictions: publications give one or the other."""
+    """Average the folds, and pool their predictions: publications report one or the other."""
     average = {name: sum(result[name] for result in results) / len(results) for name in ("war", "uar")}
     pooled = confusions[0]
     for confusion in confusions[1:]:

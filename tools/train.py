@@ -1,4 +1,4 @@
-"""`sciu-train`: train, purify while training, go on after anything."""
+"""`sciu-train`: train, purify while training, resume after any interruption."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add an option for every setting that has one of its own."""
+    """Add an option for every setting that has a flag."""
     from sciu.pipeline.train.config.settings import TYPES, by_name
 
     for name, described in reversed(by_name().items()):
         if described.metadata["flag"]:
-            kind, told = TYPES[name], described.metadata
-            flag = told["flag"] if isinstance(told["flag"], str) else name.replace("_", "-")
+            kind, about = TYPES[name], described.metadata
+            flag = about["flag"] if isinstance(about["flag"], str) else name.replace("_", "-")
             is_switch = kind is bool
             option = click.option(
                 f"--{flag}/--no-{flag}" if is_switch else f"--{flag}",
                 name,
-                type=click.Choice(told["choices"]) if told["choices"] else None if is_switch else kind,
+                type=click.Choice(about["choices"]) if about["choices"] else None if is_switch else kind,
                 default=None,
                 callback=list_or_name if name == "backbone" else None,
                 is_eager=name == "backbone",
-                help=f"{told['about']}  [default: {_shown(described.default)}]",
+                help=f"{about['about']}  [default: {_shown(described.default)}]",
             )
             command = option(command)
     return command
@@ -52,13 +52,17 @@ def _shown(value: object) -> str:
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder, which must be new.")
-@click.option("--preset", help="ferv39k, dfew, mafw or demo.")
-@click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A TOML file of settings.")
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting; --print-config shows all.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the run into this folder, which must be new.")
+@click.option("--preset", help="Start from a preset: ferv39k, dfew, mafw or demo.")
+@click.option(
+    "--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Read settings from a TOML file."
+)
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change any setting; --print-config shows all."
+)
 @settings_options
-@click.option("--resume", is_flag=True, help="Go on where the run in --out stands; begin it if there is none.")
-@click.option("--dry-run", is_flag=True, help="Build everything, take one step, leave nothing behind.")
+@click.option("--resume", is_flag=True, help="Resume the run in --out; start it if there is none.")
+@click.option("--dry-run", is_flag=True, help="Build everything, take one step, and keep no files.")
 @click.option("--print-config", is_flag=True, help="Print every setting and where its value comes from.")
 @json_option
 def main(
@@ -67,8 +71,8 @@ def main(
 ) -> None:  # fmt: skip
     """Train on a dataset, and clean it while training.
 
-    What is decided about each clip is kept in RUN/purifier (`sciu-purify` looks into it), what is decoded in RUN/index.
-    A run that was stopped or killed goes on with --resume, exactly where it stood.
+    Decisions about clips are stored in RUN/purifier (`sciu-purify` shows them), the clips of each epoch in RUN/index.
+    --resume continues a run that was stopped or killed, exactly where it was.
 
     Example: sciu-train data/dfew128 --out runs/dfew --preset dfew --fold 1 --pipeline dali
     """
@@ -89,7 +93,7 @@ def main(
 def _resolve(
     run: Path | None, preset: str | None, config: Path | None, assignments: tuple[str, ...], flags: dict[str, Any]
 ) -> Resolved:
-    """Put the layers together; a run that goes on is the lowest of them."""
+    """Combine the layers of settings; a run that is resumed is the lowest of them."""
     from sciu.pipeline.train.config.resolve import assignment_layer, file_layer, preset_layer, resolve
     from sciu.pipeline.train.record.run_folder import RunFolder
 
@@ -133,8 +137,8 @@ def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
                 train(run, state)
         except Stopped as stopped:
             where = f"saved in epoch {state.epoch}, after step {state.step}"
-            told = f"stopped by {signal.Signals(stopped.number).name}; {where}. --resume goes on."
-            raise Stopped(stopped.number, told if ranks.first else "") from None
+            message = f"stopped by {signal.Signals(stopped.number).name}; {where}. --resume continues."
+            raise Stopped(stopped.number, message if ranks.first else "") from None
         if run.telemetry:
             _report(run, run.telemetry.summary(state), as_json=as_json)
 
@@ -159,7 +163,7 @@ def _report(run: Run, summary: Summary, *, as_json: bool) -> None:
 
 
 def _dry_run(data: Path, resolved: Resolved, *, as_json: bool) -> None:
-    """Build everything in a folder that is thrown away, and take one step."""
+    """Build everything in a temporary folder, and take one step."""
     import tempfile
 
     from sciu.pipeline.train.config.choices import choose_device
@@ -174,11 +178,10 @@ def _dry_run(data: Path, resolved: Resolved, *, as_json: bool) -> None:
         request = RunRequest(data=data, out=Path(folder) / "run", resolved=resolved, say=_say, progress=_progress)
         with opened(request, device, Ranks(), Stop()) as run:
             seconds = dry_run(run)
-    told = f"one step of {settings.batch_size} clips took {seconds:.3f} s"
     if as_json:
         print_json({"device": str(device), "batch_size": settings.batch_size, "seconds_per_step": seconds})
     else:
-        click.echo(f"{told}. All is ready; leave --dry-run out.")
+        click.echo(f"one step of {settings.batch_size} clips took {seconds:.3f} s. All is ready; leave --dry-run out.")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Clip [B, T, 3, H, W] -> embedding [B, D], one architecture a file; `registry.py` knows them by name."""
+"""Clip [B, T, 3, H, W] -> embedding [B, D], one architecture a file; `registry.py` lists them by name."""

@@ -1,4 +1,4 @@
-"""What every backbone of ours expects of a clip; shapes only, so that a compiled or captured network pays nothing."""
+"""What every backbone expects of its clips; shapes only, so the check is free in a compiled or captured network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sciu.models.errors import ModelError
 
 
 def check_clip(clip_BTCHW: Tensor, *, smallest: int) -> None:
-    """Refuse what is no batch of clips, or frames too small for the network."""
+    """Raise an error unless this is a batch of clips whose frames are large enough for the network."""
     shape = tuple(clip_BTCHW.shape)
     if len(shape) != 5 or shape[2] != 3 or 0 in shape:
         raise ModelError(f"clips must be [B, T, 3, H, W], none of them 0, but are {list(shape)}.")

@@ -1,7 +1,7 @@
 """Former-DFER (Zhao and Liu, 2021): a spatial transformer inside ResNet-18, then a temporal one over the frames.
 
-The stem to stage 3 of ResNet-18 makes 7 x 7 tokens of a frame; one transformer block lets them see each other, stage 4
-and an average make 512 features of them. Three blocks over the frames and a class token make the embedding.
+The stem to stage 3 of ResNet-18 turns a frame into 7 x 7 tokens. One transformer block attends over them; stage 4 and
+an average give 512 features. Three blocks over the frames and a class token give the embedding.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class SpatialFormer(nn.Module):
         self.last_stage = resnet.layer4
 
     def forward(self, frames_NCHW: Tensor) -> Tensor:
-        """Average stage 4 over the frame."""
+        """Return stage 4 averaged over the frame."""
         map_NDHW = self.stages(self.stem(frames_NCHW))
         tokens_NLD = self.block(map_NDHW.flatten(2).transpose(1, 2) + self.position)
         map_NDHW = tokens_NLD.transpose(1, 2).reshape(map_NDHW.shape).contiguous(memory_format=torch.channels_last)
@@ -72,7 +72,7 @@ class TemporalFormer(nn.Module):
         self.blocks = nn.Sequential(*(Block(_WIDTH, heads=8, head_width=64, hidden=1024) for _ in range(3)))
 
     def forward(self, features_BTD: Tensor) -> Tensor:
-        """Put the class token before the frames, and return what became of it."""
+        """Put the class token before the frames, and return its last state."""
         B, T, _ = features_BTD.shape
         tokens = torch.cat([self.class_token.expand(B, -1, -1), features_BTD], dim=1)
         states: Tensor = self.blocks(tokens + self.position[:, : T + 1])
@@ -92,7 +92,7 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, width))
 
     def forward(self, tokens_BLD: Tensor) -> Tensor:
-        """Attend, then think, each beside the way past it."""
+        """Apply attention, then the MLP, each with a residual connection."""
         tokens_BLD = tokens_BLD + self._attend(self.norm_attention(tokens_BLD))
         return tokens_BLD + self.mlp(self.norm_mlp(tokens_BLD))
 

@@ -37,8 +37,8 @@ class LstmOverFrames(nn.Module):
 def in_float32(lstm: nn.LSTM, features_BTD: Tensor) -> Tensor:
     """Return an LSTM's states, in float32 also under autocast.
 
-    Under bf16 autocast cuDNN's LSTM runs in fp16 all the same, where small gradients become 0 without a scaled loss. It
-    is 0.4 % of the operations.
+    Under bf16 autocast cuDNN's LSTM still runs in fp16, where small gradients become 0 without a scaled loss. It is
+    0.4 % of the operations.
     """
     device = features_BTD.device.type
     with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
@@ -47,7 +47,7 @@ def in_float32(lstm: nn.LSTM, features_BTD: Tensor) -> Tensor:
 
 
 def without(module: Any, attribute: str) -> nn.Module:
-    """Take a torchvision network's classifier off: what went into it comes out."""
+    """Remove a torchvision network's classifier, so that it returns the features."""
     setattr(module, attribute, nn.Identity())
     network: nn.Module = module
     return network

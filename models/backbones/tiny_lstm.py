@@ -1,7 +1,7 @@
 """A small CNN and an LSTM: for CPUs, demonstrations and tests. 0.26 million parameters, any frame size from 32 px.
 
-Two things make it learn in minutes: each clip is brought to one brightness and contrast, and the LSTM sees the features
-of every frame beside their difference from the clip's mean, so that it need not first learn to remember a resting face
+Two things make it learn in minutes: each clip is brought to one brightness and contrast, and the LSTM gets the features
+of every frame and their difference from the clip's mean, so that it need not first learn to remember a resting face
 (SynthDFER, 560 clips, 12 epochs: 60 % against 44 % without the two).
 """
 
@@ -15,7 +15,7 @@ from sciu.models.backbones.lstm import in_float32
 
 _CHANNELS = (16, 32, 48, 64)
 _HIDDEN = 96
-_GRID = 4  # where in the face something moves matters: 4 x 4 places are kept
+_GRID = 4  # the place of a movement in the face matters: 4 x 4 places are kept
 
 
 class TinyLstm(nn.Module):
@@ -32,7 +32,7 @@ class TinyLstm(nn.Module):
         self.lstm = nn.LSTM(2 * _HIDDEN, _HIDDEN, batch_first=True)
 
     def forward(self, clip_BTCHW: Tensor) -> Tensor:
-        """Return the mean of the LSTM's states: an apex counts wherever in the clip it lies."""
+        """Return the mean of the LSTM's states: an apex counts anywhere in the clip."""
         check_clip(clip_BTCHW, smallest=32)
         B, T = clip_BTCHW.shape[:2]
         frames = _even_out(clip_BTCHW).flatten(0, 1).contiguous(memory_format=torch.channels_last)

@@ -1,6 +1,6 @@
 """VGG + LSTM: the 4,096 features before the last layer of each frame, then an LSTM over the frames.
 
-The variants with batch normalisation: without it VGG hardly trains from scratch.
+These are the variants with batch normalisation: without it VGG hardly trains from scratch.
 """
 
 from __future__ import annotations

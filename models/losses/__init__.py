@@ -1,5 +1,5 @@
-"""One loss a file, a value a clip, [B], but for rank regularisation, which is of the batch.
+"""One loss a file. Each returns a value for each clip, [B], except rank regularisation: one value for the batch.
 
-Logits come in any precision and are worked on in float32. Labels are class numbers of any integer type; a clip whose
+Logits may have any precision; the losses compute in float32. Labels are class numbers of any integer type; a clip whose
 label is negative is scored only: its loss is 0.
 """

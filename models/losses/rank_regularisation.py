@@ -1,6 +1,6 @@
 """Rank regularisation (SCN, Wang et al., CVPR 2020): the better part of a batch must outweigh the rest by a margin.
 
-Without it SCN's weights collapse to 1.
+Without it SCN's clip weights collapse to 1.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def rank_regularisation(weight_B: Tensor, *, beta: float = 0.7, margin: float = 0.15) -> Tensor:
-    """max(0, margin - (mean of the highest beta of the weights - mean of the others)), a scalar.
+    """Return max(0, margin - (mean of the highest beta of the clip weights - mean of the others)), a scalar.
 
     The margin is for batches of 1,024; SCN's users found .07 for 64.
     """

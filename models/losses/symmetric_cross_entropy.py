@@ -1,4 +1,4 @@
-"""Symmetric cross entropy (Wang et al., ICCV 2019): cross entropy and its mirror image, which forgives wrong labels."""
+"""Symmetric cross entropy (Wang et al., ICCV 2019): cross entropy and its reverse, which tolerates wrong labels."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sciu.models.losses.label_doubt import label_doubt
 def symmetric_cross_entropy(
     logits_BK: Tensor, labels_B: Tensor, *, alpha: float = 0.1, beta: float = 1.0, log_of_zero: float = -4.0
 ) -> Tensor:
-    """Alpha * cross entropy + beta * reverse cross entropy, a value a clip; defaults as the paper has for CIFAR-10.
+    """Return alpha * cross entropy + beta * reverse cross entropy for each clip; defaults are the paper's for CIFAR-10.
 
-    The mirror image takes the logarithm of a one-hot label: `log_of_zero` is the paper's A. Public codes clamp the
+    The reverse takes the logarithm of a one-hot label: `log_of_zero` is the paper's A. Public codes clamp the
     label at 1e-4 instead, which is -9.2.
     """
     reverse_B = -log_of_zero * label_doubt(logits_BK, labels_B)

@@ -157,7 +157,7 @@ def test_raw_bytes_are_told(name: str) -> None:
         build_backbone(name)(torch.zeros(1, 2, 3, 112, 112, dtype=torch.uint8))
 
 
-# ---- somebody's own
+# ---- a user's own
 
 OWN = """
 from __future__ import annotations
@@ -246,7 +246,7 @@ def test_a_users_own_backbone_comes_from_a_module_too(own: Path, monkeypatch: py
     ("name", "message"),
     [
         ("resnet18_lstn", "Did you mean resnet18_lstm"),
-        ("nonsense", "Your own is package.module:Class"),
+        ("nonsense", "Give your own as package.module:Class"),
         ("{own}:NoSize", "must have an `embedding_size`"),
         ("{own}:Truth", "must have an `embedding_size`, .* but has True"),
         ("{own}:no_module", "must make a torch.nn.Module, but made int"),
@@ -285,9 +285,9 @@ def test_a_file_is_imported_once_and_is_described_like_ours(own: Path) -> None:
 
 @pytest.mark.slow
 def test_a_backbone_learns_fourteen_clips_by_heart(name: str) -> None:
-    """Two clips of each of seven classes, told apart by which frame is bright and in which colour.
+    """Two clips of each of seven classes, distinguished by which frame is bright and in which colour.
 
-    VGG's dropout is off: it is there to keep networks from learning by heart. The large ones go without the
+    VGG's dropout is off: it is there to keep networks from memorising. The large ones go without the
     weight head, which starts at half the logits and so takes twice the steps.
     """
     torch.manual_seed(0)

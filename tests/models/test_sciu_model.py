@@ -40,7 +40,7 @@ def test_weights_do_not_depend_on_the_batch() -> None:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ModelError, match="`num_classes` must be a whole number from 2 on, but is 1"):
+    with pytest.raises(ModelError, match="`num_classes` must be a whole number of at least 2, but is 1"):
         SciuModel(TinyLstm(), 1)
     with pytest.raises(ModelError, match="`weight_head` must be mlp, linear or none, but is 'big'"):
         SciuModel(TinyLstm(), 7, "big")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Weight files: recognised by their tensor names, told tensor by tensor, and never loaded as nothing."""
+"""Weight files: recognised by their tensor names, reported tensor by tensor, and never loaded as nothing."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_file_for_another_network_is_refused_though_some_of_it_fits(tmp_path: 
     torch.save(network.state_dict(), tmp_path / "file.pth")
     model = SciuModel(build_backbone(backbone), 7)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    with pytest.raises(ModelError, match="must be for this network, .*Is it for another backbone"):
+    with pytest.raises(ModelError, match="does not fit this network: .*Is it for another backbone"):
         load_weights(model, tmp_path / "file.pth")
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 

@@ -1,4 +1,4 @@
-"""The bench measures what it says and writes what it measured; how fast anything is, no test says."""
+"""The bench measures all contestants and writes the measurements; no test asserts a speed."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ import pytest
 from sciu.tools.benchmarks.gpu import command
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, read_results, write_results
 from sciu.tools.benchmarks.gpu.page import TARGETS, failures, page, targets
-from sciu.tools.benchmarks.gpu.paint import paint
 from sciu.tools.benchmarks.gpu.stage import STAGES, Stage
+from sciu.tools.benchmarks.gpu.stages.paint import paint
 from sciu.tools.doctor.decoder_table import decoder_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ def run_stages(bench: Bench, stages: list[Stage], seconds: float) -> None:
 
 
 def ended(process: int) -> bool:
-    """Tell whether a process is gone, or a zombie that nobody has looked at; a killed one may take a moment to die."""
+    """Whether a process is gone, or a zombie that was not waited for; a killed one may take a moment to die."""
     give_up = time.monotonic() + 20
     while time.monotonic() < give_up:
         try:
@@ -82,14 +82,14 @@ def test_a_failing_contestant_is_a_row_and_the_others_go_on(bench: Bench) -> Non
         raise RuntimeError("CUDA error: out of luck\nand more of it")
 
     def leave_out() -> dict[str, Any]:
-        raise NotHereError("NVDEC is not there")
+        raise NotHereError("NVDEC is missing")
 
     bench.measure("bad", fail)
     bench.measure("absent", leave_out)
     bench.measure("good", lambda: {"clips_per_second": 7.0})
     found = rows(bench)
     assert found["bad"]["error"] == "RuntimeError: CUDA error: out of luck"
-    assert found["absent"]["left_out"] == "NVDEC is not there"
+    assert found["absent"]["left_out"] == "NVDEC is missing"
     assert found["good"]["clips_per_second"] == 7.0
     assert len(failures({"stages": {"race": {"state": "done", "rows": found}}})) == 1
 

@@ -1,4 +1,4 @@
-"""`sciu-data` as its users call it: answers for people and machines, exit codes, and mistakes told in one line."""
+"""`sciu-data` as its users call it: answers for people and machines, exit codes, and mistakes reported in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sciu-doctor` tries what it tells."""
+"""`sciu-doctor` tests what it reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sciu-eval` says of a run what the training said, and puts folds together."""
+"""`sciu-eval` reports what the training reported, and combines folds."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_another_dataset_is_told(sciu: Sciu, finished_run: Path, frame_faces: Da
 
 
 def test_bad_input(sciu: Sciu, finished_run: Path, faces: Dataset, tmp_path: Path) -> None:
-    assert "--folds takes several" in sciu("eval", finished_run, finished_run).error()
+    assert "Add --folds if they are folds of one dataset" in sciu("eval", finished_run, finished_run).error()
     assert "of different folds, but are of folds [1, 1]" in sciu("eval", finished_run, finished_run, "--folds").error()
     assert "must be a run, but has no run.json" in sciu("eval", tmp_path).error()
     assert "There are: best" in sciu("eval", finished_run, "--checkpoint", "77").error()

@@ -169,7 +169,7 @@ def test_verify_and_its_remedies(sciu: Sciu, run: Path) -> None:
     assert mended.out.splitlines() == ["repaired: index of epoch 2", "no problems"]
     with Purifier.open(run / "purifier") as purifier, purifier.store.writing() as transaction:
         transaction._transaction.put(b"label/0000", b"x" * 300)
-    assert "label/0000 (clips 0 to 65535): missing, or its checksum does not fit" in sciu("purify", "verify", run).out
+    assert "label/0000 (clips 0 to 65535): missing, or its checksum does not match" in sciu("purify", "verify", run).out
     assert sciu("purify", "verify", run, "--repair").code == 0
 
 
@@ -187,9 +187,9 @@ def test_compact(sciu: Sciu, run: Path) -> None:
         (["pin", "{run}", "3"], "Give exactly one"),
         (["pin", "{run}", "3", "--keep", "--label", "Sad"], "Give exactly one"),
         (["pin", "{run}", "3", "--label", "Joy"], "class must be one of"),
-        (["undo", "{run}"], "undo must be told a clip, an epoch or both"),
+        (["undo", "{run}"], "undo needs a clip, an epoch or both"),
         (["undo", "{run}", "--epoch", "9"], "epoch 9 must have ended to be undone"),
-        (["undo", "{run}", "0"], "clip 0 has no change that still stands"),
+        (["undo", "{run}", "0"], "clip 0 has no change in effect"),
         (["list", "{run}", "--class", "Joy"], "class must be one of"),
         (["import-review", "{run}", "/no/such.csv"], "does not exist"),
         (["export", "{run}", "--format", "file_list", "--what", "pruned", "--out", "x"], "file_list exports the clips"),

@@ -47,7 +47,7 @@ def copied(frame_faces: Dataset, tmp_path: Path) -> Dataset:
 
 
 def test_the_options_are_these() -> None:
-    """Whoever adds one changes this list, the documentation and the changelog."""
+    """A new one also changes this list, the documentation and the changelog."""
     from sciu.tools.train import main
 
     found = {option.name for option in main.get_params(click.Context(main)) if isinstance(option, click.Option)} - {
@@ -331,7 +331,7 @@ def test_an_older_checkpoint_goes_the_same_way_again(sciu: Sciu, frame_faces: Da
 def test_what_a_check_quarantined_meanwhile_leaves_the_run(
     sciu: Sciu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
 ) -> None:
-    """The rest of the epoch goes on without the clip, also where a first attempt to resume was killed at once."""
+    """The rest of the epoch continues without the clip, also where a first attempt to resume was killed at once."""
     data, run = stopped_run(tmp_path)
     monkeypatch.chdir(tmp_path)
     dataset = Dataset.load(data)

@@ -114,7 +114,7 @@ def test_a_class_without_clips_stops(
 
 
 def test_two_ranks(frame_faces: Dataset, tmp_path: Path, sciu: Callable[..., Answer]) -> None:
-    """Each clip is decoded by one rank, all scores arrive, all train on the same index; one rank goes on with it."""
+    """Each clip is decoded by one rank, all scores arrive, all train on the same index; one rank resumes it."""
     out = tmp_path / "run"
     process = start(frame_faces.folder, out, *FEWER, launcher=TWO_RANKS)
     wait_for(out / "index/epoch_00003.json", process)

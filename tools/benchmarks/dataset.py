@@ -18,13 +18,13 @@ from sciu.tools.benchmarks.measure import json_file, measure, report
 
 
 @click.command()
-@click.option("--clips", type=int, default=1_000_000)
-@click.option("--rounds", type=int, default=5)
+@click.option("--clips", type=int, default=1_000_000, help="Give the dataset this many clips.")
+@click.option("--rounds", type=int, default=5, help="Measure this many rounds.")
 @json_file
 def dataset(clips: int, rounds: int, out: Path | None) -> None:
-    """Load the table of a large dataset: ours, and Python's csv module reading the same columns.
+    """Load the table of a large dataset with ours, and the same columns with Python's csv module.
 
-    Each round is a process of its own, its start and imports not counted.
+    Each round runs in a new process, whose start and imports are not counted.
 
     Example: python tools/bench.py dataset --clips 1000000
     """
@@ -43,7 +43,7 @@ def dataset(clips: int, rounds: int, out: Path | None) -> None:
 
 
 def _large_dataset(folder: Path, clips: int) -> Dataset:
-    """Make a dataset of five folds and names as DFEW has them."""
+    """Make a dataset with five folds and with names like DFEW's."""
     rng = np.random.default_rng(0)
     classes = ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear")
     numbers = {name: rng.integers(1, 300, clips).astype(np.int32) for name in ("frames", "width", "height")}

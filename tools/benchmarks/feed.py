@@ -1,4 +1,4 @@
-"""`feed`: clips a second, ours beside the usual and the best tuned DataLoader and the codec alone."""
+"""`feed`: clips a second of ours, of the usual and of a tuned DataLoader, and of the codec alone."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Row:
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="A dataset.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=16)
-@click.option("--size", type=click.IntRange(min=1), default=112)
-@click.option("--crop", type=click.Choice(list(CROPS)), default="shifted")
-@click.option("--flip", type=click.FloatRange(0, 1), default=0.5)
-@click.option("--seconds", type=click.FloatRange(min=0), default=5.0, help="Of each contestant in a round, at least.")
-@click.option("--rounds", type=click.IntRange(min=1), default=5)
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Read this dataset.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=16, help="Put this many clips in a batch.")
+@click.option("--size", type=click.IntRange(min=1), default=112, help="Scale frames to this size.")
+@click.option("--crop", type=click.Choice(list(CROPS)), default="shifted", help="Choose how frames are cropped.")
+@click.option("--flip", type=click.FloatRange(0, 1), default=0.5, help="Mirror a clip with this probability.")
+@click.option("--seconds", type=click.FloatRange(min=0), default=5.0, help="Measure each contestant at least so long.")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, help="Measure this many rounds.")
 @json_file
 def feed(
     data: Path, batch_size: int, size: int, crop: str, flip: float, seconds: float, rounds: int, out: Path | None
@@ -72,8 +72,8 @@ def feed(
     ratios, absent = _ratios(rows, epochs, len(dataset.ids("train"))), missing(dataset)
     _report(rows, epochs, ratios, absent)
     settings = {"data": str(data), "batch_size": batch_size, "size": size, "crop": crop, "flip": flip}
-    told = {"epoch_seconds": epochs, "missing": absent}
-    write_measured(out, settings, rows=[asdict(row) for row in rows], ratios=ratios, **told)
+    more = {"epoch_seconds": epochs, "missing": absent}
+    write_measured(out, settings, rows=[asdict(row) for row in rows], ratios=ratios, **more)
 
 
 def _contestants(
@@ -130,7 +130,7 @@ def _plans(planner: Planner) -> Iterator[Plan]:
 
 
 def _measure(contestants: dict[tuple[str, str], Run], planner: Planner, seconds: float, rounds: int) -> list[Row]:
-    """Let each run for some seconds in turn, after an epoch that is not counted: it fills caches, starts processes."""
+    """Run each for some seconds in turn, after an epoch that is not counted: it fills caches, starts processes."""
     plans = _plans(planner)
     rates: dict[tuple[str, str], list[float]] = {key: [] for key in contestants}
     first = next(plans)
@@ -151,7 +151,7 @@ def _row(name: str, group: str, rates: list[float]) -> Row:
 
 
 def _measure_epochs(ours: Feed, planner: Planner, rounds: int) -> dict[str, float]:
-    """Time whole epochs, of all clips and with some of them pruned, in turn, and the way from one to the next."""
+    """Time whole epochs, of all clips and with some of them pruned, in turn, and the time to the first batch."""
     dataset, ids = planner.dataset, planner.dataset.ids("train")
     kept = np.sort(np.random.default_rng(0).permutation(ids)[: round(len(ids) * (1 - _PRUNED))])
     seconds: dict[str, list[float]] = {"full": [], "pruned": [], "to the first batch": []}
@@ -168,7 +168,7 @@ def _measure_epochs(ours: Feed, planner: Planner, rounds: int) -> dict[str, floa
 
 
 def _ratios(rows: list[Row], epochs: dict[str, float], clips: int) -> dict[str, float]:
-    """Compare with the best of each group; the way to the next epoch with an epoch of 2,000 clips."""
+    """Compare with the best of each group; the time to the first batch with an epoch of 2,000 clips."""
     best = {row.group: max(other.clips_per_second for other in rows if other.group == row.group) for row in rows}
     return {
         "ours/tuned": best["ours"] / best["tuned"],

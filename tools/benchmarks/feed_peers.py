@@ -1,4 +1,4 @@
-"""What the feed is measured against: the ways that others read clips, executing the very plan that ours executes."""
+"""What the feed is compared with: other ways to read clips, executing the same plan as ours."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ Reader = Callable[[Dataset, int, list[int]], list[NDArray[np.uint8]]]
 
 
 def by_pillow(dataset: Dataset, clip: int, numbers: list[int]) -> list[NDArray[np.uint8]]:
-    """JPEG frames by Pillow."""
+    """Read JPEG frames with Pillow."""
     images = read_images(dataset.path(clip), numbers)
     return [np.asarray(Image.open(io.BytesIO(image)).convert("RGB")) for image in images]
 
 
 def by_decord(dataset: Dataset, clip: int, numbers: list[int]) -> list[NDArray[np.uint8]]:
-    """Videos by decord."""
+    """Read videos with decord."""
     import decord
 
     return list(decord.VideoReader(str(dataset.path(clip)), num_threads=1).get_batch(numbers).asnumpy())
 
 
 def by_pyav(dataset: Dataset, clip: int, numbers: list[int]) -> list[NDArray[np.uint8]]:
-    """Videos by PyAV, as it is usually written."""
+    """Read videos with PyAV, as it is usually written."""
     wanted = set(numbers)
     with av.open(dataset.path(clip)) as container:
         frames = enumerate(container.decode(video=0))
@@ -55,7 +55,7 @@ def by_pyav(dataset: Dataset, clip: int, numbers: list[int]) -> list[NDArray[np.
 
 
 def by_torchcodec(dataset: Dataset, clip: int, numbers: list[int]) -> list[NDArray[np.uint8]]:
-    """Videos by torchcodec."""
+    """Read videos with torchcodec."""
     from torchcodec.decoders import VideoDecoder
 
     decoder = VideoDecoder(
@@ -77,13 +77,13 @@ def readers(dataset: Dataset) -> dict[str, Reader]:
 
 
 def missing(dataset: Dataset) -> list[str]:
-    """Name the peers that are not here."""
+    """Return the names of the peers that are not installed."""
     wanted = ("Pillow",) if dataset.kind == "frames" else ("PyAV", "decord", "torchcodec")
     return [name for name in wanted if name not in readers(dataset)]
 
 
 def _torchcodec_works(dataset: Dataset) -> bool:
-    """It needs an FFmpeg of the system, which it finds out when it is imported."""
+    """Return whether torchcodec finds an FFmpeg of the system, which it needs when it is imported."""
     try:
         by_torchcodec(dataset, 0, [0])
     except (ImportError, RuntimeError, OSError):
@@ -135,25 +135,25 @@ def usual_loader(dataset: Dataset, plan: Plan, read: Reader) -> Iterator[int]:
 
 
 class RawDecoding:
-    """Processes that decode the planned frames and throw them away."""
+    """Processes that decode the planned frames and discard them."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._pool = ProcessPoolExecutor(cores(), get_context("forkserver"), _remember, (dataset,))
 
     def run(self, plan: Plan) -> int:
-        """Decode a plan; return how many clips."""
+        """Decode a plan; return the number of clips."""
         tasks = [
             (clip, np.unique(plan.samples.numbers[row]).tolist()) for row, clip in enumerate(plan.samples.ids.tolist())
         ]
         return sum(self._pool.map(_decode, tasks, chunksize=16))
 
     def close(self) -> None:
-        """End them."""
+        """End the processes."""
         self._pool.shutdown()
 
     @staticmethod
     def library(dataset: Dataset) -> str:
-        """Name what decodes."""
+        """Return the name of the library that decodes."""
         return "FFmpeg" if dataset.kind != "frames" else ("libjpeg-turbo" if find_spec("simplejpeg") else "torchvision")
 
 

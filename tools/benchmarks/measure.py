@@ -1,4 +1,4 @@
-"""Contestants in turn, round after round: a machine whose speed drifts treats all alike. Medians, spread, ratios."""
+"""Measurements in turn, round after round, so that a drift of the machine's speed affects all contestants alike."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ json_file = click.option("--json", "out", type=click.Path(path_type=Path), help=
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One thing measured."""
+    """One contestant, measured."""
 
     name: str
     group: str  # ours, or what it is compared with
@@ -31,7 +31,7 @@ class Row:
 
 
 def measure(contestants: dict[tuple[str, str], Callable[[], float]], rounds: int) -> list[Row]:
-    """Let the contestants run in turn, round after round; each returns its own seconds."""
+    """Run the contestants in turn, round after round; each returns its own seconds."""
     seconds: dict[tuple[str, str], list[float]] = {key: [] for key in contestants}
     for _ in range(rounds):
         for key, run in contestants.items():
@@ -44,7 +44,7 @@ def measure(contestants: dict[tuple[str, str], Callable[[], float]], rounds: int
 
 
 def report(rows: list[Row], out: Path | None, **settings: Any) -> None:
-    """Print the rows and the ratio of every other group's time to ours; write all of it as JSON where wanted."""
+    """Print the rows and the ratio of every other group's time to ours; write all of it as JSON if requested."""
     ours = next(row for row in rows if row.group == "ours")
     ratios = {f"{row.group}/ours": row.seconds / ours.seconds for row in rows if row.group != "ours"}
     table = [[row.name, row.group, f"{row.seconds:.3f}", f"{row.spread:.0%}"] for row in rows]
@@ -55,7 +55,7 @@ def report(rows: list[Row], out: Path | None, **settings: Any) -> None:
 
 
 def write_measured(out: Path | None, settings: dict[str, Any], **measured: Any) -> None:
-    """Write what was measured, on what and how, as JSON where wanted."""
+    """Write the measurements, the machine and the settings as JSON if requested."""
     if out:
         out.write_text(json.dumps({"environment": environment(), "settings": settings, **measured}, indent=2) + "\n")
 
@@ -72,7 +72,7 @@ _PACKAGES = (
 
 
 def environment() -> dict[str, Any]:
-    """Name the machine and the versions that numbers depend on."""
+    """Return the machine and the versions that measurements depend on."""
     cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ": unknown")
     return {
         "cpu": cpu.split(":")[1].strip(),
@@ -85,7 +85,7 @@ def environment() -> dict[str, Any]:
 
 
 def _version(name: str) -> str | None:
-    """Return a distribution's version; code that runs from a checkout is none."""
+    """Return a distribution's version; code that runs from a checkout has none."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -93,7 +93,7 @@ def _version(name: str) -> str | None:
 
 
 def _gpu() -> dict[str, Any] | None:
-    """Name the first GPU, its driver and the libraries that work on it."""
+    """Return the first GPU, its driver and the libraries that use it."""
     import torch
 
     if not torch.cuda.is_available():
@@ -111,13 +111,13 @@ def _gpu() -> dict[str, Any] | None:
 
 
 def _driver() -> str | None:
-    """Return what the kernel says of the driver, where nvidia-smi says nothing."""
-    told = Path("/proc/driver/nvidia/version")
-    return told.read_text().splitlines()[0] if told.exists() else None
+    """Return what the kernel reports of the driver, for machines without nvidia-smi."""
+    path = Path("/proc/driver/nvidia/version")
+    return path.read_text().splitlines()[0] if path.exists() else None
 
 
 def _said_by(*command: str) -> str | None:
-    """Return what a program of the machine says, nothing where it is not there."""
+    """Return what a program prints, None if it is not installed or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - our own
     except (OSError, subprocess.CalledProcessError):

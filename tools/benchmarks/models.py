@@ -1,4 +1,4 @@
-"""`models`: seconds a batch through a network, forward and backward, ours beside the usual way to write it."""
+"""`models`: seconds of a forward and a backward pass, ours beside the usual way to write the network."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class FrameAfterFrame(nn.Module):
 
 @click.command()
 @backbone_option
-@click.option("--size", type=click.IntRange(min=1), help="Of the frames.  [default: what the network is meant for]")
-@click.option("--batch-size", type=click.IntRange(min=1), default=8)
-@click.option("--frames", type=click.IntRange(min=1), default=16)
-@click.option("--rounds", type=click.IntRange(min=1), default=5)
+@click.option("--size", type=click.IntRange(min=1), help="Scale frames to this size.  [default: the network's]")
+@click.option("--batch-size", type=click.IntRange(min=1), default=8, help="Put this many clips in a batch.")
+@click.option("--frames", type=click.IntRange(min=1), default=16, help="Take this many frames from each clip.")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, help="Measure this many rounds.")
 @json_file
 def models(backbone: str, size: int | None, batch_size: int, frames: int, rounds: int, out: Path | None) -> None:
-    """Put a batch through a network and back: float32, bf16, compiled, and as DFER codes write it.
+    """Run a batch forward and backward in float32, in bf16, compiled, and as DFER codes write the network.
 
     Those call the image network frame after frame, channels first, in float32.
 

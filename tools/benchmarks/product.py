@@ -1,4 +1,4 @@
-"""What a large product of matrices reaches on a device: no data sheet is needed, and none flatters."""
+"""What a large matrix product reaches on a device, measured rather than taken from a data sheet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TRIES = 5
 
 
 def reachable(device: torch.device, kind: torch.dtype, side: int) -> float:
-    """Return the operations a second of the best of a few tries."""
+    """Return the operations a second, the best of a few tries."""
     left = torch.randn(side, side, device=device, dtype=kind)
     best = 0.0
     for _ in range(_TRIES):

@@ -1,4 +1,4 @@
-"""`purify`: one steady epoch of a large dataset, beside np.save and fsync of the same scores."""
+"""`purify`: one steady epoch of a large dataset, compared with np.save and fsync of the same scores."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class Epoch:
 
 
 @click.command()
-@click.option("--clips", type=click.IntRange(min=1), default=1_000_000)
-@click.option("--classes", type=click.IntRange(min=2), default=7)
-@click.option("--epochs", type=click.IntRange(min=1), default=8, help="Measured ones, after the ring is full.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=64)
-@click.option("--method", type=click.Choice([*_POLICIES]), default="sciu")
-@click.option("--folder", type=click.Path(path_type=Path), help="On the disk to measure.  [default: a temporary one]")
+@click.option("--clips", type=click.IntRange(min=1), default=1_000_000, help="Give the dataset this many clips.")
+@click.option("--classes", type=click.IntRange(min=2), default=7, help="Give the dataset this many classes.")
+@click.option("--epochs", type=click.IntRange(min=1), default=8, help="Measure this many, after the ring is full.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=64, help="Put this many clips in a batch.")
+@click.option("--method", type=click.Choice([*_POLICIES]), default="sciu", help="Decide by this policy.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Write below this folder.  [default: a temporary one]")
 @json_file
 def purify(
     clips: int, classes: int, epochs: int, batch_size: int, method: str, folder: Path | None, out: Path | None
 ) -> None:
-    """Record a shuffled epoch, decide, commit, write the index files; and np.save + fsync of the same scores.
+    """Record a shuffled epoch, decide, commit, write the index files; compare with np.save + fsync of the scores.
 
     A share of the clips is pruned and relabelled at the first decision, the rest is the steady state. The scores come
     as a training loop reads them back: once an epoch, in the order of its batches.
@@ -95,8 +95,8 @@ def purify(
         {"name": "np.save + fsync", "group": "limit", "seconds": median["np_save"]},
     ]
     settings = {"clips": clips, "classes": classes, "epochs": epochs, "batch_size": batch_size, "method": method}
-    told = {"memory_bytes": memory, "epochs": [epoch.__dict__ for epoch in measured]}
-    write_measured(out, settings, rows=rows, ratios=ratios, **told)
+    more = {"memory_bytes": memory, "epochs": [epoch.__dict__ for epoch in measured]}
+    write_measured(out, settings, rows=rows, ratios=ratios, **more)
 
 
 def _share(epochs: list[Epoch]) -> float:
@@ -112,7 +112,7 @@ def _measure(place: Path, clips: int, classes: int, epochs: int, policy: Policy)
     with Purifier.create(place / "store", labels=labels, num_classes=classes, policy=policy, paths=paths) as purifier:
         del paths
         purifier.index()
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
         for _ in range(epochs):
             ids = rng.permutation(purifier.index().ids)
             weights, probs = _scores(rng, labels[ids], classes)

@@ -1,7 +1,7 @@
-"""What the trainer is measured against: a training loop as the field's codes write it.
+"""What the trainer is compared with: a training loop as the field's codes write it.
 
-A map-style dataset that decodes with Pillow or decord and normalises to float32 in worker processes, a DataLoader made
-anew each epoch, an eager float32 step that reads its loss back, no purification.
+A map-style dataset that decodes with Pillow or decord and normalises to float32 in worker processes, a new DataLoader
+in each epoch, an eager float32 step that reads its loss back, no purification.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class AverageMeter:
 
 
 class ReferenceTrainer:
-    """Trains by the book."""
+    """Train as the field's codes do."""
 
     def __init__(self, dataset: Dataset, backbone: str, read: Reader, batch_size: int, device: torch.device) -> None:
         self.dataset, self.read, self.batch_size, self.device = dataset, read, batch_size, device
@@ -42,7 +42,7 @@ class ReferenceTrainer:
         self.optimiser = torch.optim.SGD(self.network.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
 
     def train_epoch(self, plan: Plan) -> int:
-        """Train on the clips of a plan, at the frames and crops that it says; return how many."""
+        """Train on the clips of a plan, at its frames and crops; return their number."""
         losses, accuracy = AverageMeter(), AverageMeter()
         clips = UsualClips(self.dataset, plan.samples, plan.size, self.read)
         loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(

@@ -1,4 +1,4 @@
-"""`step`: the whole step, clips a second and operations a second: eager, bf16, compiled, as a CUDA graph."""
+"""`step`: clips and operations a second of the whole step: eager, bf16, compiled, as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sciu.tools.command import print_table
 
 _CLASSES = 7
 BACKWARD = 2  # a backward pass takes about two forward passes' operations
-_PRODUCT = {"cpu": 2048, "cuda": 8192}  # the side of the matrices that tell what the device can reach
+_PRODUCT = {"cpu": 2048, "cuda": 8192}  # the side of the matrices that measure what the device can reach
 
 WAYS: dict[str, dict[str, Any]] = {
     "eager fp32": {"amp": "off"},
@@ -39,16 +39,16 @@ WAYS: dict[str, dict[str, Any]] = {
 
 @click.command()
 @backbone_option
-@click.option("--size", type=click.IntRange(min=1), help="Of the frames.  [default: what the network is meant for]")
-@click.option("--batch-size", type=click.IntRange(min=1), default=32)
-@click.option("--frames", type=click.IntRange(min=1), default=16)
-@click.option("--rounds", type=click.IntRange(min=1), default=5)
-@click.option("--steps", type=click.IntRange(min=1), default=5, help="Of each contestant in a round.")
+@click.option("--size", type=click.IntRange(min=1), help="Scale frames to this size.  [default: the network's]")
+@click.option("--batch-size", type=click.IntRange(min=1), default=32, help="Put this many clips in a batch.")
+@click.option("--frames", type=click.IntRange(min=1), default=16, help="Take this many frames from each clip.")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, help="Measure this many rounds.")
+@click.option("--steps", type=click.IntRange(min=1), default=5, help="Time this many steps a round.")
 @json_file
 def step(
     backbone: str, size: int | None, batch_size: int, frames: int, rounds: int, steps: int, out: Path | None
 ) -> None:
-    """Take the same step in every way that this machine has, in turn.
+    """Take the same step in every way that this machine supports, in turn.
 
     Example: python tools/bench.py step --backbone resnet18_lstm --batch-size 32
     """
@@ -76,12 +76,12 @@ def step(
         })  # fmt: skip
     ratios = {f"{row['name']}/eager fp32": row["clips_per_second"] / rows[0]["clips_per_second"] for row in rows[1:]}
     _report(rows, ratios)
-    told = {"backbone": backbone, "size": size, "batch_size": batch_size, "frames": frames, "device": _name(device)}
-    write_measured(out, told, rows=rows, ratios=ratios)
+    case = {"backbone": backbone, "size": size, "batch_size": batch_size, "frames": frames, "device": _name(device)}
+    write_measured(out, case, rows=rows, ratios=ratios)
 
 
 def possible(way: dict[str, Any], device: torch.device) -> bool:
-    """Tell whether there is a compiler to compile with, and a GPU to capture on."""
+    """Return whether the compiler and the GPU that a way needs exist here."""
     if way.get("compile") == "on" and shutil.which("g++") is None:
         return False
     return device.type == "cuda" or way.get("cuda_graph") != "on"

@@ -1,4 +1,4 @@
-"""`train`: epochs of training, ours beside the same trainer without decoding and beside a trainer by the book."""
+"""`train`: epochs of training, ours beside the same trainer without decoding and beside a usual one."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ Epoch = Callable[[int], tuple[float, float | None]]
 
 @click.command()
 @backbone_option
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="A dataset.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=32)
-@click.option("--size", type=click.IntRange(min=1), help="Of the frames.  [default: what the network is meant for]")
-@click.option("--rounds", type=click.IntRange(min=1), default=5)
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Train on this dataset.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=32, help="Put this many clips in a batch.")
+@click.option("--size", type=click.IntRange(min=1), help="Scale frames to this size.  [default: the network's]")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, help="Measure this many rounds.")
 @json_file
 def train(backbone: str, data: Path, batch_size: int, size: int | None, rounds: int, out: Path | None) -> None:
-    """Train an epoch in every way, round after round: from files, from the cache, without decoding, by the book.
+    """Train an epoch in every way, in turn: from files, from the cache, without decoding, with a usual trainer.
 
     Example: python tools/bench.py train --data data/synth --backbone tiny_lstm --batch-size 32
     """
@@ -88,7 +88,7 @@ def open_run(
     stack: ExitStack,
     progress: Callable[[str], Progress] = lambda _label: lambda _done, _total, _note: None,
 ) -> Run:
-    """Begin a run in a folder that is thrown away."""
+    """Start a run in a temporary folder."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     request = RunRequest(
         data=data, out=folder / "run", resolved=resolve([("bench", settings)]), say=lambda _line: None,
@@ -133,7 +133,7 @@ def _by_the_book(trainer: ReferenceTrainer, run: Run) -> Epoch:
 
 
 def _measure(contestants: dict[tuple[str, str], Epoch], rounds: int) -> list[dict[str, Any]]:
-    """Let each train an epoch in turn, after one that is not counted: it fills caches and starts processes."""
+    """Train an epoch each in turn, after one that is not counted: it fills caches and starts processes."""
     found: dict[tuple[str, str], list[tuple[float, float | None]]] = {key: [] for key in contestants}
     for number in range(rounds + 1):
         for key, epoch in contestants.items():
@@ -154,7 +154,7 @@ def _percent(share: float | None) -> str:
 
 
 def _ratios(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Compare; on a machine whose cores both decode and train, nothing beats the two times added up."""
+    """Return ratios; `in turn` adds up decoding and training, the limit where the same cores do both."""
     best = {row["group"]: max(r["clips_per_second"] for r in rows if r["group"] == row["group"]) for row in rows}
     in_turn = 1 / (1 / best["ceiling"] + 1 / best["feed"])
     return {

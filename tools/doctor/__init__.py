@@ -1,4 +1,4 @@
-"""`sciu-doctor`: what this machine has, what decodes what on it, and what to do about what is missing."""
+"""`sciu-doctor`: what this machine has, which codecs it decodes, and how to install what is missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OK, NOTE, PROBLEM = "ok", "note", "problem"
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing looked at. A note limits what can be done here; a problem stops everything."""
+    """One thing checked. A note limits what can be done here; a problem stops everything."""
 
     what: str
     state: str
@@ -37,7 +37,7 @@ class Finding:
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @json_option
 def main(as_json: bool) -> None:
-    """Look at versions, GPU, video decoder and codecs, and say how to mend what is missing. Exit code 1 on problems.
+    """Check versions, GPU, video decoder and codecs, and print remedies; exit with code 1 on problems.
 
     Example: sciu-doctor
     """
@@ -55,7 +55,7 @@ def main(as_json: bool) -> None:
 
 
 def _decoders() -> dict[str, dict[str, bool]]:
-    from sciu.tools.doctor.decoder_table import decoder_table  # needs packages that may be the ones that are broken
+    from sciu.tools.doctor.decoder_table import decoder_table  # imports packages that may be broken
 
     return decoder_table()
 
@@ -71,7 +71,7 @@ def _print(findings: list[Finding], decoders: dict[str, dict[str, bool]]) -> Non
         rows = [[codec, *("yes" if able[name] else "no" for name in columns)] for codec, able in decoders.items()]
         print_table(["codec", *columns], rows)
         click.echo(
-            "\nWhat DALI does not take here, the host decodes (PyAV, Pillow); `sciu-data pack` rewrites it for DALI."
+            "\nWhat DALI cannot decode here, the host decodes (PyAV, Pillow); `sciu-data pack` rewrites it for DALI."
         )
 
 
@@ -87,7 +87,7 @@ def _installation() -> list[Finding]:
 
 
 def _own_version() -> str:
-    """Return ours; code that is run from a checkout has none."""
+    """Return the version of sciu; code that runs from a checkout has none."""
     try:
         return importlib.metadata.version("sciu")
     except importlib.metadata.PackageNotFoundError:
@@ -113,7 +113,7 @@ def _packages() -> Iterator[Finding]:
         try:
             found = f"{_version(importlib.import_module(module), distribution)}{_engine(module)}"
             yield Finding(what=distribution, state=OK, found=found)
-        except Exception as error:  # noqa: BLE001 - a broken binary package raises anything; that is what we look for
+        except Exception as error:  # noqa: BLE001 - a broken binary package raises anything
             remedy = f"pip install --force-reinstall {distribution}"
             yield Finding(what=distribution, state=PROBLEM, found=f"does not import: {error}", remedy=remedy)
 
@@ -126,7 +126,7 @@ def _version(module: ModuleType, distribution: str) -> str:
 
 
 def _engine(module: str) -> str:
-    """Name the library inside a package, where its version matters."""
+    """Return the version of the library inside a package, where it matters."""
     loaded: Any = sys.modules[module]
     if module == "lmdb":
         return ", engine " + ".".join(map(str, loaded.version()))
@@ -206,7 +206,7 @@ def _nvjpeg() -> Finding:
 
 
 def _load_nvjpeg() -> ctypes.CDLL | None:
-    """Find the library where pip puts it, else where the system does."""
+    """Load the library from where pip puts it, else from the system."""
     places = ["libnvjpeg.so.13", "libnvjpeg.so.12", "libnvjpeg.so"]
     for distribution in ("nvidia-nvjpeg", "nvidia-nvjpeg-cu12"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

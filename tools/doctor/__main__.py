@@ -1,4 +1,4 @@
-"""Lets `python -m sciu.tools.doctor` do what `sciu-doctor` does."""
+"""Run `sciu-doctor` as `python -m sciu.tools.doctor`."""
 
 from sciu.tools.doctor import main
 

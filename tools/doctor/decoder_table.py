@@ -1,4 +1,4 @@
-"""Which decoder takes which codec on this machine: tried, not looked up. A clip of each is made and given to each."""
+"""Which decoder decodes which codec on this machine, found by encoding a clip of each and decoding it with each."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def _samples(frames: list[NDArray[np.uint8]]) -> dict[str, bytes]:
 
 @contextlib.contextmanager
 def _same_priority() -> Iterator[None]:
-    """Undo what SVT-AV1 does where root calls it: it makes the thread a real-time one, and whatever is started by it.
+    """Restore the thread's priority: run as root, SVT-AV1 makes it and the threads that it starts real-time.
 
-    Two such trainings that spin while they wait have starved a machine of two cores until they were killed.
+    Two such trainings, which spin while they wait, starved a machine of two cores until they were killed.
     """
     policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
@@ -93,7 +93,7 @@ def _dali_images(images: list[bytes], device: str) -> int:
 
 
 def decode_with_dali(files: list[bytes], device: str, kind: str) -> list[NDArray[np.uint8]]:
-    """Decode files with one of DALI's decoders, `video` or `image`, and bring the pixels to the host."""
+    """Decode files with one of DALI's decoders, `video` or `image`, and return the pixels on the host."""
     from nvidia.dali import fn
     from nvidia.dali.pipeline import Pipeline
 
@@ -112,7 +112,7 @@ def decode_with_dali(files: list[bytes], device: str, kind: str) -> list[NDArray
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence what codecs print from native code: here a refusal is an answer."""
+    """Silence what codecs print from native code: here a failure is an answer."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

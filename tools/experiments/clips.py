@@ -27,12 +27,12 @@ class Clips:
     classes: int
 
     def still(self) -> Clips:
-        """The same clips, each reduced to its mean frame."""
+        """Return the same clips, each reduced to its mean frame."""
         mean = torch.stack([clip.float().mean(dim=0, keepdim=True).byte() for clip in self.frames_NTCHW])
         return Clips(mean, self.labels_N, self.train, self.test, self.classes)
 
     def chance(self) -> float:
-        """The accuracy of always naming the test split's largest class."""
+        """Return the accuracy of always predicting the test split's largest class."""
         return self.labels_N[self.test].bincount().max().item() / len(self.test)
 
 
@@ -45,7 +45,7 @@ def load_clips(dataset: Dataset) -> Clips:
         )
     ids = np.union1d(train, test)
     if len(sizes := np.unique(np.stack([dataset.clips.width[ids], dataset.clips.height[ids]]), axis=1).T) > 1:
-        raise DatasetError(f"clips must be of one size, but are of {len(sizes)}. `sciu-data pack` makes them so.")
+        raise DatasetError(f"clips must have one size, but have {len(sizes)}. Use `sciu-data pack`.")
     progress = Progress("decode")
 
     def decode(clip: int) -> Tensor:
@@ -78,5 +78,5 @@ def augment(frames_BTCHW: Tensor) -> Tensor:
 
 
 def normalise(frames_BTCHW: Tensor) -> Tensor:
-    """Bring bytes to the range that the network expects."""
+    """Convert bytes to the range that the network expects."""
     return frames_BTCHW.float() / 255 - 0.5

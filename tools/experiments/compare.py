@@ -1,4 +1,4 @@
-"""`compare`: runs beside each other, what purification found and what it won."""
+"""`compare`: runs side by side, what purification found and gained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sciu.tools.command import json_option, print_json, print_table
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @json_option
 def compare(runs: tuple[Path, ...], as_json: bool) -> None:
-    """Put the summaries of runs beside each other; where the truth is known, what was found of it.
+    """Show the summaries of runs side by side; where the truth is known, also what was found of it.
 
     Example: sciu-experiment compare runs/plain runs/sciu
     """
@@ -34,7 +34,7 @@ def _summary(run: Path) -> dict[str, Any]:
     try:
         summary: dict[str, Any] = json.loads((run / "summary.json").read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise RunError(f"'{run}' must be a run with an epoch behind it, but has no summary.json.") from None
+        raise RunError(f"'{run}' must be a run with a finished epoch, but has no summary.json.") from None
     return summary
 
 

@@ -1,4 +1,4 @@
-"""`learnable`: how much of a dataset is in one picture, and how much in the movement."""
+"""`learnable`: how much of a dataset one picture shows, and how much only the movement."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _BATCH = 32
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--epochs", type=click.IntRange(min=1), default=20, help="Epochs of the networks.")
-@click.option("--seed", type=int, default=0)
+@click.option("--epochs", type=click.IntRange(min=1), default=20, help="Train the networks for this many epochs.")
+@click.option("--seed", type=int, default=0, help="Set the seed of all random numbers.")
 @json_option
 def learnable(data: Path, epochs: int, seed: int, as_json: bool) -> None:
-    """How much of a dataset can be read from one picture, and how much only from the movement.
+    """Measure how much of a dataset can be learned from one picture, and how much only from the movement.
 
-    Three classifiers, trained on the training split of fold 1 and tested on its test split: a linear one on the mean
-    frame, a small CNN on the mean frame, and the small CNN with an LSTM over 16 frames.
+    It trains three classifiers on the training split of fold 1 and tests them on its test split: a linear one on the
+    mean frame, a small CNN on the mean frame, and the small CNN with an LSTM over 16 frames.
 
     Example: sciu-experiment learnable data/synth --epochs 20
     """
@@ -45,7 +45,7 @@ def learnable(data: Path, epochs: int, seed: int, as_json: bool) -> None:
 def _fit_linear(clips: Clips, seed: int) -> float:
     """Fit multinomial regressions to the mean frame, with four strengths of decay; the best on the test split counts.
 
-    Choosing by the test split favours the linear one: what it scores here is the most it can.
+    Choosing by the test split favours the linear classifier: it can score no more than this.
     """
     pixels_ND = clips.still().frames_NTCHW.flatten(1).float() / 255
     pixels_ND = pixels_ND - pixels_ND[clips.train].mean(dim=0)
@@ -65,7 +65,7 @@ def _regress(pixels_ND: Tensor, clips: Clips, decay: float, seed: int) -> float:
 
 
 def _fit_network(clips: Clips, epochs: int, seed: int, label: str) -> float:
-    """Train the small network; the last epoch counts."""
+    """Train the small network; return the accuracy of the last epoch."""
     torch.manual_seed(seed)
     network = nn.Sequential(TinyLstm(), nn.Linear(TinyLstm.embedding_size, clips.classes))
     steps = epochs * -(-len(clips.train) // _BATCH)

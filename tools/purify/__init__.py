@@ -1,4 +1,4 @@
-"""`sciu-purify`: look into a purifier's store, decide yourself, take decisions back, take its verdicts elsewhere."""
+"""`sciu-purify`: inspect a purifier's store, decide yourself, undo decisions, export them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sciu.tools.purify.overrides import import_review, pin, quarantine, release,
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def main() -> None:
-    """See what was pruned and corrected and why; pin, undo, export, verify.
+    """Show what was pruned and corrected and why; pin, undo, export, verify.
 
-    RUN is the folder of a training run, or the store itself. Looking works while a training is writing; what you pin or
-    undo meanwhile holds from its next epoch on.
+    RUN is the folder of a training run, or the store itself. You can inspect a run while it trains; pins and undos take
+    effect from its next epoch on.
     """
 
 

@@ -1,4 +1,4 @@
-"""Lets `python -m sciu.tools.purify` do what `sciu-purify` does."""
+"""Run `sciu-purify` as `python -m sciu.tools.purify`."""
 
 from sciu.tools.purify import main
 

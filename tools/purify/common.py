@@ -1,4 +1,4 @@
-"""What the commands of `sciu-purify` share: a run's store opened, and what a user means by a clip."""
+"""What the commands of `sciu-purify` share: opening a run's store, finding the clip or class that a user names."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ run_argument = click.argument("run", type=click.Path(path_type=Path))
 
 
 def store_folder(run: Path) -> Path:
-    """Return where the store of a run is: in it, or it."""
+    """Return the folder of a run's store, which may be given itself."""
     return run / "purifier" if (run / "purifier").is_dir() else run
 
 
 def index_folder(run: Path) -> Path:
-    """Return where a run publishes its indexes."""
+    """Return the folder of a run's published indexes."""
     return run / "index"
 
 
 def open_run(run: Path, *, recording: bool = False) -> Purifier:
-    """Open to decide."""
+    """Open a run's store to change it."""
     from sciu.purification import Purifier
 
     return Purifier.open(store_folder(run), recording=recording)
@@ -37,7 +37,7 @@ def open_run(run: Path, *, recording: bool = False) -> Purifier:
 
 @contextmanager
 def look_into(run: Path) -> Iterator[Purifier]:
-    """Open to look: all that is seen is of one moment."""
+    """Open a run's store to read one snapshot of it."""
     from sciu.purification import Purifier
 
     with Purifier.open(store_folder(run), read_only=True) as purifier, purifier.store.reading():
@@ -45,7 +45,7 @@ def look_into(run: Path) -> Iterator[Purifier]:
 
 
 def rows_of_clips(report: Report, purifier: Purifier, clips: Any) -> list[ClipRow]:
-    """Describe clips, one a row."""
+    """Return a row for each clip."""
     import numpy as np
 
     from sciu.purification.care.report import rows_of
@@ -54,7 +54,7 @@ def rows_of_clips(report: Report, purifier: Purifier, clips: Any) -> list[ClipRo
 
 
 def clip_number(purifier: Purifier, text: str) -> int:
-    """Return the clip that a user means by an id, a path or the end of one."""
+    """Return the id of a clip given by its id, its path or the end of its path."""
     from sciu.purification.revision import check_clips
 
     found = purifier.lines.find(text)
@@ -62,11 +62,13 @@ def clip_number(purifier: Purifier, text: str) -> int:
         number = int(text)
         check_clips([number], purifier.states())
         if set(found) - {number}:
-            raise click.UsageError(f"clip must be told apart, but {text!r} is an id, and the path of clip {found[0]}.")
+            raise click.UsageError(
+                f"{text!r} is ambiguous: clip id {number}, or the path of clip {found[0]}. Give the full path."
+            )
         return number
     if len(found) != 1:
-        what = "no clip has it" if not found else f"{len(found)} clips end in it, like {found[:3]}"
-        raise click.UsageError(f"clip must be an id, a path, or the end of one path, but {what}: {text!r}.")
+        what = "no path ends in it" if not found else f"{len(found)} paths end in it, like those of {found[:3]}"
+        raise click.UsageError(f"clip must be an id, a path, or the end of one path, but is {text!r}: {what}.")
     return found[0]
 
 

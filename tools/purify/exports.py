@@ -18,7 +18,7 @@ Row = dict[str, Any]  # a line of a table by column
 
 
 def write_rows(kind: str, out: Path, rows: list[ClipRow], classes: Sequence[str]) -> None:
-    """Write rows in a format, the file whole or absent."""
+    """Write rows in a format; the file is whole or absent."""
     if kind == "file_list":
         content = "".join(f"{row.path} {classes.index(row.label)}\n" for row in rows).encode()
     elif kind == "parquet":

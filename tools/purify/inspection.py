@@ -1,4 +1,4 @@
-"""Looking: status, list, show, health. All that one command shows is of one moment."""
+"""The commands status, list, show and health. Each reads one snapshot of the store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sciu.tools.purify.common import class_number, clip_number, look_into, print
 if TYPE_CHECKING:
     from sciu.purification.event import Event
 
-NEIGHBOURS = 2  # on each side: annotators work in runs, and so do their mistakes
+NEIGHBOURS = 2  # on each side: annotators label clips in order, so their mistakes cluster
 KINDS = ("all", "training", "pruned", "corrected", "pinned", "quarantined")
 SORTS = ("clip", "score", "margin", "label-score", "epoch")
 
@@ -23,7 +23,7 @@ SORTS = ("clip", "score", "margin", "label-score", "epoch")
 @run_argument
 @json_option
 def status(run: Path, as_json: bool) -> None:
-    """Say which epoch is open, how many clips train, and what every epoch decided.
+    """Show which epoch is open, how many clips train, and what every epoch decided.
 
     Example: sciu-purify status runs/dfew
     """
@@ -57,13 +57,13 @@ def status(run: Path, as_json: bool) -> None:
 
 @click.command("list")
 @run_argument
-@click.option("--what", type=click.Choice(KINDS), default="pruned")
-@click.option("--class", "given", help="Only clips given this label.")
-@click.option("--sort", type=click.Choice(SORTS), default="score", help="What is most doubtful comes first.")
-@click.option("--limit", type=click.IntRange(min=1), default=50)
+@click.option("--what", type=click.Choice(KINDS), default="pruned", help="List clips of this kind.")
+@click.option("--class", "given", help="List only clips that were given this label.")
+@click.option("--sort", type=click.Choice(SORTS), default="score", help="Sort by this, the most doubtful first.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, help="List at most this many clips.")
 @json_option
 def list_clips(run: Path, what: str, given: str | None, sort: str, limit: int, as_json: bool) -> None:
-    """List clips with what is believed of them and why.
+    """List clips with their labels, scores and the reasons.
 
     Example: sciu-purify list runs/dfew --what corrected --class Sad --sort margin
     """
@@ -88,7 +88,7 @@ def list_clips(run: Path, what: str, given: str | None, sort: str, limit: int, a
 @click.argument("clip")
 @json_option
 def show(run: Path, clip: str, as_json: bool) -> None:
-    """Tell a clip's whole life. CLIP is its id, its path, or the end of its path.
+    """Show the whole history of a clip. CLIP is its id, its path, or the end of its path.
 
     Example: sciu-purify show runs/dfew 01234.mp4
     """
@@ -112,9 +112,9 @@ def show(run: Path, clip: str, as_json: bool) -> None:
         near = ours[(abs(ours - number) <= NEIGHBOURS) & (ours != number)]
         neighbours = rows_of_clips(report, purifier, near)
     if as_json:
-        told = [{"epoch": e, "weight": w, "probabilities": dict(zip(names, p, strict=True))} for e, w, p in scores]
+        scored = [{"epoch": e, "weight": w, "probabilities": dict(zip(names, p, strict=True))} for e, w, p in scores]
         near_rows = [each.to_json() for each in neighbours]
-        print_json({**row.to_json(), "scores": told, "history": life, "neighbours": near_rows})
+        print_json({**row.to_json(), "scores": scored, "history": life, "neighbours": near_rows})
         return
     click.echo(f"clip {number}  {row.path}\ngiven {row.given}, now {row.label}, {row.status}")
     for entry in life:
@@ -131,7 +131,7 @@ def show(run: Path, clip: str, as_json: bool) -> None:
 
 @click.command()
 @run_argument
-@click.option("--worst", type=click.IntRange(min=0), default=10, help="How many of the most doubtful labels to list.")
+@click.option("--worst", type=click.IntRange(min=0), default=10, help="List this many of the most doubtful labels.")
 @json_option
 def health(run: Path, worst: int, as_json: bool) -> None:
     """Show the dataset's health: counts per class, confused labels, estimated noise, the most doubtful labels.

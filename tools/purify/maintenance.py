@@ -1,4 +1,4 @@
-"""Keeping it well, and taking it elsewhere: export, verify, compact."""
+"""The commands export, verify and compact."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from sciu.tools.purify.inspection import KINDS
 
 @click.command()
 @run_argument
-@click.option("--format", "kind", type=click.Choice(FORMATS), default="csv")
-@click.option("--what", type=click.Choice(KINDS), default="all")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="csv", help="Write this format.")
+@click.option("--what", type=click.Choice(KINDS), default="all", help="Export clips of this kind.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write this file.")
 @json_option
 def export(run: Path, kind: str, what: str, out: Path, as_json: bool) -> None:
-    """Write what is known of every clip.
+    """Export what is known of every clip.
 
-    csv, parquet: every column. file_list: `path label` of the clips that train, as DALI readers take it. cleanlab:
-    cleanlab's columns, is_label_issue, label_score, given_label, predicted_label.
+    csv and parquet have every column, file_list has `path label` of the clips that train, as DALI readers take it, and
+    cleanlab has its columns is_label_issue, label_score, given_label, predicted_label.
 
     Example: sciu-purify export runs/dfew --format cleanlab --out issues.csv
     """
     from sciu.purification.care.report import Report
 
     if kind == "file_list" and what not in ("all", "training"):
-        raise click.UsageError(f"a file_list holds the clips that train, but --what is {what!r}. Leave it out.")
+        raise click.UsageError(f"file_list exports the clips that train, but --what is {what!r}. Remove --what.")
     with look_into(run) as purifier:
         report = Report.of(purifier)
         rows = rows_of_clips(report, purifier, report.chosen("training" if kind == "file_list" else what))
@@ -42,30 +42,30 @@ def export(run: Path, kind: str, what: str, out: Path, as_json: bool) -> None:
 
 @click.command()
 @run_argument
-@click.option("--repair", is_flag=True, help="Rebuild what the history tells; begin damaged scores anew.")
-@click.option("--rewrite", is_flag=True, help="Write published indexes again that are not what the store says.")
+@click.option("--repair", is_flag=True, help="Rebuild what the history records, and reset damaged scores.")
+@click.option("--rewrite", is_flag=True, help="Rewrite published indexes that differ from the store.")
 @json_option
 def verify(run: Path, repair: bool, rewrite: bool, as_json: bool) -> None:
-    """Audit the store: pages, checksums, history, decisions, published indexes. Exit code 1 if anything is wrong.
+    """Audit the store: pages, checksums, history, decisions, published indexes. Exit with code 1 on problems.
 
     Example: sciu-purify verify runs/dfew
     """
     from sciu.purification.care.audit import audit
-    from sciu.purification.care.repair import repair as mend
+    from sciu.purification.care.repair import repair as repair_store
 
     store, index = store_folder(run), index_folder(run)
-    mended = mend(store) if repair else []
+    repaired = repair_store(store) if repair else []
     if rewrite:
-        mended += _rewrite_indexes(store, index)
+        repaired += _rewrite_indexes(store, index)
     problems = [problem.__dict__ for problem in audit(store, index)]
     if as_json:
-        print_json({"ok": not problems, "problems": problems, "mended": mended})
+        print_json({"ok": not problems, "problems": problems, "mended": repaired})
     else:
-        for name in mended:
-            click.echo(f"mended: {name}")
+        for name in repaired:
+            click.echo(f"repaired: {name}")
         for problem in problems:
             click.echo(f"{problem['where']}: {problem['what']}. What is left: {problem['left']}")
-        click.echo("all is well" if not problems else f"{len(problems)} problems")
+        click.echo("no problems" if not problems else f"{len(problems)} problems")
     if problems:
         raise SystemExit(1)
 
@@ -74,7 +74,7 @@ def verify(run: Path, repair: bool, rewrite: bool, as_json: bool) -> None:
 @run_argument
 @json_option
 def compact(run: Path, as_json: bool) -> None:
-    """Write the store anew without its free pages. Stop the training first.
+    """Rewrite the store without its free pages. Stop the training first.
 
     Example: sciu-purify compact runs/dfew
     """

@@ -1,4 +1,4 @@
-"""Deciding: pin, undo, and a reviewer's decisions. They hold from the next epoch on."""
+"""The commands pin, undo, import-review, quarantine and release. They take effect from the next epoch on."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def _user() -> str:
         return str(os.getuid())
 
 
-who_option = click.option("--who", default=_user, show_default="you", help="Who says so.")
-why_option = click.option("--why", default="", help="Why; it stays in the history.")
+who_option = click.option("--who", default=_user, show_default="you", help="Record who decided.")
+why_option = click.option("--why", default="", help="Record the reason in the history.")
 
 
 @click.command()
 @run_argument
 @click.argument("clip")
-@click.option("--keep", is_flag=True, help="It stays in the training set; its label may be corrected.")
-@click.option("--drop", is_flag=True, help="It leaves the training set.")
-@click.option("--label", help="It stays, with this label.")
-@click.option("--free", is_flag=True, help="The policy decides again.")
+@click.option("--keep", is_flag=True, help="Keep the clip in the training set; its label may be corrected.")
+@click.option("--drop", is_flag=True, help="Remove the clip from the training set.")
+@click.option("--label", help="Keep the clip, with this label.")
+@click.option("--free", is_flag=True, help="Let the policy decide again.")
 @who_option
 @why_option
 @json_option
 def pin(
     run: Path, clip: str, keep: bool, drop: bool, label: str | None, free: bool, who: str, why: str, as_json: bool
 ) -> None:
-    """Decide about a clip yourself: a pin wins over the policy until it is freed.
+    """Decide about a clip yourself; a pin overrides the policy until it is freed.
 
     Example: sciu-purify pin runs/dfew 01234.mp4 --label Happy --why "seen it"
     """
@@ -61,14 +61,14 @@ def pin(
 @click.command()
 @run_argument
 @click.argument("clip", required=False)
-@click.option("--epoch", type=int, help="What the end of this epoch did: to CLIP, or without CLIP to all.")
+@click.option("--epoch", type=int, help="Undo what the end of this epoch changed: CLIP, or all clips.")
 @who_option
 @why_option
 @json_option
 def undo(run: Path, clip: str | None, epoch: int | None, who: str, why: str, as_json: bool) -> None:
-    """Take back the last change of a clip, or all that the end of an epoch did; the history keeps both.
+    """Undo the last change of a clip, or all changes of an epoch's end; the history keeps both.
 
-    A clip that comes back is judged again when it has a whole window of new scores. Undone twice, a change stands.
+    A clip that returns is judged again once it has a full window of new scores. Undoing an undo restores the change.
 
     Example: sciu-purify undo runs/dfew 01234.mp4 --why "not blurred at all"
     """
@@ -83,9 +83,9 @@ def undo(run: Path, clip: str | None, epoch: int | None, who: str, why: str, as_
 @who_option
 @json_option
 def import_review(run: Path, file: Path, who: str, as_json: bool) -> None:
-    """Take a reviewer's decisions from a CSV: columns clip, action (keep, drop, label, free), label, why. All or none.
+    """Import a reviewer's decisions from a CSV file, all or none.
 
-    CLIP is an id or a path, so that an export can be edited and sent back.
+    Its columns are clip (an id or a path), action (keep, drop, label, free), label and why: an edited export will do.
 
     Example: sciu-purify import-review runs/dfew reviewed.csv --who anna
     """
@@ -102,7 +102,7 @@ def import_review(run: Path, file: Path, who: str, as_json: bool) -> None:
 @why_option
 @json_option
 def quarantine(run: Path, clip: str, who: str, why: str, as_json: bool) -> None:
-    """Take a clip whose file is damaged out of a run, from the next epoch on.
+    """Exclude a clip whose file is damaged, from the next epoch on.
 
     Example: sciu-purify quarantine runs/dfew 01234.mp4 --why "green from its tenth frame on"
     """
@@ -119,9 +119,9 @@ def quarantine(run: Path, clip: str, who: str, why: str, as_json: bool) -> None:
 @why_option
 @json_option
 def release(run: Path, clip: str, who: str, why: str, as_json: bool) -> None:
-    """Bring a clip back from quarantine once its file is mended, from the next epoch on.
+    """Return a clip from quarantine once its file is repaired, from the next epoch on.
 
-    If the dataset itself has the clip in quarantine, run `sciu-data check` first: it stays out as long as it has.
+    If the dataset itself has the clip in quarantine, run `sciu-data check` first: it stays out until that releases it.
 
     Example: sciu-purify release runs/dfew 01234.mp4 --why "copied again"
     """
@@ -139,13 +139,13 @@ def _pin(purifier: Purifier, clip: int, action: str, label: str | None, who: str
 
 
 def _read_review(file: Path) -> list[tuple[int, dict[str, str]]]:
-    """Read the rows that decide something, with their line numbers."""
+    """Return the rows that have an action, with their line numbers."""
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             table = csv.DictReader(lines)
             rows = [(table.line_num, {name: value or "" for name, value in row.items()}) for row in table]
     except FileNotFoundError:
-        raise click.UsageError(f"'{file}' must be a reviewer's CSV, but is not there. Correct the path.") from None
+        raise click.UsageError(f"'{file}' does not exist. Correct the path of the reviewer's CSV file.") from None
     except UnicodeDecodeError:
         raise click.UsageError(f"'{file}' must be UTF-8, but is not. Save it as UTF-8.") from None
     if not {"clip", "action"} <= set(table.fieldnames or ()):
@@ -154,7 +154,7 @@ def _read_review(file: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def _reviewed(purifier: Purifier, where: str, row: dict[str, str], who: str) -> Pin:
-    """Read a decision; an export's other columns, its label too where the action needs none, say nothing."""
+    """Return the pin of a row. Other columns are ignored, and so is the label unless the action is `label`."""
     action = row["action"].strip().lower()
     if action not in ACTIONS:
         raise click.UsageError(f"{where}: action must be one of {list(ACTIONS)}, but is {row['action']!r}.")
@@ -164,8 +164,8 @@ def _reviewed(purifier: Purifier, where: str, row: dict[str, str], who: str) -> 
             purifier, clip_number(purifier, row["clip"]), action, label, row.get("who") or who, row.get("why", "")
         )
     except (click.ClickException, ValueError) as error:
-        told = error.message if isinstance(error, click.ClickException) else str(error)
-        raise click.UsageError(f"{where}: {told}") from None
+        message = error.message if isinstance(error, click.ClickException) else str(error)
+        raise click.UsageError(f"{where}: {message}") from None
 
 
 def _answer(purifier: Purifier, clips: list[int], as_json: bool) -> None:

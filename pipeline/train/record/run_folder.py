@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sciu.pipeline.errors import SettingError, kind_and_line
 from sciu.pipeline.train.config.settings import by_name
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.record.run_card import FORMAT, RunCard
@@ -55,14 +56,17 @@ class RunFolder:
         """Return the card of a run that must exist."""
         try:
             content: Any = json.loads(self.card.read_text("utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise RunError(f"'{self.path}' must be a run, but has no run.json. Is it the right folder?") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"'{self.card}' must be JSON, but is damaged: {error}. Start a new run.") from None
         if not isinstance(content, dict) or not content.keys() >= _KEYS:
             raise RunError(f"'{self.card}' must hold {', '.join(sorted(_KEYS))}, but does not. Start a new run.")
         if content["format"] != FORMAT:
             raise RunError(f"'{self.card}' must be of format {FORMAT}, but is of {content['format']}. Update sciu.")
-        if unknown := sorted(content["settings"].keys() - by_name().keys()):
-            raise RunError(f"'{self.card}' has settings that this version does not know: {unknown}. Update sciu.")
-        return RunCard.from_json(content)
+        try:
+            if unknown := sorted(content["settings"].keys() - by_name().keys()):
+                raise RunError(f"'{self.card}' has settings that this version does not know: {unknown}. Update sciu.")
+            return RunCard.from_json(content)
+        except (TypeError, KeyError, AttributeError, SettingError) as error:
+            raise RunError(f"'{self.card}' is damaged: {kind_and_line(error)} Start a new run.") from error

@@ -1,1 +1,1 @@
-"""`bench.py gpu`: everything that a GPU machine can prove in minutes, a stage a file, each in a process of its own."""
+"""`bench.py gpu`: what a GPU machine can show in minutes, a stage a file, each in its own process."""

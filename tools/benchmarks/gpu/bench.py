@@ -1,4 +1,4 @@
-"""What a stage measures with: its sizes, its time, and rows that are on disk before the next one is measured."""
+"""What stages measure with: sizes, time, and rows that are on disk before the next one is measured."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sciu.pipeline.dataset.system.files import write_atomically
+from sciu.pipeline.errors import kind_and_line
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +24,7 @@ Row = dict[str, Any]
 
 
 class NotHereError(Exception):
-    """It cannot be measured here; the message says why."""
+    """A contestant cannot be measured here; the message is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Sizes:
     batches: tuple[int, ...]  # clips in a step
     short: int  # clips of a short batch
     frames: int  # taken of a clip
-    size: int  # of a frame as the network sees it
+    size: int  # of a frame as the network gets it
     seconds: float  # of a contestant, at least
     rounds: int
     copied: int  # bytes
@@ -67,34 +68,34 @@ DRY = Sizes(
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """A stage at work."""
+    """A stage that runs."""
 
     stage: str
     out: Path  # where the results go
     media: Path  # made for this run
-    data: Path | None  # a dataset of the user's own, in place of the made JPEG clips
+    data: Path | None  # the user's dataset, in place of the made JPEG clips
     clips: int
     dry: bool
 
     @classmethod
     def of(cls, text: str) -> Bench:
         """Read what `text` wrote."""
-        told = json.loads(text)
-        data = Path(told["data"]) if told["data"] else None
-        return cls(**{**told, "out": Path(told["out"]), "media": Path(told["media"]), "data": data})
+        read = json.loads(text)
+        data = Path(read["data"]) if read["data"] else None
+        return cls(**{**read, "out": Path(read["out"]), "media": Path(read["media"]), "data": data})
 
     def text(self) -> str:
-        """Write it for another process."""
+        """Return the stage as text for another process."""
         return json.dumps(asdict(self), default=str)
 
     @property
     def sizes(self) -> Sizes:
-        """How large everything is."""
+        """The sizes of this run."""
         return DRY if self.dry else FULL
 
     @cached_property
     def device(self) -> torch.device:
-        """What is measured."""
+        """The device that is measured."""
         import torch
 
         return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
@@ -111,16 +112,16 @@ class Bench:
 
     @property
     def best_cache(self) -> str:
-        """Where clips are kept best."""
+        """Where clips are best cached."""
         return "gpu" if self.on_gpu else "cpu"
 
     def require_gpu(self, what: str) -> None:
-        """Leave a contestant out where there is no GPU."""
+        """Skip a contestant if there is no GPU."""
         if not self.on_gpu:
             raise NotHereError(f"{what} needs a GPU")
 
     def dataset(self, codec: str = "") -> Dataset:
-        """Return the made clips of a codec; without one the clips to train on."""
+        """Return the made clips of a codec; without a codec the clips to train on."""
         from sciu.pipeline.dataset import Dataset
 
         folder = self.media / codec if codec else self.data or self.media / "jpeg"
@@ -129,32 +130,26 @@ class Bench:
         return Dataset.load(folder)
 
     def measure(self, name: str, run: Callable[[], Row]) -> None:
-        """Let a contestant run; whatever becomes of it is a row."""
+        """Run a contestant; its result or its error is a row."""
         self.tell(name, {"state": "begun"})
         began = time.perf_counter()
         try:
             row = run()
         except NotHereError as error:
             row = {"left_out": str(error)}
-        except Exception as error:  # noqa: BLE001 - of whatever kind: the others go on
+        except Exception as error:  # noqa: BLE001 - the others continue after any error
             traceback.print_exc()
-            row = {"error": first_line(error)}
+            row = {"error": kind_and_line(error)}
         self.tell(name, {**row, "took": round(time.perf_counter() - began, 2)})
-        _let_go()
+        _free_memory()
 
     def tell(self, name: str, row: Row) -> None:
-        """Write a row; one of the same name is replaced."""
+        """Write a row in place of an older one of its name."""
         tell_stage(self.out, self.stage, {}, {name: row})
 
 
-def first_line(error: BaseException) -> str:
-    """Say in a line what happened."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
 def results_file(out: Path) -> Path:
-    """Return where all results of a run are; one process at a time writes to it."""
+    """Return the file of a run's results; one process at a time writes to it."""
     return out / "results.json"
 
 
@@ -170,17 +165,17 @@ def write_results(out: Path, results: dict[str, Any]) -> None:
     write_atomically(results_file(out), text.encode(), durable=False)
 
 
-def tell_stage(out: Path, stage: str, told: dict[str, Any], rows: dict[str, Row]) -> None:
-    """Add to what is known of a stage."""
+def tell_stage(out: Path, stage: str, facts: dict[str, Any], rows: dict[str, Row]) -> None:
+    """Add to the results of a stage."""
     results = read_results(out)
     known = results["stages"].setdefault(stage, {"rows": {}})
-    known.update(told)
+    known.update(facts)
     known["rows"].update(rows)
     write_results(out, results)
 
 
-def _let_go() -> None:
-    """Give memory back before the next contestant."""
+def _free_memory() -> None:
+    """Free memory before the next contestant."""
     import torch
 
     gc.collect()

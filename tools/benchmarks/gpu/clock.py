@@ -11,7 +11,7 @@ from sciu.tools.benchmarks.product import wait
 
 
 def timed(run: Callable[[], object], device: torch.device) -> float:
-    """Return the seconds that the device is busy with something: by its own events, without a GPU by the clock."""
+    """Return the seconds that the device is busy with it: by its events; without a GPU, by the clock."""
     if device.type != "cuda":
         began = time.perf_counter()
         run()
@@ -26,7 +26,7 @@ def timed(run: Callable[[], object], device: torch.device) -> float:
 
 
 def clocked(run: Callable[[], object], device: torch.device) -> float:
-    """Return the seconds until something and all that it queued is done."""
+    """Return the seconds until it and all that it queued are done."""
     wait(device)
     began = time.perf_counter()
     run()

@@ -1,4 +1,4 @@
-"""`gpu`: all stages, each in a process of its own that is ended at its limit; what is measured is on disk at once."""
+"""`gpu`: all stages, each in its own process with a time limit; measurements are on disk at once."""
 
 from __future__ import annotations
 
@@ -24,42 +24,44 @@ _LEAST = 1.0  # seconds in which a stage can do anything
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A folder.")
-@click.option("--seconds", type=click.FloatRange(min=1), default=480.0, help="Of all stages together.")
-@click.option("--stages", "letters", help="Some of them, as in a,b,g.  [default: all, but i in a dry run]")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Write the results into this folder."
+)
+@click.option("--seconds", type=click.FloatRange(min=1), default=480.0, help="Stop all stages after this time.")
+@click.option("--stages", "letters", help="Run only these, as a,b,g.  [default: all, but i in a dry run]")
 @click.option("--data", type=click.Path(path_type=Path, exists=True), help="Read and train on this dataset.")
-@click.option("--clips", type=click.IntRange(min=12), help=f"That are made.  [default: {FULL.clips}]")
-@click.option("--dry", is_flag=True, help="Try everything out, as small as can be, also without a GPU.")
+@click.option("--clips", type=click.IntRange(min=12), help=f"Make this many clips.  [default: {FULL.clips}]")
+@click.option("--dry", is_flag=True, help="Try everything at the smallest size, also without a GPU.")
 def gpu(
     out: Path, seconds: float, letters: str | None, data: Path | None, clips: int | None, dry: bool
 ) -> None:  # fmt: skip
-    """Prove on one GPU what only a GPU can, in minutes: tests, races, and how fast everything is beside its ceiling.
+    """Run on one GPU, in minutes, the tests and races that need one, and measure everything against its ceiling.
 
     OUT gets results.json, page.md, log.txt, tests.xml and profile.txt; the first two hold what was measured so far
-    whenever the run is cut. Stages: a machine, b tests, g race, c step, e feed, f train, d decoders, h survival,
+    whenever the run is stopped. Stages: a machine, b tests, g race, c step, e feed, f train, d decoders, h survival,
     i compiled.
 
     Example: python tools/bench.py gpu --out bench-gpu
     """
-    asked = chosen(letters, dry=dry)
+    stages_to_run = chosen(letters, dry=dry)
     _require_gpu(dry=dry)
     out, data = out.absolute(), data and data.absolute()  # stages start in other folders
     out.mkdir(parents=True, exist_ok=True)
     (out / "log.txt").unlink(missing_ok=True)
     sizes = DRY if dry else FULL
-    told = {
+    settings = {
         "seconds": seconds, "dry": dry, "clips": clips or sizes.clips, "data": data and str(data),
         "step": f"{sizes.backbones[0]}, {sizes.batches[0]} clips",
     }  # fmt: skip
-    write_results(out, {"settings": told, "stages": {}})
+    write_results(out, {"settings": settings, "stages": {}})
     with tempfile.TemporaryDirectory(prefix="sciu-bench-") as media:
-        bench = {"out": out, "media": Path(media), "data": data, "clips": told["clips"], "dry": dry}
-        run_all(asked, bench, time.time() + seconds)
+        bench = {"out": out, "media": Path(media), "data": data, "clips": settings["clips"], "dry": dry}
+        run_all(stages_to_run, bench, time.time() + seconds)
     _end(out)
 
 
 def chosen(letters: str | None, *, dry: bool) -> list[Stage]:
-    """Return the stages that are asked for, in the order of their importance, with the media that they need."""
+    """Return the requested stages in order of importance, with the media that they need."""
     known = [stage.letter for stage in STAGES]
     usual = [stage.letter for stage in STAGES if not (dry and stage.minutes)]
     asked = usual if letters is None else [letter.strip() for letter in letters.split(",")]
@@ -75,13 +77,13 @@ def _require_gpu(*, dry: bool) -> None:
     import torch
 
     if not torch.cuda.is_available():
-        raise click.UsageError("torch must find a GPU, but finds none. --dry tries everything out without one.")
+        raise click.UsageError("torch must find a GPU, but finds none. --dry tries everything without one.")
 
 
 def run_all(asked: list[Stage], bench: dict[str, Any], until: float) -> None:
-    """Run each stage in a process of its own; a dry run, which is to be quick, all in one.
+    """Run each stage in its own process; a dry run, which must be quick, runs all in one.
 
-    Each may take its share of the time that is left, so what one does not need the others get.
+    Each gets its share of the time that is left, so the time that one does not need goes to the others.
     """
     groups = [asked] if bench["dry"] else [[stage] for stage in asked]
     for place, group in enumerate(groups):
@@ -96,12 +98,12 @@ def run_all(asked: list[Stage], bench: dict[str, Any], until: float) -> None:
 
 
 def stage_command(benches: list[Bench]) -> list[str]:
-    """Return what runs stages."""
+    """Return the command that runs stages."""
     return [sys.executable, "-m", stages.__name__, str(os.getpid()), *(bench.text() for bench in benches)]
 
 
 def _run_stages(benches: list[Bench], limit: float) -> str:
-    """Run stages in one process, and whatever it starts in its group; return what became of it."""
+    """Run stages in one process, then kill its process group; return how it ended."""
     if limit < _LEAST:
         return "no time was left"
     log = benches[0].out / "log.txt"
@@ -122,11 +124,11 @@ def _run_stages(benches: list[Bench], limit: float) -> str:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1][-200:] if lines else "it said nothing"
+    return lines[-1][-200:] if lines else "it printed nothing"
 
 
 def _tell_the_rest(out: Path, group: list[Stage], fate: str) -> None:
-    """Say what became of the stages that have not told their end themselves, and write the page anew."""
+    """Record the end of the stages that did not record it themselves, and rewrite the page."""
     for stage in group:
         if "state" not in read_results(out)["stages"].get(stage.name, {}):
             tell_stage(out, stage.name, {"state": fate}, {})
@@ -138,7 +140,7 @@ def _tell_the_rest(out: Path, group: list[Stage], fate: str) -> None:
 
 
 def _end(out: Path) -> None:
-    """Print the page; say by the exit code whether anything failed."""
+    """Print the page; exit with code 1 if anything failed."""
     results = read_results(out)
     click.echo(page(results))
     if failed := failures(results):

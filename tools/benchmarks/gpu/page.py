@@ -1,4 +1,4 @@
-"""One page of a run: what was asked for beside what was measured, and every row."""
+"""One page of a run: targets beside measurements, and every row."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 Results = dict[str, Any]
-_CLIPS = 10_000  # of the epoch that the way to the next one is held against
+_CLIPS = 10_000  # of the epoch that the time between epochs is compared with
 _QUIET = ("passed", "skipped")  # outcomes of tests that need no line
 
 
 @dataclass(frozen=True)
 class Target:
-    """Something that was asked for: a measure and its limit."""
+    """A target: a measure and its limit."""
 
     what: str
     sign: str
@@ -21,13 +21,13 @@ class Target:
     measured: Callable[[Results], float]
 
     def line(self, results: Results) -> dict[str, Any]:
-        """Say what was wanted, what was measured, and whether that is enough."""
-        told = {"what": self.what, "wanted": f"{self.sign} {self.limit:g}"}
+        """Return the target, the measurement, and whether it is met."""
+        target = {"what": self.what, "wanted": f"{self.sign} {self.limit:g}"}
         try:
             value = self.measured(results)
         except (KeyError, ZeroDivisionError):
-            return {**told, "measured": None, "met": None}
-        return {**told, "measured": value, "met": value >= self.limit if self.sign == ">=" else value <= self.limit}
+            return {**target, "measured": None, "met": None}
+        return {**target, "measured": value, "met": value >= self.limit if self.sign == ">=" else value <= self.limit}
 
 
 def _value(results: Results, stage: str, row: str, key: str = "clips_per_second") -> float:
@@ -35,12 +35,12 @@ def _value(results: Results, stage: str, row: str, key: str = "clips_per_second"
 
 
 def _of_synthetic(row: str, key: str = "clips_per_second") -> Callable[[Results], float]:
-    """Compare a way to train with the same without decoding."""
+    """Return a function that compares a way to train with training without decoding."""
     return lambda results: _value(results, "train", row, key) / _value(results, "train", "synthetic")
 
 
 def _step_ratio(one: str, other: str) -> Callable[[Results], float]:
-    """Compare two ways to take the step of the first backbone."""
+    """Return a function that compares two ways to take the step of the first backbone."""
 
     def ratio(results: Results) -> float:
         first = results["settings"]["step"]
@@ -59,7 +59,7 @@ def _gap(results: Results) -> float:
 
 
 def _wrong(results: Results) -> float:
-    """Count the clips whose pixels were not theirs, or not those of a calm feed."""
+    """Count the clips with another clip's pixels, or not those of a calm feed."""
     rows = [row for row in results["stages"]["race"]["rows"].values() if "wrong" in row]
     if not rows:
         raise KeyError("wrong")
@@ -90,17 +90,17 @@ TARGETS = (
 
 
 def targets(results: Results) -> list[dict[str, Any]]:
-    """Return what was asked for beside what was measured."""
+    """Return the targets beside the measurements."""
     return [target.line(results) for target in TARGETS]
 
 
 def failures(results: Results) -> list[str]:
-    """Name the stages and contestants that did not come to their end."""
+    """Return the stages and contestants that did not finish."""
     failed = []
     for name, stage in results["stages"].items():
         if stage.get("state") != "done":
             failed.append(f"{name}: {stage.get('state')}")
-        failed += [f"{name}, {row}: {_fault(told)}" for row, told in stage.get("rows", {}).items() if _fault(told)]
+        failed += [f"{name}, {row}: {_fault(found)}" for row, found in stage.get("rows", {}).items() if _fault(found)]
     return failed
 
 
@@ -109,16 +109,16 @@ def _fault(row: dict[str, Any]) -> str | None:
 
 
 def page(results: Results) -> str:
-    """Write the page, in Markdown."""
+    """Return the page in Markdown."""
     return "\n".join([*_head(results), *_targets(results), *_stages(results)]) + "\n"
 
 
 def _head(results: Results) -> Iterator[str]:
-    told = results["stages"].get("machine", {}).get("rows", {}).get("environment", {})
-    gpu = told.get("gpu") or {"name": "no GPU"}
+    machine = results["stages"].get("machine", {}).get("rows", {}).get("environment", {})
+    gpu = machine.get("gpu") or {"name": "no GPU"}
     yield f"# GPU bench: {gpu['name']}{', DRY RUN' if results['settings']['dry'] else ''}"
     yield ""
-    yield from (f"- {name}: {_shown(value)}" for name, value in {**told, **results["settings"]}.items())
+    yield from (f"- {name}: {_shown(value)}" for name, value in {**machine, **results["settings"]}.items())
     yield ""
 
 
@@ -134,13 +134,13 @@ def _stages(results: Results) -> Iterator[str]:
     for name, stage in results["stages"].items():
         yield f"## {name}: {stage.get('state', 'cut')}, {_shown(stage.get('seconds'))} s"
         yield from ("", "| what | measured |", "|---|---|")
-        for row, told in stage.get("rows", {}).items():
-            if told.get("outcome") not in _QUIET and row != "environment":
-                yield f"| {row} | {_told(told)} |"
+        for row, found in stage.get("rows", {}).items():
+            if found.get("outcome") not in _QUIET and row != "environment":
+                yield f"| {row} | {_cell(found)} |"
         yield ""
 
 
-def _told(row: dict[str, Any]) -> str:
+def _cell(row: dict[str, Any]) -> str:
     words = {"error": "**failed**: {}", "left_out": "left out: {}"}
     parts = [words.get(key, f"{key} {{}}").format(_shown(value)) for key, value in row.items() if key != "took"]
     return ", ".join(parts).replace("|", "\\|")

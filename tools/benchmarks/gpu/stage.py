@@ -1,4 +1,4 @@
-"""The stages, and some of them run: `python -m sciu.tools.benchmarks.gpu.stage COMMAND BENCH ...`."""
+"""The stages; `python -m sciu.tools.benchmarks.gpu.stage COMMAND BENCH ...` runs some of them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ import time
 import traceback
 from dataclasses import dataclass
 
-from sciu.tools.benchmarks.gpu.bench import Bench, first_line, tell_stage
+from sciu.pipeline.errors import kind_and_line
+from sciu.tools.benchmarks.gpu.bench import Bench, tell_stage
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Something that is measured; its function has the name of its file where nothing else is said."""
+    """Something that is measured; its function has the name of its module unless `module` names another."""
 
     letter: str
     name: str
     seconds: float  # its share of the eight minutes
     module: str
     needs_media: bool = False
-    minutes: bool = False  # it takes some, also when it is dry
+    minutes: bool = False  # it takes minutes, also in a dry run
 
 
-STAGES = (  # in the order in which they matter
+STAGES = (  # in order of importance
     Stage("a", "machine", 25, "machine"),
     Stage("b", "tests", 85, "suite:suite"),
     Stage("m", "media", 25, "media"),
@@ -41,20 +42,20 @@ STAGES = (  # in the order in which they matter
 
 
 def run(bench: Bench) -> None:
-    """Run a stage, and tell how it ended."""
+    """Run a stage, and record how it ended."""
     stage = next(stage for stage in STAGES if stage.name == bench.stage)
     module, _, function = stage.module.partition(":")
     began, state = time.perf_counter(), "done"
     try:
-        getattr(importlib.import_module(f"{__package__}.{module}"), function or module)(bench)
-    except Exception as error:  # noqa: BLE001 - of whatever kind: the other stages go on
+        getattr(importlib.import_module(f"{__package__}.stages.{module}"), function or module)(bench)
+    except Exception as error:  # noqa: BLE001 - the other stages continue after any error
         traceback.print_exc()
-        state = f"failed: {first_line(error)}"
+        state = f"failed: {kind_and_line(error)}"
     tell_stage(bench.out, bench.stage, {"state": state, "seconds": round(time.perf_counter() - began, 1)}, {})
 
 
 def _follow(command: int) -> None:
-    """End with the command, known by its id, and with all that was started by us: kill -9 leaves nothing behind."""
+    """End when the command does, known by its id, with all that we started: kill -9 leaves no process behind."""
     while os.getppid() == command:
         time.sleep(1)
     os.killpg(0, signal.SIGKILL)

@@ -1,1 +1,1 @@
-"""A grid of trainings: its spec, its runs, what they begin with, and how they are run."""
+"""A grid of trainings: its spec, its runs, their data and labels, and how they are run."""

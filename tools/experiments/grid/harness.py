@@ -1,4 +1,4 @@
-"""A grid that is being run: what is done, what is missing, and each run begun and told."""
+"""Runs a grid: which runs are done, which are missing, starting each, reporting each."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class Harness:
     ended: int = 0
 
     def done(self, job: Job) -> bool:
-        """Whether a run has its result; refuse one of another spec."""
+        """Return whether a run has its result; raise an error if that is of another spec."""
         path = self.places.result(job.id)
         if not path.exists():
             return False
         if (key := read_result(path).told["key"]) != job.key():
             raise DatasetError(
-                f"'{path}' must be of a run as the spec has it, {job.key()}, but is of {key}. Choose another --out, or"
+                f"'{path}' must be the result of this spec's run {job.key()}, but is of {key}. Choose another --out, or"
                 " remove that result and its run."
             )
         return True
 
     def check(self, jobs: list[Job]) -> None:
-        """Refuse settings that contradict each other, and backbones that there are not."""
+        """Raise an error for contradicting settings and for unknown backbones."""
         from sciu.models.registry import REGISTRY, build_backbone
         from sciu.pipeline.train.config.resolve import preset_layer, resolve
 
@@ -62,10 +62,10 @@ class Harness:
             except SettingError as error:
                 raise SettingError(f"{job.id}: {error}") from None
             if job.backbone not in REGISTRY and ":" not in job.backbone:
-                build_backbone(job.backbone)  # says which there are
+                build_backbone(job.backbone)  # its error lists the backbones
 
     def check_folders(self, jobs: list[Job]) -> None:
-        """Refuse data that are nowhere, before anything is made."""
+        """Raise an error for datasets without a folder, before anything is made."""
         for job in jobs:
             folder_of(job, self.places, self.given)
 
@@ -74,26 +74,26 @@ class Harness:
         missing = [job for job in jobs if not self.done(job)]
         self.total, self.ended = len(jobs), len(jobs) - len(missing)
         for job in jobs:
-            if job not in missing:  # ended by itself, perhaps, after its grid was killed
+            if job not in missing:  # it may have ended after its grid was killed
                 self._thin_out(job)
         for folder, job in {self._folder(job): job for job in missing}.items():
             make_dataset(job, folder, Progress(f"paint {folder.name}"))
         for folder in {self._folder(job) for job in missing if job.row.labels in OWN_LABELS}:
             require_truth(Dataset.load(folder))
-        return run_all(missing, self._begin, self._tell, limit)
+        return run_all(missing, self._begin, self._report, limit)
 
     def _folder(self, job: Job) -> Path:
         return folder_of(job, self.places, self.given).absolute()
 
     def _begin(self, job: Job) -> Child:
-        """Start a run; what it begins with is there by now."""
+        """Start a run, whose data and labels exist by now."""
         folder, run = self._folder(job), self.places.run(job.id).absolute()
         labels_from = labels_of(job, folder, self.places)
         words = arguments(job, folder, run, labels_from=labels_from and labels_from.absolute(), threads=self.threads)
         order = {
             "arguments": words, "run": str(run), "facts": {**self._facts, **_facts_of(job), "threads": self.threads},
             "result": str(self.places.result(job.id)), "arrays": str(self.places.arrays(job.id)),
-            "names": {f"{self.places.out.absolute()}/": "", str(folder): job.data.name},  # of folders, in what is told
+            "names": {f"{self.places.out.absolute()}/": "", str(folder): job.data.name},  # of folders, in its result
         }  # fmt: skip
         return start(order, self.places.log(job.id), self.threads)
 
@@ -105,23 +105,23 @@ class Harness:
             "commit": _commit(),
         }  # fmt: skip
 
-    def _tell(self, job: Job, code: int, outcomes: Outcomes) -> None:
-        """Say in a line how a run ended."""
+    def _report(self, job: Job, code: int, outcomes: Outcomes) -> None:
+        """Print in a line how a run ended."""
         self.ended += 1
         if code == 0 and self.done(job):
             outcomes.done.append(job.id)
             result = read_result(self.places.result(job.id)).told
             last, seconds = result["last"], result["seconds"]["run"]
-            told = f"WAR {last['war']:.1%}  UAR {last['uar']:.1%}  {seconds:,.0f} s"
+            outcome = f"WAR {last['war']:.1%}  UAR {last['uar']:.1%}  {seconds:,.0f} s"
             self._thin_out(job)
         else:
             killed = f"ended by signal {-code} after: " if code < 0 else ""
             outcomes.failed[job.id] = killed + last_line(self.places.log(job.id))
-            told = f"failed: {outcomes.failed[job.id]}"
-        click.echo(f"[{self.ended}/{self.total}] {job.id}  {told}", err=True)
+            outcome = f"failed: {outcomes.failed[job.id]}"
+        click.echo(f"[{self.ended}/{self.total}] {job.id}  {outcome}", err=True)
 
     def _thin_out(self, job: Job) -> None:
-        """Remove what is large of a run that is done; its decisions stay, for others begin with them."""
+        """Remove the large files of a finished run; its decisions stay, for other runs begin with them."""
         for name in () if self.spec.keep_runs else ("checkpoints", "tensorboard"):
             shutil.rmtree(self.places.run(job.id) / name, ignore_errors=True)
 
@@ -134,7 +134,7 @@ def _facts_of(job: Job) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """Return the commit of the code, where it is a checkout."""
+    """Return the commit of the code, None outside a checkout."""
     place = Path(__file__).resolve().parent
     try:
         found = subprocess.run(  # noqa: S603 - no input of others

@@ -1,4 +1,4 @@
-"""A spec -> its runs: what each is, where it is, what it waits for, and the command that is it."""
+"""A spec -> its runs: their settings, files, dependencies and commands."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Job:
         return self.needed.id if self.needed else ""
 
     def key(self) -> str:
-        """Identify what the run is, so that results of another spec are not taken for it."""
+        """Return a hash of what the run is, so that results of another spec are recognised."""
         what = {
             "settings": self.settings, "labels": self.row.labels, "of": self.needed.key() if self.needed else "",
             "synth": self.data.synth, "per_seed": self.data.per_seed,
@@ -53,36 +53,36 @@ class Job:
 
 @dataclass(frozen=True)
 class Places:
-    """What is where below the folder of a grid."""
+    """The files below the folder of a grid."""
 
     out: Path
 
     def run(self, job: str) -> Path:
-        """The run's folder."""
+        """Return the run's folder."""
         return self.out / "runs" / job
 
     def log(self, job: str) -> Path:
-        """What the run's process said."""
+        """Return the file of the output of the run's process."""
         return self._file("logs", job, "log")
 
     def labels(self, job: str) -> Path:
-        """The labels that a run begins with, where they are not the dataset's."""
+        """Return the file of a run's labels, if they are not the dataset's."""
         return self._file("labels", job, "npy")
 
     def result(self, job: str) -> Path:
-        """The run in one object."""
+        """Return the file of the run's result."""
         return self._file("results", job, "json")
 
     def arrays(self, job: str) -> Path:
-        """Probabilities of the test clips, and what was believed of the training clips."""
+        """Return the file of the run's arrays: what it knows of test clips and training clips."""
         return self._file("results", job, "npz")
 
-    def _file(self, room: str, job: str, suffix: str) -> Path:
-        return self.out / room / f"{job}.{suffix}"
+    def _file(self, folder: str, job: str, suffix: str) -> Path:
+        return self.out / folder / f"{job}.{suffix}"
 
 
 def expand(spec: Spec) -> list[Job]:
-    """Return every run of a grid, seed by seed, so that a grid that is stopped has whole seeds."""
+    """Return every run of a grid, seed by seed, so that a stopped grid has whole seeds."""
     jobs = []
     for seed, data in product(spec.seeds, spec.data):
         for fold, backbone in product(data.folds or (None,), spec.backbones):
@@ -98,12 +98,12 @@ def expand(spec: Spec) -> list[Job]:
 
 
 def _settings(spec: Spec, data: Source, backbone: str, row: Row) -> Layer:
-    """Put the layers over each other: the grid's, the backbone's, the dataset's, the method's."""
+    """Combine the layers of settings; later ones win: grid, backbone, dataset, method."""
     return {**spec.settings, **spec.by_backbone.get(backbone, {}), **data.settings, **row.settings}
 
 
 def chosen(jobs: Sequence[Job], patterns: Sequence[str], done: Callable[[Job], bool]) -> list[Job]:
-    """Return the runs that match any pattern, and those that they wait for, as far as these are not done."""
+    """Return the runs that match any pattern, and the unfinished runs that they wait for."""
     if not patterns:
         return list(jobs)
     by_id = {job.id: job for job in jobs}
@@ -114,7 +114,7 @@ def chosen(jobs: Sequence[Job], patterns: Sequence[str], done: Callable[[Job], b
 
 
 def arguments(job: Job, data: Path, run: Path, *, labels_from: Path | None, threads: int) -> list[str]:
-    """Return what `sciu-train` is called with."""
+    """Return the arguments for `sciu-train`."""
     layers = {name: value for name, value in job.settings.items() if name != "preset"}
     words = [str(data), "--out", str(run), "--resume", "--backbone", job.backbone, "--seed", str(job.seed)]
     words += ["--preset", job.settings["preset"]] if "preset" in job.settings else []

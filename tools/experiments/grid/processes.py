@@ -1,4 +1,4 @@
-"""Runs in processes of their own: as many at once as there is room for, each after the one that it waits for."""
+"""Runs in their own processes: as many at once as fit, each after the run that it waits for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sciu.tools.experiments.grid.jobs import Job
 Order = dict[str, Any]
 Child = subprocess.Popen[bytes]
 _MEMORY = 2 * 2**30  # left for another run: on a CPU one of a small network takes 1.1 GB
-_GROWING = 20.0  # seconds until a run has what it takes
+_GROWING = 20.0  # seconds until a run has allocated its memory
 _PATIENCE = 60.0  # seconds for a stopped run to save
 
 
@@ -28,21 +28,21 @@ class Outcomes:
     """How the runs ended, by id."""
 
     done: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)  # and with which words
-    skipped: dict[str, str] = field(default_factory=dict)  # for want of which run
+    failed: dict[str, str] = field(default_factory=dict)  # and the reason
+    skipped: dict[str, str] = field(default_factory=dict)  # and the run that they needed
 
     def lost(self, job: str) -> bool:
-        """Whether nothing will come of a run."""
+        """Return whether a run failed or was skipped."""
         return job in self.failed or job in self.skipped
 
 
 def at_once(jobs: int | None, threads: int, *, gpu: bool) -> int:
-    """Return how many runs there may be at a time: they share the cores, and a GPU not at all unless told so."""
+    """Return how many runs may be active: they share the cores, but share a GPU only if `jobs` says so."""
     return jobs or (1 if gpu else max(1, cores() // threads))
 
 
 def start(order: Order, log: Path, threads: int) -> Child:
-    """Start a run. It gets no signal of a terminal: what stops the grid stops it once, and it saves."""
+    """Start a run. It gets no signal from a terminal, so that the grid stops it once and it saves."""
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     with log.open("ab") as file:
@@ -59,7 +59,7 @@ def start(order: Order, log: Path, threads: int) -> Child:
 def run_all(
     jobs: Sequence[Job], begin: Callable[[Job], Child], ended: Callable[[Job, int, Outcomes], None], limit: int
 ) -> Outcomes:
-    """Run all; those whose input is lost are skipped. Whoever interrupts stops the children, too."""
+    """Run all; those whose input is lost are skipped. An interrupt stops the children, too."""
     outcomes, waiting, running = Outcomes(), list(jobs), dict[str, tuple[Job, Child]]()
     begun: list[float] = []
     try:
@@ -69,12 +69,12 @@ def run_all(
                 waiting.remove(job)
             unfinished = {job.id for job in waiting} | running.keys()
             ready = next((job for job in waiting if job.needs not in unfinished), None)
-            if ready and len(running) < limit and (not running or _room(begun)):
+            if ready and len(running) < limit and (not running or _memory_left(begun)):
                 waiting.remove(ready)
                 begun.append(time.monotonic())
                 try:
                     running[ready.id] = ready, begin(ready)
-                except (ValueError, OSError) as error:  # of this run; the others go on
+                except (ValueError, OSError) as error:  # the other runs continue
                     outcomes.failed[ready.id] = str(error)
                 continue
             for name, (job, child) in list(running.items()):
@@ -88,8 +88,8 @@ def run_all(
     return outcomes
 
 
-def _room(begun: Sequence[float]) -> bool:
-    """Whether there is memory for another run, and for those that have begun but not yet taken theirs."""
+def _memory_left(begun: Sequence[float]) -> bool:
+    """Return whether memory is left for another run, and for new runs that have not allocated theirs yet."""
     young = sum(time.monotonic() - moment < _GROWING for moment in begun)
     return available_bytes() > _MEMORY * (1 + young)
 
@@ -110,6 +110,6 @@ def stop(children: Sequence[Child]) -> None:
 
 
 def last_line(log: Path) -> str:
-    """Return the last thing that a run's process said."""
+    """Return the last line that a run's process printed."""
     lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "said nothing"
+    return lines[-1].strip() if lines else "no output"

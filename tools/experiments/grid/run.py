@@ -1,4 +1,4 @@
-"""`run`: a grid of trainings, each an ordinary one, that can be stopped and gone on with at any moment."""
+"""`run`: a grid of ordinary trainings, which can be stopped and resumed at any moment."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ from sciu.tools.experiments.grid.spec import Spec, read_spec
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The grid's folder.")
-@click.option("--data", multiple=True, metavar="NAME=PATH", help="Where a dataset of the spec is.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs at once.  [default: cores by threads; on a GPU 1]")
-@click.option("--threads", type=click.IntRange(min=1), help="Of each run.  [default: 1; on a GPU all cores]")
-@click.option("--only", multiple=True, metavar="PATTERN", help="Runs like data/backbone/method/seed; * is anything.")
-@click.option("--resume", is_flag=True, help="Go on with the grid in --out; begin it if there is none.")
-@click.option("--dry-run", is_flag=True, help="List the runs; do nothing.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Write the grid into this folder.")
+@click.option("--data", multiple=True, metavar="NAME=PATH", help="Load a dataset of the spec from this folder.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Run this many at once.  [default: cores by threads; on a GPU 1]"
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Use so many in a run.  [default: 1; on a GPU all cores]")
+@click.option(
+    "--only", multiple=True, metavar="PATTERN", help="Run only those like data/backbone/method/seed; * is anything."
+)
+@click.option("--resume", is_flag=True, help="Resume the grid in --out; start it if there is none.")
+@click.option("--dry-run", is_flag=True, help="List the runs and do nothing.")
 @json_option
 def run(
     spec: Path, out: Path, data: tuple[str, ...], jobs: int | None, threads: int | None, only: tuple[str, ...],
@@ -34,7 +38,7 @@ def run(
 ) -> None:  # fmt: skip
     """Train every combination of a spec's datasets, backbones, methods and seeds.
 
-    A run that is done is not done again, one that was killed goes on; one that fails is told, and the others go on.
+    A finished run is not repeated, a killed one is resumed; a failed one is reported, and the others continue.
 
     Example: sciu-experiment run examples/experiments/toy.toml --out toys --resume
     """
@@ -51,7 +55,7 @@ def run(
         return
     grid.check_folders(wanted)
     for job in wanted:
-        grid.done(job)  # or it is of another spec, before anything is written
+        grid.done(job)  # raises if it is of another spec, before anything is written
     if not resume and out.exists() and any(out.iterdir()):
         raise SettingError(f"--out must be new or empty, but '{out}' is not. Choose another, or --resume its grid.")
     out.mkdir(parents=True, exist_ok=True)
@@ -62,24 +66,24 @@ def run(
 
 
 def _on_gpu(spec: Spec) -> bool:
-    """Whether the runs will share a GPU, found out without waking it."""
+    """Return whether the runs will use a GPU, without initialising it."""
     return spec.settings.get("device", "auto") != "cpu" and Path("/dev/nvidiactl").exists()
 
 
 def _list(grid: Harness, jobs: list[Job], *, as_json: bool) -> None:
-    told = {job.id: "done" if grid.done(job) else f"after {job.needs}" if job.needs else "to run" for job in jobs}
+    states = {job.id: "done" if grid.done(job) else f"after {job.needs}" if job.needs else "to run" for job in jobs}
     if as_json:
-        print_json(told)
+        print_json(states)
     else:
-        print_table(["run", "is"], list(told.items()))
+        print_table(["run", "is"], list(states.items()))
 
 
 def _report(outcomes: Outcomes, total: int, *, as_json: bool) -> None:
     if as_json:
         print_json({"runs": total, **vars(outcomes)})
     else:
-        there = total - len(outcomes.failed) - len(outcomes.skipped)
-        click.echo(f"{there:,} of {total:,} runs are done. `sciu-experiment table` shows what came of them.")
+        finished = total - len(outcomes.failed) - len(outcomes.skipped)
+        click.echo(f"{finished:,} of {total:,} runs are done. `sciu-experiment table` shows their results.")
         for name, needed in outcomes.skipped.items():
             click.echo(f"{name} skipped: it begins with what {needed} kept")
     if outcomes.failed or outcomes.skipped:

@@ -1,4 +1,4 @@
-"""What the runs of a grid begin with: datasets, painted where there are none, and labels that are not the dataset's."""
+"""The datasets of a grid's runs, painted if needed, and their labels if these are not the dataset's."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def given_folders(assignments: tuple[str, ...], sources: tuple[Source, ...]) -> 
 
 
 def folder_of(job: Job, places: Places, given: dict[str, Path]) -> Path:
-    """Return where a run's dataset is, or will be once it is painted."""
+    """Return the folder of a run's dataset, which may still have to be painted."""
     source = job.data
     if source.name in given:
         return given[source.name]
@@ -49,7 +49,7 @@ def folder_of(job: Job, places: Places, given: dict[str, Path]) -> Path:
 
 
 def make_dataset(job: Job, folder: Path, progress: Painting) -> None:
-    """Paint a run's dataset, unless it is there; refuse another that is in its place, and a folder that is none."""
+    """Paint a run's dataset unless it exists; raise an error if its folder holds another one, or none."""
     if job.data.synth is None or folder.exists():
         dataset = Dataset.load(folder)
         if job.data.synth is not None and dataset.made_by != str(job.data.painted(job.seed)):
@@ -63,7 +63,7 @@ def make_dataset(job: Job, folder: Path, progress: Painting) -> None:
 
 
 def labels_of(job: Job, data: Path, places: Places) -> Path | None:
-    """Return what `--labels-from` of a run is; make the file where it is one."""
+    """Return the value of a run's `--labels-from`; write the file if it is one."""
     if job.row.labels == GIVEN:
         return None
     if job.row.labels == "cleaned":
@@ -84,16 +84,16 @@ def labels_of(job: Job, data: Path, places: Places) -> Path | None:
 
 
 def require_truth(dataset: Dataset) -> Truth:
-    """Return the truth of a dataset that must have one."""
+    """Return the truth of a dataset; raise an error if it has none."""
     from sciu.pipeline.train.evaluation.detection import read_truth
 
     if (truth := read_truth(dataset)) is None:
-        raise DatasetError(f"'{dataset.folder / TRUTH}' must tell the true labels, but is not there. Put it there.")
+        raise DatasetError(f"'{dataset.folder / TRUTH}' must hold the true labels, but is missing. Put it there.")
     return truth
 
 
 def true_labels(dataset: Dataset, fold: int, *, unjudged: bool) -> Labels:
-    """Return the labels of the truth: bad clips do not train, unjudged ones with the label given or not at all."""
+    """Return the true labels; bad clips do not train, unjudged ones train with the label given or not at all."""
     from sciu.pipeline.train.purify import labels_to_train
 
     truth = require_truth(dataset)
@@ -105,7 +105,7 @@ def true_labels(dataset: Dataset, fold: int, *, unjudged: bool) -> Labels:
 
 
 def without_part(dataset: Dataset, fold: int, part: int, seed: int) -> Labels:
-    """Return the labels given, without those of one part of the clips; every part has its share of every class."""
+    """Return the labels given, without those of one part of the clips; parts are stratified by class."""
     from sciu.pipeline.train.purify import labels_to_train
 
     labels = labels_to_train(dataset, fold)
@@ -116,7 +116,7 @@ def without_part(dataset: Dataset, fold: int, part: int, seed: int) -> Labels:
 
 
 def first_and_last_labels(run: Path) -> tuple[Labels, Labels]:
-    """Return the labels that a finished run began with and those that it came to."""
+    """Return the labels that a finished run began with and those that it ended with."""
     from sciu.pipeline.train.record.run_folder import RunFolder
     from sciu.purification.index import EpochIndex
 
@@ -127,7 +127,7 @@ def first_and_last_labels(run: Path) -> tuple[Labels, Labels]:
 
 
 def pruned_at_random(first: Labels, last: Labels, seed: int) -> Labels:
-    """Prune as many clips as a run pruned, any of them; the others keep the labels that it began with."""
+    """Prune at random as many clips as a run pruned; the others keep the labels that it began with."""
     trained = np.flatnonzero(first >= 0)
     count = len(trained) - int((last[trained] >= 0).sum())
     labels = first.copy()

@@ -1,4 +1,4 @@
-"""A grid of runs as somebody writes it down: datasets, methods, backbones, seeds, and the settings of all."""
+"""The specification of a grid of runs: datasets, methods, backbones, seeds and settings."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ else:
 Layer = dict[str, Any]
 
 GIVEN = "given"
-OWN_LABELS = ("truth", "judged")  # those of the truth; the second leaves out what nobody could judge
-OF_ANOTHER = ("cleaned", "random")  # what a run kept; as many clips pruned at random
+OWN_LABELS = ("truth", "judged")  # of the truth; the second leaves out clips that nobody could judge
+OF_ANOTHER = ("cleaned", "random")  # what another run kept; as many clips pruned at random
 PART, PARTS = (
     "part",
     5,
@@ -50,7 +50,7 @@ class Source:
     settings: Layer = field(default_factory=dict)
 
     def painted(self, seed: int) -> Synth:
-        """Return what is to be painted for a seed."""
+        """Return the dataset to paint for a seed."""
         wanted: Layer = {"codec": "mjpeg", **(self.synth or {}), **({"seed": seed} if self.per_seed else {})}
         return Synth(**wanted)
 
@@ -62,7 +62,7 @@ class Row:
     name: str
     labels: str = GIVEN
     of: str = ""  # the row whose run the labels come from
-    part: int = 0  # which one is kept from the network, from 1 on
+    part: int = 0  # which one is withheld from the network, from 1 on
     settings: Layer = field(default_factory=dict)
 
 
@@ -83,20 +83,20 @@ class Spec:
 
 
 def read_spec(path: Path) -> Spec:
-    """Read a spec; what is misspelt or makes no sense is refused in one line."""
+    """Read a spec; a mistake in it is an error of one line."""
     try:
         content = tomllib.loads(path.read_text("utf-8-sig"))
         return spec_of(content)
     except (FileNotFoundError, IsADirectoryError):
-        raise SettingError(f"spec must be a file, but '{path}' is none.") from None
+        raise SettingError(f"spec must be a file, but '{path}' is missing or a folder.") from None
     except SettingError as error:
         raise SettingError(f"'{path}': {error}") from None
     except (ValueError, RecursionError) as error:
-        raise SettingError(f"'{path}' must be TOML, but is not: {error}. Mend it.") from error
+        raise SettingError(f"'{path}' must be TOML, but is not: {error}. Correct it.") from error
 
 
 def spec_of(content: Layer) -> Spec:
-    """Make a spec of what its file says."""
+    """Return the spec of a file's content."""
     for name in content:
         require(name in _TOP, "a key of a spec", f"one of {', '.join(sorted(_TOP))}", repr(name))
     for name in ("name", "data", "method"):
@@ -136,7 +136,7 @@ def _source(entry: Layer) -> Source:
             source.painted(0)
         except TypeError as error:
             raise SettingError(
-                f"synth of {source.name} must be what `sciu-data synth` takes, but: {error}. Mend it."
+                f"synth of {source.name} must hold options of `sciu-data synth`, but: {error}. Correct it."
             ) from None
     return source
 
@@ -152,7 +152,7 @@ def _row(entry: Layer) -> Row:
 
 
 def _check(spec: Spec) -> None:
-    """Refuse names that cannot be folders, settings that there are not, and labels of nobody."""
+    """Raise an error for names that cannot be folders, unknown settings, and labels without a source."""
     from sciu.pipeline.train.config.settings import checked
 
     for name, layer in spec.by_backbone.items():

@@ -1,4 +1,4 @@
-"""One run of a grid in a process of its own: `sciu-train`, then what came of it. Its order is a line of JSON."""
+"""One run of a grid in its own process: `sciu-train`, then its result. Its order is a line of JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ORDERS = 0  # standard input; it ends when the grid's process does, however tha
 
 @click.command(cls=Command)
 def main() -> None:
-    """Do as ordered; end like `sciu-train` does when it fails."""
+    """Execute the order; end with the exit code of `sciu-train` if that fails."""
     order: dict[str, Any] = json.loads(_line())
     threading.Thread(target=_end_with_the_grid, daemon=True).start()
     run = Path(order["run"])
@@ -47,7 +47,7 @@ def _train(arguments: list[str]) -> None:
 
 
 def _line() -> bytes:
-    """Read a line, and not a byte more: the rest is silence, which is listened to."""
+    """Read a line and not a byte more: the end of the input afterwards is the signal to stop."""
     line = b""
     while not line.endswith(b"\n") and (byte := os.read(_ORDERS, 1)):
         line += byte
@@ -62,7 +62,7 @@ def _end_with_the_grid() -> None:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Wait for a process of a grid that was killed: it saves where it stands, and ends."""
+    """Wait for the process of a killed grid, which saves its run and ends."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

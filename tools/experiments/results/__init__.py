@@ -1,1 +1,1 @@
-"""What came of runs: written, read again, measured, and held against each other and the truth."""
+"""Results of runs: written, read, measured, and compared with each other and with the truth."""

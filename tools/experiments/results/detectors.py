@@ -1,4 +1,4 @@
-"""Who finds the wrong labels: a training's own averages, its margins, and five trainings that judge unseen clips."""
+"""Detectors of wrong labels: a training's averages, its margins, and five trainings that judge unseen clips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sciu.purification.store.running_average import KEPT, running_at
 from sciu.tools.experiments.grid.spec import PARTS
 from sciu.tools.experiments.results.read import Result
 
-_GROWN = 0.99  # sum of an average after thirteen epochs; a young one that did not move was not scored
+_GROWN = 0.99  # sum of an average after thirteen epochs; a smaller one that did not change was not scored
 
 Floats = NDArray[np.float32]
 Arrays = Mapping[str, NDArray[Any]]
@@ -23,10 +23,10 @@ Found = dict[str, float | None]
 
 
 def mean_margins(purifier: Purifier) -> Floats:
-    """Return of each clip how far its given label was ahead of every other class, on average over all epochs.
+    """Return for each clip how far its given label was ahead of every other class, on average over all epochs.
 
-    AUM (Pleiss et al., 2020), but of probabilities, which the store has, in the place of logits. The averages of two
-    epochs in a row give back what was scored in between.
+    AUM (Pleiss et al., 2020), but of probabilities, which the store has, in the place of logits. The scores of an
+    epoch follow from the averages before and after it.
     """
     given, clips = np.maximum(purifier.states().given, 0), np.arange(purifier.clips)
     sums, epochs = np.zeros(purifier.clips), np.zeros(purifier.clips)
@@ -37,7 +37,7 @@ def mean_margins(purifier: Purifier) -> Floats:
             running_KN = running_at(transaction, epoch, clips=purifier.clips, classes=purifier.num_classes)
         after = running_KN.astype(np.float32)
         seen = (after != before).any(axis=0)
-        seen[listed] |= after[:, listed].sum(axis=0) > _GROWN  # an average that is at its limit moves no more
+        seen[listed] |= after[:, listed].sum(axis=0) > _GROWN  # an average at its limit does not change
         probs_KN = (after - KEPT * before) / (1 - KEPT)
         own = probs_KN[given, clips]
         probs_KN[given, clips] = -1
@@ -48,13 +48,13 @@ def mean_margins(purifier: Purifier) -> Floats:
 
 
 def by_margins(run: Result) -> Found | None:
-    """Doubt the labels that some class was ahead of over the epochs; None where there is no truth, or no margins."""
+    """Score the detector that doubts labels with a negative margin; None without a truth or margins."""
     arrays = run.arrays()
-    return _held_against_truth(arrays["margin"] < 0, arrays) if {"margin", "true"} <= arrays.keys() else None
+    return _compared_with_truth(arrays["margin"] < 0, arrays) if {"margin", "true"} <= arrays.keys() else None
 
 
 def by_confident_learning(parts: Sequence[Result]) -> Found | None:
-    """Let cleanlab judge all clips by networks that never saw them; None without a truth, or some of the parts."""
+    """Score cleanlab on clips that the networks never trained on; None without a truth or with parts missing."""
     arrays = [run.arrays() for run in parts]
     if sorted(run.told["part"] for run in parts) != list(range(1, PARTS + 1)):
         return None
@@ -63,15 +63,15 @@ def by_confident_learning(parts: Sequence[Result]) -> Found | None:
     try:
         from cleanlab.filter import find_label_issues
     except ImportError:
-        raise SettingError("five parts need cleanlab, which is not installed. pip install 'sciu[compare]'.") from None
+        raise SettingError("five parts need cleanlab, which is not installed: pip install 'sciu[compare]'.") from None
     joined = {
         name: np.concatenate([each[f"unseen_{name}"] for each in arrays])
         for name in ("given", "true", "unusable", "probs")
     }
-    doubted = find_label_issues(joined["given"], joined["probs"], n_jobs=1)  # its processes take our signals
-    return _held_against_truth(doubted, joined)
+    doubted = find_label_issues(joined["given"], joined["probs"], n_jobs=1)  # its processes would take our signals
+    return _compared_with_truth(doubted, joined)
 
 
-def _held_against_truth(doubted: NDArray[np.bool_], arrays: Arrays) -> Found:
+def _compared_with_truth(doubted: NDArray[np.bool_], arrays: Arrays) -> Found:
     judged = (arrays["true"] >= 0) & ~arrays["unusable"]
     return scores(doubted[judged], (arrays["true"] != arrays["given"])[judged])

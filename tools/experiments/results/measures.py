@@ -1,4 +1,4 @@
-"""What can be asked of a run: one number each, by name."""
+"""The measures of a run: one number each, by name."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from sciu.tools.experiments.results.statistics import large_classes, uar_of
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of a run, None where it has none."""
+    """A number of a run; `read` returns None if it has none."""
 
     title: str
     read: Callable[[Result], float | None]
-    share: bool = True  # told in per cent
-    digits: int = 0  # of what is no share
+    share: bool = True  # shown in per cent
+    digits: int = 0  # of a number that is no share
 
 
 def measures(least: int, large: int | None, classes: Sequence[str]) -> dict[str, Measure]:
-    """Return all; `uar_large` is of the classes with `least` test clips, `large` of them, None if these are all."""
+    """Return all; `uar_large` covers the `large` classes with `least` test clips, and is absent if `large` is None."""
     found = {
         "war": Measure("WAR", lambda run: run.told["last"]["war"]),
         "uar": Measure("UAR", lambda run: run.told["last"]["uar"]),
@@ -89,7 +89,7 @@ def _found(title: str, *keys: str) -> Measure:
 
 
 def _least_kept(run: Result) -> float | None:
-    """Return the share of true members that the class which lost most still has."""
+    """Return the share of true members kept, of the class that lost the most."""
     kept = [
         share for share in ((run.told["detection"] or {}).get("class_members_kept") or {}).values() if share is not None
     ]

@@ -1,4 +1,4 @@
-"""Whatever results a grid's folder has, in the order of its spec."""
+"""Reads the results of a grid's folder, in the order of its spec."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sciu.pipeline.train.evaluation.confusion import Confusion
 from sciu.tools.experiments.grid.spec import PART, Spec, read_spec
 
 _KEYS = {"key", "data", "backbone", "method", "unit", "seed", "labels", "last", "best", "dataset"}
-PLAIN, ORACLE = "plain", "oracle"  # the rows that others are held against
+PLAIN, ORACLE = "plain", "oracle"  # the rows that others are compared with
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +48,11 @@ class Result:
         return list(self.told["dataset"]["classes"])
 
     def confusion(self, epoch: str = "last") -> Confusion:
-        """Return the test clips of the last epoch, or of the best, true class by predicted."""
+        """Return the confusion matrix of the test clips, of the last epoch or the best."""
         return Confusion(np.array(self.told[epoch]["confusion"]))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what is known of every clip; nothing where only the numbers were kept."""
+        """Return what is known of every clip; nothing if only the numbers were kept."""
         path = self.path.with_suffix(".npz")
         if not path.exists():
             return {}
@@ -70,14 +70,14 @@ class Group:
     data: str
     backbone: str
     methods: dict[str, dict[str, Result]]  # row -> unit -> run
-    parts: dict[str, list[Result]]  # by unit: runs that a part of the clips was kept from; of no row of their own
+    parts: dict[str, list[Result]]  # by unit: runs without a part of the clips, which have no row
 
     def of(self, method: str) -> dict[str, Result]:
-        """Return a method's runs by unit; none is no error."""
+        """Return a method's runs by unit, which may be none."""
         return self.methods.get(method, {})
 
     def any(self) -> Result:
-        """Return a run, for what all have in common."""
+        """Return one of the runs, for what all have in common."""
         return next(iter(next(iter(self.methods.values())).values()))
 
 
@@ -85,7 +85,9 @@ def load_groups(folder: Path) -> list[Group]:
     """Read every result below a folder."""
     results = [read_result(path) for path in sorted((folder / "results").rglob("*.json"))]
     if not results:
-        raise DatasetError(f"'{folder}' must be a grid with a run done, but has no results. `sciu-experiment run`.")
+        raise DatasetError(
+            f"'{folder}' must be a grid with a finished run, but has no results. Use `sciu-experiment run`."
+        )
     order = _order(folder)
     results.sort(key=order)
     groups: dict[tuple[str, str], Group] = {}
@@ -99,21 +101,21 @@ def load_groups(folder: Path) -> list[Group]:
 
 
 def title_of(folder: Path) -> str:
-    """Return what the grid is called."""
+    """Return the title of a grid."""
     spec = _spec(folder)
     return spec.title if spec else folder.name
 
 
 def read_result(path: Path) -> Result:
-    """Read one result; a damaged one is named."""
+    """Read one result; raise an error that names a damaged file."""
     try:
-        told = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise DatasetError(f"'{path}' is damaged: {error}. Remove it, and run the grid with --resume.") from None
-    missing = sorted(_KEYS - told.keys()) if isinstance(told, dict) else ["everything"]
+    missing = sorted(_KEYS - content.keys()) if isinstance(content, dict) else ["everything"]
     if missing:
         raise DatasetError(f"'{path}' is damaged: it lacks {', '.join(missing)}. Remove it, and --resume the grid.")
-    return Result(told, path)
+    return Result(content, path)
 
 
 def _spec(folder: Path) -> Spec | None:
@@ -122,7 +124,7 @@ def _spec(folder: Path) -> Spec | None:
 
 
 def _order(folder: Path) -> Callable[[Result], tuple[Any, ...]]:
-    """Return the key that sorts results as the spec names them; what it does not name comes last."""
+    """Return the key that sorts results in the order of the spec; others come last."""
     spec = _spec(folder)
     data = [each.name for each in spec.data] if spec else []
     backbones = spec.backbones if spec else ()

@@ -1,7 +1,7 @@
 """The control that a method must beat: plain training, its outputs shifted to the class prior that the method found.
 
 Any method that makes rare classes larger or smaller trades WAR for UAR. So does adding `a (log prior' - log prior)` to
-the logits of a plain network, which costs nothing. What lies on that curve has learnt a prior and no more.
+the logits of a plain network, which costs nothing. A method on that curve has learnt a prior and no more.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from sciu.tools.experiments.results.statistics import Spread, large_classes, uar
 
 EXPONENTS = np.arange(0, 3.01, 0.25)
 PRIORS = {"now": "the labels that it kept", "predicted": "its predictions"}
-_ROUNDING = 1e-9  # of leads that are the same with every seed
+_ROUNDING = 1e-9  # of leads that are equal for every seed
 _SMOOTH = 0.5  # a class without clips has a prior, too
 
 Floats = NDArray[np.float64]
 
 
 def shifted(probs_NK: NDArray[np.float32], given_K: Floats, found_K: Floats, exponent: float) -> NDArray[np.int64]:
-    """Return the classes that are named once the prior is another one; both are counts."""
+    """Return the predicted classes after a change of prior; both priors are counts."""
     priors = [np.log((counts + _SMOOTH) / (counts + _SMOOTH).sum()) for counts in (given_K, found_K)]
     logits_NK = np.log(np.maximum(probs_NK.astype(np.float64), 1e-12)) + exponent * (priors[1] - priors[0])
     named: NDArray[np.int64] = logits_NK.argmax(axis=1)
@@ -32,7 +32,7 @@ def shifted(probs_NK: NDArray[np.float32], given_K: Floats, found_K: Floats, exp
 
 
 def curve(plain: Result, found: Result, prior: str, least: int) -> Floats:
-    """Return (WAR, UAR of the classes with enough clips) for every exponent, of one seed."""
+    """Return (WAR, UAR of the classes with enough clips) for every exponent, for one seed."""
     arrays = plain.arrays()
     given_K, found_K = np.array(plain.told["train_classes"]["given"]), np.array(found.told["train_classes"][prior])
     points = []
@@ -48,7 +48,7 @@ def _point(confusion: Confusion, least: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Lead:
-    """How far a method is from the point of the curves that is the hardest for it."""
+    """How far a method is ahead of the point of the curves that is hardest for it."""
 
     prior: str
     exponent: float
@@ -73,7 +73,7 @@ class Lead:
 
 
 def lead(group: Group, method: str, least: int) -> Lead | None:
-    """Hold a method against plain training shifted by what it found, seed by seed; None without both, or outputs."""
+    """Compare a method with plain training shifted by what it found, by seed; None without both, or their outputs."""
     plain, ours = group.of(PLAIN), group.of(method)
     units = [unit for unit in ours if unit in plain and plain[unit].arrays()]
     if not units or method == PLAIN:

@@ -1,4 +1,4 @@
-"""Means, spreads and paired differences over seeds, and how sure of them one may be."""
+"""Means, standard deviations and paired differences over seeds, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def t_quantile(degrees: int) -> float:
 
 @dataclass(frozen=True)
 class Spread:
-    """Some values in two numbers."""
+    """The mean and the standard deviation of some values."""
 
     mean: float
-    deviation: float | None  # of a single value there is none
+    deviation: float | None  # None for a single value
     count: int
 
     @classmethod
     def of(cls, values: Sequence[float | None]) -> Spread | None:
-        """Describe the values that there are."""
+        """Return mean and deviation of the values that are known."""
         known = np.array([value for value in values if value is not None and not np.isnan(value)], np.float64)
         if not len(known):
             return None
@@ -48,7 +48,7 @@ class Spread:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Where the mean is with 95 % confidence, by Student's t."""
+        """The 95 % confidence interval of the mean, by Student's t."""
         if self.error is None:
             return None
         half = t_quantile(self.count - 1) * self.error
@@ -56,20 +56,20 @@ class Spread:
 
 
 def paired(ours: dict[str, float | None], theirs: dict[str, float | None]) -> Spread | None:
-    """Describe the differences of what both have, seed by seed."""
+    """Return mean and deviation of the differences, over the seeds that both have."""
     both = [(ours[unit], theirs[unit]) for unit in ours if unit in theirs]
     return Spread.of([one - other for one, other in both if one is not None and other is not None])
 
 
 def gap_share(ours: float, plain: float, oracle: float) -> float | None:
-    """Return which share of the way from plain to the oracle is gone; None where the oracle is not ahead."""
+    """Return the share of the gap from plain to the oracle that is closed; None if the oracle is not ahead."""
     return (ours - plain) / (oracle - plain) if oracle > plain else None
 
 
 def large_classes(counts: NDArray[np.int64], least: int) -> NDArray[np.bool_]:
-    """Mark the classes that have enough test clips for a recall to say anything; if none has, all count.
+    """Mark the classes that have enough test clips for a meaningful recall; if none has, mark all.
 
-    `counts` are true by predicted.
+    `counts` is the confusion matrix, true by predicted.
     """
     large: NDArray[np.bool_] = counts.sum(axis=1) >= least
     return large if large.any() else np.ones_like(large)

@@ -1,4 +1,4 @@
-"""What came of one run: an object of numbers, and arrays of what is asked of every clip."""
+"""Writes the result of one run: an object of numbers, and arrays with a value for every clip."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _OF_AN_EPOCH = ("training", "pruned", "corrected")
 
 
 def write_result(order: dict[str, Any], run: Path, seconds: float) -> None:
-    """Write both files, the object last: where it is, the run is done."""
-    arrays = {**_tested(run), **_believed(run), **_kept_from_it(run, order["facts"])}
-    result = {**order["facts"], "command": shlex.join(["sciu-train", *order["arguments"]]), **_told(run, arrays)}
+    """Write both files, the object last: if it exists, the run is done."""
+    arrays = {**_tested(run), **_believed(run), **_withheld(run, order["facts"])}
+    result = {**order["facts"], "command": shlex.join(["sciu-train", *order["arguments"]]), **_numbers(run, arrays)}
     result["seconds"] = {"run": round(seconds, 2), "epochs": round(sum(result.pop("seconds_per_epoch")), 2)}
     result = named(result, order["names"])
     content = io.BytesIO()
@@ -45,7 +45,7 @@ def write_result(order: dict[str, Any], run: Path, seconds: float) -> None:
 
 
 def named(value: Any, names: dict[str, str]) -> Any:
-    """Put names for the folders of a machine, so that results can be kept, and compared, anywhere."""
+    """Replace the folders of this machine by names, so that results can be kept and compared anywhere."""
     if isinstance(value, str):
         for folder, name in names.items():
             value = value.replace(folder, name)
@@ -56,14 +56,14 @@ def named(value: Any, names: dict[str, str]) -> Any:
 
 
 def _tested(run: Path) -> Arrays:
-    """Look at the test clips with the network of the last epoch, as `sciu-eval` does."""
+    """Evaluate the test clips with the network of the last epoch, as `sciu-eval` does."""
     trained, device = _trained(run)
     seen = trained.evaluate(device, split="test", views=None, progress=_silent)
     return {"test_ids": seen.ids, "test_probs": seen.probs, "test_labels": trained.dataset.labels[seen.ids]}
 
 
-def _kept_from_it(run: Path, facts: dict[str, Any]) -> Arrays:
-    """Look at the part of the training clips that was kept from the network, if any was."""
+def _withheld(run: Path, facts: dict[str, Any]) -> Arrays:
+    """Evaluate the part of the training clips that was withheld from the network, if any."""
     if facts["labels"] != PART:
         return {}
     trained, device = _trained(run)
@@ -90,7 +90,7 @@ def _prefixed(prefix: str, arrays: Arrays) -> Arrays:
 
 
 def _believed(run: Path) -> Arrays:
-    """Return what the run came to believe of the clips that it began with."""
+    """Return the final labels and scores of the clips that the run began with."""
     first, last = first_and_last_labels(run)
     dataset = Dataset.load(RunFolder(run).require().dataset.folder)
     ids = np.flatnonzero(first >= 0)
@@ -110,8 +110,8 @@ def _true(dataset: Dataset, ids: NDArray[np.int64]) -> Arrays:
     return {"true": truth.label[ids].astype(np.int16), "unusable": truth.low_quality[ids]} if truth else {}
 
 
-def _told(run: Path, arrays: Arrays) -> dict[str, Any]:
-    """Put the run's own files in one object."""
+def _numbers(run: Path, arrays: Arrays) -> dict[str, Any]:
+    """Return the content of the run's files as one object."""
     card = RunFolder(run).require()
     summary: dict[str, Any] = json.loads((run / "summary.json").read_text("utf-8"))
     records = [EpochRecord.from_json(json.loads(line)) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
@@ -137,7 +137,7 @@ def _predicted(probs_NK: np.ndarray) -> np.ndarray:
 
 
 def _doubted(arrays: Arrays) -> dict[str, float | None] | None:
-    """Hold the labels that the network contradicts against the wrong ones; bad and unjudged clips are left out."""
+    """Compare the labels that the network contradicts with the wrong ones, without bad and unjudged clips."""
     if "true" not in arrays:
         return None
     judged = (arrays["true"] >= 0) & ~arrays["unusable"] & ~np.isnan(arrays["train_probs"]).any(axis=1)
@@ -150,7 +150,7 @@ def _counts(labels: np.ndarray, classes: int) -> list[int]:
 
 
 def _purify(record: EpochRecord) -> PurifyResult:
-    assert record.purify is not None  # of epochs in the log
+    assert record.purify is not None  # every epoch in the log has it
     return record.purify
 
 

@@ -1,4 +1,4 @@
-"""A group's results -> the figures that can be drawn of them, each with the numbers behind it."""
+"""A group's results -> figures, each with the numbers behind it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def drawings(group: Group, least: int) -> Iterator[Figure]:
 
 
 def _confusions(group: Group) -> Figure:
-    """Show the shares of each class's test clips by what they are taken for, as in the paper's Figure 3."""
+    """Show the shares of each class's test clips by predicted class, as in the paper's Figure 3."""
     panels, rows, classes = [], [], group.any().classes
     for method, runs in group.methods.items():
         counts = np.sum([run.confusion().counts for run in runs.values()], axis=0)
@@ -74,7 +74,7 @@ def _over_epochs(group: Group, what: str, title: str, axis: str) -> Figure:
 
 
 def _reliability(group: Group, name: str, title: str, x: str, y: str, pairs: Callable[[Result], np.ndarray]) -> Figure:
-    """Show how often what is said with a probability comes true, in tenths of it; fewer than 10 clips are no point."""
+    """Show how often predictions are right, in tenths of their probability; fewer than 10 clips give no point."""
     chart, rows = Chart(f"{group.data}: {title}", x, y, (0, 1), (0, 1)), []
     chart.line("", [(0, 0), (1, 1)], 7, dash=2)
     for number, (method, runs) in enumerate(group.methods.items()):
@@ -107,7 +107,7 @@ def _of_labels(run: Result) -> np.ndarray:
 
 
 def _weights(group: Group) -> Figure:
-    """Show the weights of clips that were kept and of those that were pruned, as in the paper's Figure 4 (a)."""
+    """Show the clip weights of clips that were kept and of those that were pruned, as in the paper's Figure 4 (a)."""
     chart, rows = Chart(f"{group.data}: weights of clips", "weight", "share of clips"), []
     for number, (method, runs) in enumerate(group.methods.items()):
         every = [run.arrays() for run in runs.values()]
@@ -141,7 +141,7 @@ def _corrections(group: Group) -> Figure:
 
 
 def _trade(group: Group, least: int) -> Figure:
-    """Show WAR against UAR, and plain training on its way to the priors that each method found."""
+    """Show WAR against UAR, and plain training shifted to the priors that each method found."""
     chart, rows = Chart(f"{group.data}: WAR against UAR", "UAR of classes with enough clips", "WAR"), []
     for number, (method, runs) in enumerate(group.methods.items()):
         for run in runs.values():

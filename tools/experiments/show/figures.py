@@ -1,4 +1,4 @@
-"""`figures`: pictures of what came of a grid, and the numbers behind each."""
+"""`figures`: pictures of a grid's results, and the numbers behind each."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from sciu.tools.experiments.show.layout import comma_separated
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Where the files go; old ones are replaced."
+    "--out", type=click.Path(path_type=Path), required=True, help="Write the files here; old ones are replaced."
 )
-@click.option("--least", type=click.IntRange(min=1), default=10, help="Test clips of a class that counts in the UAR.")
+@click.option(
+    "--least", type=click.IntRange(min=1), default=10, help="Count classes with this many test clips in the UAR."
+)
 @json_option
 def figures(folder: Path, out: Path, least: int, as_json: bool) -> None:
     """Draw confusions, learning curves, reliability, weights, corrections, and WAR against UAR: SVG, and a CSV each.

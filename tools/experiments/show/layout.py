@@ -1,4 +1,4 @@
-"""A table in the languages of documents."""
+"""A table as Markdown, LaTeX or CSV."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LATEX = {"±": r"$\pm$", "%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"}
 
 
 def markdown(table: Table) -> str:
-    """Return a table with a heading."""
+    """Return a table with a heading as Markdown."""
     lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)], *table.rows]
     return f"### {table.title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -31,7 +31,7 @@ def _escaped(text: str) -> str:
 
 
 def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
-    """Return rows of one shape, their keys first."""
+    """Return rows with the same keys as CSV."""
     file = io.StringIO()
     writer = csv.DictWriter(file, rows[0] if rows else (), lineterminator="\n")
     writer.writeheader()

@@ -16,19 +16,19 @@ _LETTER = 7  # wide, about
 
 
 def colour(number: int) -> str:
-    """Return the colour of the series of a number."""
+    """Return the colour of a series by its number."""
     return COLOURS[number % len(COLOURS)]
 
 
 def text(x: float, y: float, words: str, *, size: int = 12, anchor: str = "middle", more: str = "") -> str:
-    """Return words at a place."""
+    """Return text at a position."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" {_FONT} {more}>{escape(words)}</text>'
     )
 
 
 def picture(width: float, height: float, parts: Sequence[str]) -> str:
-    """Return a whole file, on white."""
+    """Return a whole SVG file with a white background."""
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}">'
     return "\n".join([head, f'<rect width="{width:.0f}" height="{height:.0f}" fill="white"/>', *parts, "</svg>\n"])
 
@@ -57,7 +57,7 @@ class Chart:
         self._series.append((name, known, colour(number), how))
 
     def svg(self) -> str:
-        """Return the file."""
+        """Return the chart as an SVG file."""
         every = np.concatenate([points for _, points, _, _ in self._series if len(points)] or [np.zeros((1, 2))])
         xs, ys = (given or _range(every[:, k]) for k, given in enumerate((self.x_range, self.y_range)))
         parts = [text(_LEFT + _WIDTH / 2, 22, self.title, size=14)]
@@ -74,14 +74,14 @@ class Chart:
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:
-    """Leave a little room around what is drawn."""
+    """Return the range of values with a small margin."""
     low, high = float(values.min()), float(values.max())
-    room = 0.05 * (high - low) or max(abs(high), 1.0) * 0.05
-    return low - room, high + room
+    margin = 0.05 * (high - low) or max(abs(high), 1.0) * 0.05
+    return low - margin, high + margin
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Return round numbers of a range, four to nine of them."""
+    """Return four to nine round numbers of a range."""
     raw = (high - low) / 5
     size = 10.0 ** np.floor(np.log10(raw))
     step = next(size * times for times in (1, 2, 5, 10) if size * times >= raw)
@@ -129,7 +129,7 @@ def _drawn(places: np.ndarray, shade: str, how: str) -> list[str]:
 
 
 def squares(title: str, panels: Sequence[tuple[str, np.ndarray]], names: Sequence[str], form: str) -> str:
-    """Return square tables of numbers beside each other, dark where a row has its most; `form` writes a number."""
+    """Return square tables of numbers side by side, darkest at each row's maximum; `form` formats a number."""
     cell, left, top = 40, 76, 74
     side = cell * len(names)
     parts = [text(left, 22, title, size=14, anchor="start")]

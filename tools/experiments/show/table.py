@@ -1,4 +1,4 @@
-"""`table`: what came of a grid so far, methods beside each other."""
+"""`table`: the results of a grid so far, methods side by side."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ from sciu.tools.experiments.show.tables import as_in_papers, by_method, numbers,
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--shape", type=click.Choice(["methods", "paper"]), default="methods", help="Tables a dataset, or one.")
-@click.option("--format", "language", type=click.Choice(["md", "csv", "latex"]), default="md")
-@click.option("--metric", multiple=True, help="Only these: war, uar, pruned, wrong_f1 ...; a wrong name lists all.")
-@click.option("--least", type=click.IntRange(min=1), default=10, help="Test clips of a class that counts in UAR6.")
+@click.option(
+    "--shape", type=click.Choice(["methods", "paper"]), default="methods", help="Print tables for each dataset, or one."
+)
+@click.option(
+    "--format", "language", type=click.Choice(["md", "csv", "latex"]), default="md", help="Print this format."
+)
+@click.option("--metric", multiple=True, help="Show only these, as war, uar, pruned; a wrong name lists all.")
+@click.option(
+    "--least", type=click.IntRange(min=1), default=10, help="Count classes with this many test clips in UAR6."
+)
 @json_option
 def table(folder: Path, shape: str, language: str, metric: tuple[str, ...], least: int, as_json: bool) -> None:
-    """Means and spreads over seeds, differences to plain with 95 % confidence, what was found, the prior's control.
+    """Show means and deviations over seeds, differences to plain with 95 % confidence, what was found, and the control.
 
-    Of the last epoch, unless a column says best. CSV and JSON have numbers, a row a measure.
+    Values are of the last epoch unless a column says best. CSV and JSON have numbers, a row a measure.
 
     Example: sciu-experiment table toys --shape paper --metric war --metric uar
     """

@@ -1,4 +1,4 @@
-"""Results -> tables: methods beside each other, against plain training, what was found; or in the shape of papers."""
+"""Results -> tables: methods side by side, against plain training, what was found; or in the shape of papers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _of_which_epoch(group: Group) -> str:
 
 
 def _measures(groups: Sequence[Group], least: int, wanted: Sequence[str]) -> dict[str, Measure]:
-    """Return the measures that are wanted and that these groups have, all if none is named."""
+    """Return the requested measures that these groups have, all if none is named."""
     large = [count for group in groups if (count := count_large(group.any(), least)) is not None]
     classes = dict.fromkeys(name for group in groups for name in group.any().classes)
     known = measures(least, min(large, default=None), list(classes))
@@ -68,7 +68,7 @@ def _measures(groups: Sequence[Group], least: int, wanted: Sequence[str]) -> dic
 
 
 def require_known(groups: Sequence[Group], least: int, wanted: Sequence[str]) -> None:
-    """Refuse measures that no group has."""
+    """Raise an error for measures that no group has."""
     known = _measures(groups, least, ())
     for name in wanted:
         require(name in known, "--metric", f"one of {', '.join(known)}", repr(name))
@@ -137,7 +137,7 @@ def _control(group: Group, title: str, least: int) -> Table:
 
 
 def _detectors(group: Group, title: str) -> Table:
-    """Hold what doubts a label against each other: a run's averages, its margins over the epochs, and cleanlab."""
+    """Compare the detectors of wrong labels: a run's averages, its margins over the epochs, and cleanlab."""
     found: dict[tuple[str, str], list[Found | None]] = {}
     for method, runs in group.methods.items():
         found[method, "1"] = [run.told["doubted"] for run in runs.values()]
@@ -145,15 +145,15 @@ def _detectors(group: Group, title: str) -> Table:
     found["cleanlab on unseen clips", str(PARTS)] = [by_confident_learning(parts) for parts in group.parts.values()]
     rows = []
     for (detector, trainings), runs_found in found.items():
-        if told_of := [each for each in runs_found if each and each["recall"] is not None]:  # there are wrong labels
-            spreads = [Spread.of([each[name] for each in told_of]) for name in ("precision", "recall", "f1")]
+        if scored := [each for each in runs_found if each and each["recall"] is not None]:  # there are wrong labels
+            spreads = [Spread.of([each[name] for each in scored]) for name in ("precision", "recall", "f1")]
             shares = [told(spread, Measure("", lambda _run: None)) for spread in spreads]
-            rows.append([detector, trainings, str(len(told_of)), *shares])
+            rows.append([detector, trainings, str(len(scored)), *shares])
     return Table(title, ["by", "trainings", "runs", "precision", "recall", "F1"], rows)
 
 
 def as_in_papers(groups: Sequence[Group], least: int, wanted: Sequence[str]) -> Table:
-    """Return one table: a row a backbone and method, for each dataset the wanted measures."""
+    """Return one table: a row a backbone and method, with the requested measures of each dataset."""
     by_data = {
         name: _measures([group for group in groups if group.data == name], least, wanted or ("war", "uar"))
         for name in dict.fromkeys(group.data for group in groups)
@@ -196,7 +196,7 @@ def _compared(difference: Spread | None) -> dict[str, float | None]:
 
 
 def told(spread: Spread | None, measure: Measure) -> str:
-    """Put a mean and its spread in a few signs."""
+    """Return a mean and its standard deviation as short text."""
     if spread is None:
         return "-"
     scale, digits = (100.0, 1) if measure.share else (1.0, measure.digits)

@@ -87,6 +87,24 @@ def test_settings_that_nobody_knows_are_refused_by_name(tmp_path: Path) -> None:
         write(tmp_path, content).read()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"settings": []}, {"settings": None}, {"settings": {"lr": "abc"}}, {"settings": {"epochs": 0}},
+        {"dataset": "faces"}, {"dataset": {}}, {"held_out": None},
+    ],
+)  # fmt: skip
+def test_a_card_with_other_content_is_refused_in_one_line(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(RunError, match=r"run.json' is damaged: .* Start a new run\.$"):
+        write(tmp_path, {**CARD.to_json(), **wrong}).read()
+
+
+def test_a_dataset_card_of_a_later_version_is_read(tmp_path: Path) -> None:
+    content = CARD.to_json()
+    content["dataset"]["of a later version"] = 1
+    assert write(tmp_path, content).read() == CARD
+
+
 def test_a_card_with_fewer_settings_is_read(tmp_path: Path) -> None:
     content = CARD.to_json()
     content["settings"] = {"lr": 0.5, "epochs": 7}

@@ -1,4 +1,4 @@
-"""A grid from end to end: stopped, killed, gone on with, with a run that fails; then its tables and figures."""
+"""A grid from end to end: stopped, killed, resumed, with a run that fails; then its tables and figures."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Grid:
 
 
 def call(tool: str, *words: object) -> Answer:
-    """Run a command in a process of its own."""
+    """Run a command in its own process."""
     done = subprocess.run(command(tool, *words), check=False, capture_output=True, text=True)
     return Answer(done.returncode, done.stdout, done.stderr)
 
@@ -213,7 +213,7 @@ def test_what_is_done_is_listed_and_another_spec_is_refused(
     other = tmp_path / "spec.toml"
     other.write_text(SPEC.replace("epochs = 2", "epochs = 3"))
     assert (
-        "must be of a run as the spec has it"
+        "must be the result of this spec's run"
         in sciu("experiment", "run", other, "--out", grid.folder, "--resume", "--dry-run").error()
     )
     other.write_text(SPEC.replace("batch_size = 8", "batch_size = 0"))
@@ -258,4 +258,4 @@ def test_the_last_line_of_a_log(tmp_path: Path) -> None:
     log.write_text("a line\nError: the last.\n\n")
     assert last_line(log) == "Error: the last."
     os.truncate(log, 0)
-    assert last_line(log) == "said nothing"
+    assert last_line(log) == "no output"

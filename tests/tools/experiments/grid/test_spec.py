@@ -1,4 +1,4 @@
-"""A spec says which runs there are, in words that are checked, and each run is one command."""
+"""A spec is checked and expanded into runs, and each run is one command."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_a_run_is_has_a_key_that_its_place_and_seed_do_not_change() -> None
         ({"data": [{"name": "../up", "path": "x"}]}, "must be letters, digits"),
         ({"data": [{"name": "a", "path": "x", "synth": {}}]}, "must be a path or synth"),
         ({"data": [{"name": "a", "path": "x", "per_seed": True}]}, "per_seed must be of synth"),
-        ({"data": [{"name": "a", "synth": {"clip": 9}}]}, "must be what `sciu-data synth` takes"),
+        ({"data": [{"name": "a", "synth": {"clip": 9}}]}, "must hold options of `sciu-data synth`"),
         ({"seeds": [1, 1]}, "seeds must be different"),
         ({"tuning_seeds": [4]}, "seeds must be others than tuning_seeds"),
         ({"method": [{"method": "plain", "labels": "clean"}]}, "labels of plain must be one of"),
@@ -128,7 +128,7 @@ def test_what_makes_no_sense_is_refused(change: dict[str, Any], message: str) ->
 
 def test_a_spec_that_is_no_toml_or_not_there_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "spec.toml"
-    with pytest.raises(SettingError, match=r"spec must be a file, but '.*spec.toml' is none"):
+    with pytest.raises(SettingError, match=r"spec must be a file, but '.*spec.toml' is missing or a folder"):
         read_spec(path)
     path.write_text("name = ")
     with pytest.raises(SettingError, match=r"spec.toml' must be TOML"):

@@ -1,4 +1,4 @@
-"""Clips that cost what real ones cost to read and to decode, painted and encoded in a few milliseconds each."""
+"""Clips that cost as much to read and decode as real ones, painted and encoded in a few milliseconds each."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Task:
 
 
 def write_clip(task: Task) -> int:
-    """Write it; return its bytes."""
+    """Write a clip; return its size in bytes."""
     frames = paint(task.clip, task.frames, task.side)
     content = encode_video(frames, *_HEVC) if task.codec == "hevc" else encode_clip(frames, task.codec)
     return task.path.write_bytes(content)
 
 
 def paint(clip: int, frames: int, side: int) -> list[NDArray[np.uint8]]:
-    """Paint a texture of the clip's own that drifts: no two clips look alike, and no two frames are the same."""
+    """Paint a drifting texture, unique to the clip: no two clips look alike, and no two frames are the same."""
     rng = np.random.default_rng(clip)
     patches = rng.integers(0, 256, (_PATCHES, _PATCHES, 3), dtype=np.uint8)
     smooth = np.asarray(Image.fromarray(patches).resize((2 * side, 2 * side), Image.Resampling.BICUBIC), np.float32)

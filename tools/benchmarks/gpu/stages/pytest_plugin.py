@@ -13,19 +13,19 @@ _bench = Bench.of(os.environ[VARIABLE]) if VARIABLE in os.environ else None
 
 
 def pytest_runtest_logstart(nodeid: str) -> None:
-    """Tell a test before it runs: one that hangs is known by name."""
+    """Record a test before it runs, so that one that hangs is known by name."""
     if _bench:
         _bench.tell(nodeid, {"state": "begun"})
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Tell what became of a test: of what goes before and after it only what went wrong."""
+    """Record the outcome of a test; of its setup and teardown only failures and skips."""
     if _bench and (report.when == "call" or not report.passed):
         _bench.tell(report.nodeid, _row(report))
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
-    """Tell a file that cannot be imported."""
+    """Record a file that cannot be imported."""
     if _bench and report.failed:
         _bench.tell(report.nodeid, {"outcome": "failed", "error": _why(report.longreprtext)})
 
@@ -38,6 +38,6 @@ def _row(report: pytest.TestReport) -> Row:
 
 
 def _why(text: str) -> str:
-    """Return the first line of what was raised: pytest marks it with an E."""
+    """Return the first line of the error, which pytest marks with an E."""
     lines = text.splitlines()
     return next((line[1:].strip() for line in lines if line.startswith("E  ")), lines[-1] if lines else "unknown")

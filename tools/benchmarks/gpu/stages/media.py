@@ -15,7 +15,7 @@ from sciu.pipeline.dataset.media.probe import Probe
 from sciu.pipeline.dataset.synth import Synth, generate
 from sciu.pipeline.dataset.system.workers import Crashed, map_tasks
 from sciu.tools.benchmarks.gpu.bench import Bench, Row
-from sciu.tools.benchmarks.gpu.paint import Task, write_clip
+from sciu.tools.benchmarks.gpu.stages.paint import Task, write_clip
 
 VIDEOS = ("h264", "hevc", "vp9")
 WHOLE, SHORT = 1, 2  # folds: all clips, and the first eighth of them
@@ -24,7 +24,7 @@ _VIDEO_SIDE = 160
 
 
 def media(bench: Bench) -> None:
-    """Make packed JPEG clips, videos, and faces that can be learnt."""
+    """Make packed JPEG clips, videos, and faces that a network can learn."""
     bench.measure("jpeg", partial(_make, bench, "jpeg", bench.clips, bench.sizes.side))
     bench.measure("learnable faces", partial(_make_faces, bench))
     for codec in VIDEOS:
@@ -47,7 +47,7 @@ def _make(bench: Bench, codec: str, clips: int, side: int) -> Row:
 
 
 def _describe(bench: Bench, codec: str, names: list[str], side: int) -> Dataset:
-    """Write down what was made: nothing has to be looked at."""
+    """Return the dataset of the clips that were made, without probing them."""
     classes = [f"class {number}" for number in range(bench.sizes.classes)]
     clips = [
         ListedClip(

@@ -1,4 +1,4 @@
-"""`train`: the whole trainer, from every source of clips, beside the same without decoding and one by the book."""
+"""`train`: the whole trainer from every source of clips, beside itself without decoding and a usual trainer."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from sciu.purification import EpochIndex
 from sciu.tools.benchmarks.feed_peers import readers
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
 from sciu.tools.benchmarks.gpu.clock import clocked
-from sciu.tools.benchmarks.gpu.feed import gibibytes, planner_of
-from sciu.tools.benchmarks.gpu.media import SHORT, WHOLE
+from sciu.tools.benchmarks.gpu.stages.feed import gibibytes, planner_of
+from sciu.tools.benchmarks.gpu.stages.media import SHORT, WHOLE
 from sciu.tools.benchmarks.measure import median_and_spread
 from sciu.tools.benchmarks.product import wait
 from sciu.tools.benchmarks.reference_trainer import ReferenceTrainer
@@ -49,31 +49,31 @@ def train(bench: Bench) -> None:
 
 
 def _measure_epochs(bench: Bench) -> None:
-    """Train to the end: what lies between epochs, all of it, and without pictures; and many epochs of few clips."""
+    """Train to the end: the time between epochs, with and without previews; and many epochs of few clips."""
     sizes, name = bench.sizes, "from epoch to epoch"
-    for told, previews in ((name, sizes.previews), (f"{name}, no previews", 0)):
+    for row, previews in ((name, sizes.previews), (f"{name}, no previews", 0)):
         run = partial(_epochs, bench, fold=WHOLE, epochs=sizes.whole_epochs, previews=previews)
-        bench.measure(told, run)
+        bench.measure(row, run)
     bench.measure("short epochs", partial(_epochs, bench, fold=SHORT, epochs=sizes.short_epochs, previews=0))
 
 
 def _open(bench: Bench, stack: ExitStack, **settings: Any) -> Run:
-    """Begin a run; `gpu` and `cpu` stand for a cache that keeps every clip there."""
+    """Start a run; cache `gpu` or `cpu` keeps every clip there."""
     sizes, dataset = bench.sizes, bench.dataset()
     if settings.get("cache") == "gpu":
         bench.require_gpu("a device cache")
-    room = {"gpu": f"gpu:{gibibytes(dataset)}G", "cpu": f"{gibibytes(dataset)}G"}
+    caches = {"gpu": f"gpu:{gibibytes(dataset)}G", "cpu": f"{gibibytes(dataset)}G"}
     chosen = {
         "method": "sciu", "backbone": sizes.backbones[0], "batch_size": sizes.batches[0], "size": sizes.size,
         "frames": sizes.frames, "amp": bench.amp, **settings,
     }  # fmt: skip
-    chosen["cache"] = room.get(chosen.get("cache", "off"), "off")
+    chosen["cache"] = caches.get(chosen.get("cache", "off"), "off")
     progress: Callable[[str], Progress] = chosen.pop("progress", lambda _label: lambda _done, _total, _note: None)
     return open_run(chosen, dataset.folder, bench.device, stack, progress)
 
 
 def _trained(bench: Bench, way: dict[str, Any]) -> Row:
-    """Train an epoch that is the first, then others until the time is over."""
+    """Train a first epoch, then others until the time is up."""
     with ExitStack() as stack:
         began = time.perf_counter()
         run = _open(bench, stack, **way)
@@ -90,7 +90,7 @@ def _trained(bench: Bench, way: dict[str, Any]) -> Row:
 
 
 def _repeated(bench: Bench, epoch: Epoch) -> tuple[list[float], list[float]]:
-    """Return rates and shares of waiting of some epochs."""
+    """Return the clips a second and the shares of waiting of some epochs."""
     began, rates, waits = time.perf_counter(), list[float](), list[float]()
     while len(rates) < bench.sizes.rounds or time.perf_counter() - began < bench.sizes.seconds:
         rate, waiting = epoch(len(rates) + 2)
@@ -100,7 +100,7 @@ def _repeated(bench: Bench, epoch: Epoch) -> tuple[list[float], list[float]]:
 
 
 def _used(bench: Bench) -> Row:
-    """Return what is in use of the GPU's memory: torch's peak, and all of it, DALI's too."""
+    """Return torch's peak of GPU memory, and all that is in use, DALI's included."""
     if not bench.on_gpu:
         return {}
     return {"peak_GB": torch.cuda.max_memory_reserved(bench.device) / 1e9, "card_GB": _taken(bench.device) / 1e9}
@@ -124,7 +124,7 @@ def _by_the_book(bench: Bench) -> Row:
 
 
 def _pruned(bench: Bench) -> Row:
-    """Train whole epochs, then pruned ones, all clips cached; in turn would be unfair: what is pruned leaves it."""
+    """Train whole epochs, then pruned ones, all clips cached; not in turn, for pruned clips leave the cache."""
     with ExitStack() as stack:
         run = _open(bench, stack, cache=bench.best_cache)
         kept = _spread_out(run.dataset)
@@ -139,14 +139,14 @@ def _pruned(bench: Bench) -> Row:
 
 
 def _spread_out(dataset: Dataset) -> Any:
-    """Keep clips from all over the dataset: none of its classes is lost."""
+    """Return clips from all over the dataset, so that no class is lost."""
     ids = dataset.ids("train")
     return ids[np.linspace(0, len(ids) - 1, round(len(ids) * (1 - PRUNED))).astype(int)]
 
 
 @dataclass
 class Watch:
-    """Looks on while a training runs: when epochs end and begin, and what they leave in memory."""
+    """Record when the epochs of a training end and begin, and the memory in use after each."""
 
     device: torch.device
     gaps: list[float] = field(default_factory=list)  # seconds from an epoch's last step to the next one's first
@@ -154,10 +154,10 @@ class Watch:
     ended: float = 0.0
 
     def progress(self, label: str) -> Progress:
-        """Look at training only."""
-        return self._tell if label.startswith("epoch") else lambda _done, _total, _note: None
+        """Watch training only, not evaluation."""
+        return self._watch if label.startswith("epoch") else lambda _done, _total, _note: None
 
-    def _tell(self, done: int, total: int, _note: str) -> None:
+    def _watch(self, done: int, total: int, _note: str) -> None:
         if done == 1 and self.ended:
             self.gaps.append(time.perf_counter() - self.ended)
         if done == total:
@@ -167,9 +167,9 @@ class Watch:
 
 
 def _epochs(bench: Bench, *, fold: int, epochs: int, previews: int) -> Row:
-    """Train to the end as the command does, all between the epochs included but the looks at the test clips."""
+    """Train to the end as the command does, with all that happens between epochs except evaluation."""
     if fold != WHOLE and bench.data:
-        raise NotHereError("only the made clips have a fold of few")
+        raise NotHereError("only the made clips have a fold of few clips")
     watch = Watch(bench.device)
     chosen = {"fold": fold, "epochs": epochs, "evaluate_every": epochs, "previews": previews, "warmup": 1, "window": 1}
     with ExitStack() as stack:

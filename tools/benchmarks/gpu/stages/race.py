@@ -1,4 +1,4 @@
-"""`race`: is each clip trained on its own pixels, also while the device is far behind the host?"""
+"""`race`: whether each clip is trained on its own pixels while the device is far behind the host."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sciu.pipeline.feed.plan.sampling import Sampling
 from sciu.purification import EpochIndex
 from sciu.tools.benchmarks.gpu.bench import Bench, Row
 from sciu.tools.benchmarks.gpu.clock import timed
-from sciu.tools.benchmarks.gpu.feed import feed_of, planner_of
+from sciu.tools.benchmarks.gpu.stages.feed import feed_of, planner_of
 from sciu.tools.benchmarks.product import wait
 
-_SECONDS = 0.02  # that the device is kept busy before each batch
+_SECONDS = 0.02  # the device is kept busy before each batch
 _TOLERATED = 12.0  # of 255, on average over a frame: decoders differ by up to 7, clips by 60
 _TRIED = 10_000_000  # cycles
 
@@ -27,7 +27,7 @@ Pixels = dict[int, Tensor]
 
 
 def race(bench: Bench) -> None:
-    """Read clips under load, by each decoder, and hold their pixels against those of the CPU."""
+    """Read clips under load, by each decoder, and compare their pixels with those of the CPU."""
     for codec, decode in product(("jpeg", "h264"), ("auto", "cpu", "gpu")):
         bench.measure(f"{codec}, decode {decode}", partial(_race, bench, codec, decode))
 
@@ -39,14 +39,14 @@ def _race(bench: Bench, codec: str, decode: str) -> Row:
     with feed:
         calm = _pixels(feed, plan, partial(wait, bench.device))
         loaded = _pixels(feed, plan, busy)
-        told = {"lost": len(feed.faults), "on_host": len(feed.on_host)}
+        counts = {"lost": len(feed.faults), "on_host": len(feed.on_host)}
     with feed_of(bench, dataset, torch.device("cpu"), "cpu") as reference:
         expected = _pixels(reference, plan, lambda: None)
-    return told | _compared(loaded, expected, calm)
+    return counts | _compared(loaded, expected, calm)
 
 
 def _plan(bench: Bench, codec: str) -> Plan:
-    """Look at as many different frames of each clip as there are: nothing in such a batch waits for the device."""
+    """Plan distinct frames of each clip, as many as possible: nothing in such a batch waits for the device."""
     dataset = bench.dataset(codec)
     planner = replace(
         planner_of(bench, dataset, "resized"), sampling=Sampling(how="uniform", frames=bench.sizes.frames)
@@ -55,7 +55,7 @@ def _plan(bench: Bench, codec: str) -> Plan:
 
 
 def _load(device: torch.device) -> Callable[[], None]:
-    """Return what keeps the device busy; a CPU has no queue that could run behind."""
+    """Return a function that keeps the device busy; a CPU has no queue that could fall behind."""
     if device.type != "cuda":
         return lambda: None
     cycles = round(_TRIED * _SECONDS / timed(lambda: torch.cuda._sleep(_TRIED), device))  # noqa: SLF001 - no other is as steady
@@ -63,7 +63,7 @@ def _load(device: torch.device) -> Callable[[], None]:
 
 
 def _pixels(feed: Feed, plan: Plan, load: Callable[[], None]) -> Pixels:
-    """Return every clip as a step finds it that comes after the load in the device's queue."""
+    """Return every clip as a step would get it that follows the load in the device's queue."""
     batches = []
     for batch in feed.batches(plan):
         load()
@@ -74,7 +74,7 @@ def _pixels(feed: Feed, plan: Plan, load: Callable[[], None]) -> Pixels:
 
 
 def _compared(loaded: Pixels, expected: Pixels, calm: Pixels) -> Row:
-    """Hold clips against the CPU's, frame by frame, and against the same feed's when nothing was late, bit by bit."""
+    """Compare clips with the CPU's, frame by frame, and with the same feed's without load, bit by bit."""
     differences = {clip: _difference(frames, expected[clip]) for clip, frames in loaded.items()}
     strangers = [_difference(expected[a], expected[b]) for a, b in zip(loaded, [*loaded][1:], strict=False)]
     wrong = [clip for clip, difference in differences.items() if difference > _TOLERATED]

@@ -1,4 +1,4 @@
-"""`feed`: clips a second from files, host cache and device arena, the device waited for, with nothing else to do."""
+"""`feed`: clips a second from files, host cache and device arena on an otherwise idle device, waited for."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def feed(bench: Bench) -> None:
 
 
 def feed_of(bench: Bench, dataset: Dataset, device: torch.device, decode: str, cache: Cache | None = None) -> DaliFeed:
-    """Make a feed with all cores."""
+    """Return a feed that uses all cores."""
     if decode == "gpu":
         bench.require_gpu("decoding on the GPU")
     chosen: dict[str, Any] = {"decode": decode} if "decode" in {field.name for field in fields(DaliFeed)} else {}
@@ -50,7 +50,7 @@ def feed_of(bench: Bench, dataset: Dataset, device: torch.device, decode: str, c
 
 
 def planner_of(bench: Bench, dataset: Dataset, crop: str) -> Planner:
-    """Plan as training does."""
+    """Return a planner like that of training."""
     sizes = bench.sizes
     return Planner(
         dataset=dataset, size=sizes.size, batch_size=sizes.batches[0], augmentation=Augmentation(crop=crop),
@@ -59,7 +59,7 @@ def planner_of(bench: Bench, dataset: Dataset, crop: str) -> Planner:
 
 
 def room_for(dataset: Dataset) -> int:
-    """Return the bytes of a cache that keeps every clip."""
+    """Return the size in bytes of a cache that keeps every clip."""
     table = dataset.clips
     sizes = table.frames.astype(np.int64) * table.width * table.height * 3
     return int(max(1.25 * sizes.sum(), 1.25 * sizes.max() / _SHARE_OF_A_CLIP))
@@ -78,7 +78,7 @@ def _from_files(bench: Bench, decode: str, crop: str) -> Row:
 
 
 def _read(bench: Bench, feed: DaliFeed, crop: str) -> Row:
-    """Read an epoch that is the first, then others until the time is over."""
+    """Read a first epoch, then others until the time is up."""
     planner = planner_of(bench, feed.dataset, crop)
     index = EpochIndex.given(feed.dataset.ids("train"), feed.dataset.labels, 1)
     with feed:
@@ -98,10 +98,10 @@ def _read(bench: Bench, feed: DaliFeed, crop: str) -> Row:
 
 
 def watch_host(feed: DaliFeed) -> dict[str, float]:
-    """Return where the host's seconds go from now on, by what it does, waiting included; filled in while it reads."""
+    """Return the host's seconds by what it does, waiting included; the dictionary fills while the feed reads."""
     spent: dict[str, float] = {}
     parts: list[tuple[object, str]] = [(feed, name) for name in ("_read", "_decode", "_found", "_keep")]
-    if feed._gpu is not None:  # noqa: SLF001 - a look inside is what this is for
+    if feed._gpu is not None:  # noqa: SLF001 - it measures the inside
         parts += [(feed._gpu, "bring"), (feed._gpu, "render")]  # noqa: SLF001
     for owner, name in parts:
         setattr(owner, name, partial(_clocked_call, getattr(owner, name), spent, name.lstrip("_")))
@@ -123,5 +123,5 @@ def _drain(feed: DaliFeed, plan: Plan) -> None:
 
 
 def gibibytes(dataset: Dataset) -> int:
-    """Return the same in whole GiB, as `--cache` takes it."""
+    """Return the size of a cache that keeps every clip in whole GiB, as `--cache` takes it."""
     return math.ceil(room_for(dataset) / 2**30)

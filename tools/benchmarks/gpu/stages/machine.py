@@ -1,4 +1,4 @@
-"""`machine`: what is here, and how fast it copies and multiplies."""
+"""`machine`: hardware and versions, and how fast the machine copies and multiplies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TRIES = 5
 
 
 def machine(bench: Bench) -> None:
-    """Name the machine; measure what everything else is held against."""
+    """Describe the machine; measure what everything else is compared with."""
     bench.measure("environment", environment)
     bench.measure("copies, GB/s", partial(_copies, bench))
     bench.measure("products, TFLOP/s", partial(_products, bench))
@@ -43,7 +43,7 @@ def _best(bench: Bench, run: Callable[[], object]) -> float:
 
 
 def _products(bench: Bench) -> Row:
-    """Multiply large matrices: no data sheet is needed, and none flatters."""
+    """Multiply large matrices."""
     found = {}
     for name, kind, precision in (
         ("bf16", torch.bfloat16, "highest"),

@@ -1,4 +1,4 @@
-"""`survival`: a training that purifies, killed in its middle and gone on with, beside a twin that nobody killed."""
+"""`survival`: a training that purifies, killed in the middle and resumed, beside one that was not killed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _train_twins(bench: Bench) -> Row:
 
 
 def _start(bench: Bench, data: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
-    """Start the command."""
+    """Start `sciu-train`."""
     epochs = bench.sizes.learnt_epochs
     settings = {
         "lr_warmup": 1, "warmup": max(1, epochs // 2 - 1), "window": 2, "deterministic": "true",
@@ -51,27 +51,27 @@ def _start(bench: Bench, data: Path, out: Path, *more: str) -> subprocess.Popen[
 
 
 def _kill_in_the_middle(process: subprocess.Popen[bytes], run: Path, epoch: int) -> None:
-    """End it by SIGKILL once the index of an epoch is there."""
+    """Kill it by SIGKILL once the index of an epoch exists."""
     while process.poll() is None and not (run / f"index/epoch_{epoch:05d}.json").exists():
         time.sleep(_POLL)
     if process.poll() is not None:
-        raise RuntimeError(f"the run ended with {process.returncode} before epoch {epoch}: log.txt says why")
+        raise RuntimeError(f"the run ended with {process.returncode} before epoch {epoch}: see log.txt")
     process.kill()
     process.wait()
 
 
 def _require_good_end(process: subprocess.Popen[bytes]) -> None:
     if process.wait() != 0:
-        raise RuntimeError(f"a run ended with {process.returncode}: log.txt says why")
+        raise RuntimeError(f"a run ended with {process.returncode}: see log.txt")
 
 
 def _compared(killed: dict[str, Any], twin: dict[str, Any]) -> Row:
-    """Hold the last numbers of the two against each other; the same bits are not asked for."""
+    """Compare the final results of the two within a tolerance; the same bits are not required."""
     clips = twin["train_clips"]
     apart = {name: abs(killed[name] - twin[name]) for name in ("war", "uar")}
     apart |= {name: abs(killed[name] - twin[name]) / clips for name in ("pruned", "corrected")}
     shown = ("war", "war_best", "epochs_done", "train_clips", "pruned", "corrected")
     row: Row = {name: twin[name] for name in shown} | {f"{name}_apart": value for name, value in apart.items()}
     if killed["epochs_done"] != twin["epochs_done"] or max(apart.values()) > _TOLERATED:
-        row["error"] = f"the killed run came to something else: { ({name: killed[name] for name in shown}) }"
+        row["error"] = f"the killed run has another result: { ({name: killed[name] for name in shown}) }"
     return row

@@ -26,7 +26,7 @@ _PLAIN = ("eager fp32", "eager bf16", "graph bf16")
 
 
 def step(bench: Bench) -> None:
-    """Take the step in every way but compiled, batches of the first size first: they are what a training takes."""
+    """Take the step in every way but compiled, batches of the first size first: training uses that size."""
     backbone, (batch, *larger) = bench.sizes.backbones[0], bench.sizes.batches
     _measure(bench, [batch], _PLAIN)
     bench.measure(f"{backbone}, {bench.sizes.short} of {batch} clips, graph bf16", partial(_short, bench))
@@ -46,7 +46,7 @@ def _measure(bench: Bench, batches: Sequence[int], ways: Sequence[str]) -> None:
 
 def _build(bench: Bench, backbone: str, batch: int, way: str) -> tuple[Step, ClipBatch]:
     if not possible(WAYS[way], bench.device):
-        raise NotHereError("there is no GPU, or no C++ compiler")
+        raise NotHereError("a GPU or a C++ compiler is missing")
     sizes, switches = bench.sizes, {"cuda_graph": "off", **WAYS[way]}
     settings = Settings(
         method="sciu", backbone=backbone, batch_size=batch, frames=sizes.frames, size=sizes.size, **switches
@@ -55,7 +55,7 @@ def _build(bench: Bench, backbone: str, batch: int, way: str) -> tuple[Step, Cli
 
 
 def _take(bench: Bench, backbone: str, batch: int, way: str) -> Row:
-    """Time a step by the device's own events, and hold its operations against a product of matrices."""
+    """Time a step by the device's events, and compare its operations with a matrix product."""
     began = time.perf_counter()
     step, clips = _build(bench, backbone, batch, way)
     built = time.perf_counter() - began
@@ -69,7 +69,7 @@ def _take(bench: Bench, backbone: str, batch: int, way: str) -> Row:
 
 
 def _seconds(bench: Bench, step: Step, clips: ClipBatch) -> list[float]:
-    """Return a step's seconds in several rounds, each as long as a contestant's time asks for."""
+    """Return a step's seconds in several rounds, which together take a contestant's time."""
 
     def take(count: int) -> None:
         for _ in range(count):
@@ -82,7 +82,7 @@ def _seconds(bench: Bench, step: Step, clips: ClipBatch) -> list[float]:
 
 
 def _share(bench: Bench, way: str, reached: float) -> dict[str, float]:
-    """Hold it against this machine's product of matrices; convolutions in float32 are tf32 on a GPU."""
+    """Compare it with this machine's matrix product; convolutions in float32 are tf32 on a GPU."""
     stage = read_results(bench.out)["stages"].get("machine", {})
     products: dict[str, Any] = stage.get("rows", {}).get("products, TFLOP/s", {})
     peak = products.get("bf16" if "bf16" in way else "tf32")
@@ -109,7 +109,7 @@ def _best_way(bench: Bench) -> str:
 
 
 def _profile(bench: Bench) -> Row:
-    """Write down the ten kernels that take the most time."""
+    """Write the ten kernels that take the most time to a file."""
     step, clips = _build(bench, bench.sizes.backbones[0], bench.sizes.batches[0], _best_way(bench))
     activities = [torch.profiler.ProfilerActivity.CPU]
     activities += [torch.profiler.ProfilerActivity.CUDA] if bench.on_gpu else []

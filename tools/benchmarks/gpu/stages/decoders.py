@@ -1,4 +1,4 @@
-"""`decoders`: DALI's decoders alone, clips put in and taken out."""
+"""`decoders`: DALI's decoders alone, without the rest of the feed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sciu.pipeline.feed.files.clip_files import ClipFiles
 from sciu.pipeline.feed.files.routes import cpu_refusal, gpu_refusal
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
 from sciu.tools.benchmarks.gpu.clock import clocked
-from sciu.tools.benchmarks.gpu.media import VIDEOS
+from sciu.tools.benchmarks.gpu.stages.media import VIDEOS
 
 _AHEAD = 2  # batches
 _BATCHES = 12
@@ -47,7 +47,7 @@ def _videos(bench: Bench, codec: str, pipelines: int) -> Row:
 
 
 def _rate(bench: Bench, decoder: Any, dataset: Dataset) -> Row:
-    """Decode all batches, then again until the time is over."""
+    """Decode all batches, then again until the time is up."""
     batches = _encoded(bench, dataset)
     first = clocked(partial(_decode, decoder, batches), bench.device)
     seconds: list[float] = []
@@ -69,7 +69,7 @@ def _encoded(bench: Bench, dataset: Dataset) -> list[list[Any]]:
 
 
 def _decode(decoder: Any, batches: list[list[Any]]) -> None:
-    """Put batches in, a few ahead of what is taken."""
+    """Put batches in, a few ahead of those taken out."""
     waiting = 0
     for batch in batches:
         decoder.put(batch)

@@ -1,0 +1,1 @@
+"""What is measured and tested on a GPU, a stage a file; each runs in a process of its own."""
