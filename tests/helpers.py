@@ -48,14 +48,14 @@ def cut(path: Path, share: float = 0.6) -> Path:
 
 UNUSABLE = {
     "empty.mp4": "is an empty file",
-    "junk.mp4": "no video file, or a damaged one",
+    "junk.mp4": "is not a video file, or is damaged",
     "folder.mp4": "is a folder, not a video file",
     "sound.mp4": "has no video stream",
     "zero.avi": "has zero frames",
     "unknown.mkv": "unsupported codec",
-    "bare": "has zero frames: no JPEG or PNG file in it",
+    "bare": "has zero frames: it contains no JPEG or PNG file",
     "empty.jpg": "is an empty file",
-    "junk.png": "is no JPEG or PNG image, whatever its name says",
+    "junk.png": "is not a JPEG or PNG image, despite its name",
     "junk.zip": "packed clip is truncated",
 }
 H264 = ("libx264", "mp4", {"preset": "ultrafast"})

@@ -1,4 +1,4 @@
-"""What clips exist: the dataset folder, importers, probing, packing, synthetic faces."""
+"""Datasets of clips: the dataset folder, importers, probing, packing, synthetic faces."""
 
 from sciu.pipeline.dataset.dataset import Dataset
 from sciu.pipeline.dataset.errors import DatasetError

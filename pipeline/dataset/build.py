@@ -1,4 +1,4 @@
-"""Listing -> dataset: look at every listed clip, then write the table."""
+"""Listing -> dataset: probe every listed clip, then write the table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sciu.pipeline.dataset.table import KINDS, SPLITS, Categories, ClipTable
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A new dataset and what its user should know of it."""
+    """A new dataset and notes for its user."""
 
     dataset: Dataset
     notes: list[str] = field(default_factory=list)
@@ -29,7 +29,7 @@ def build(listing: Listing, out: Path, *, name: str | None, made_by: str, progre
     clips = listing.in_order()
     if not clips:
         raise DatasetError(
-            f"no clips listed in '{listing.root}'. Is it the right file or folder? docs/datasets.md shows the layouts."
+            f"no clips listed in '{listing.root}'. Check the file or folder; docs/datasets.md shows the layouts."
         )
     _require_utf8(str(listing.root), name)
     with new_folder(out, maker="import") as folder:
@@ -38,8 +38,8 @@ def build(listing: Listing, out: Path, *, name: str | None, made_by: str, progre
         probes = probe_clips(paths, kinds, ["count"] * len(clips), progress)
         if all(found.fault is not None for found in probes):
             raise DatasetError(
-                f"none of the {len(clips)} listed clips in '{listing.root}' can be used; the first, '{clips[0].path}',"
-                f" {probes[0].fault}. Unpack them there, or correct the list."
+                f"none of the {len(clips)} listed clips in '{listing.root}' is usable: '{clips[0].path}'"
+                f" {probes[0].fault}. Unpack the clips there, or correct the list."
             )
         Dataset(
             folder=folder, name=name or listing.name, classes=tuple(listing.class_names()), root=str(listing.root),
@@ -50,7 +50,7 @@ def build(listing: Listing, out: Path, *, name: str | None, made_by: str, progre
 
 
 def _require_utf8(*texts: str | None) -> None:
-    """Refuse, before any work is done, what the manifest could not hold."""
+    """Refuse names that the manifest cannot store, before any work is done."""
     for text in texts:
         try:
             (text or "").encode()
@@ -59,7 +59,7 @@ def _require_utf8(*texts: str | None) -> None:
 
 
 def listed_table(clips: list[ListedClip], classes: list[str], folds: int) -> ClipTable:
-    """Make the table of clips that nobody has looked at yet."""
+    """Return the table of clips that are not probed yet."""
     unknown = np.zeros(len(clips), np.int32)
     return ClipTable(
         name=[clip.path for clip in clips],
@@ -76,13 +76,11 @@ def listed_table(clips: list[ListedClip], classes: list[str], folds: int) -> Cli
 def _notes(listing: Listing, dataset: Dataset) -> list[str]:
     notes = []
     if listing.repeated:
-        notes.append(f"{listing.repeated} rows repeat an earlier one and were counted once")
+        notes.append(f"{listing.repeated} rows repeat an earlier row and were ignored")
     bad = problems(dataset.clips)
     absent = [problem.name for problem in bad if problem.reason == MISSING]
     if absent:
-        notes.append(
-            f"{len(absent)} of {len(dataset)} listed clips are not on disk and are quarantined: {some(absent)}"
-        )
+        notes.append(f"{len(absent)} of {len(dataset)} listed clips are missing and were quarantined: {some(absent)}")
     if damaged := [f"{problem.name} ({problem.reason})" for problem in bad if problem.reason != MISSING]:
-        notes.append(f"{len(damaged)} clips cannot be used and are quarantined: {some(damaged)}")
+        notes.append(f"{len(damaged)} clips are unusable and were quarantined: {some(damaged)}")
     return notes

@@ -1,4 +1,4 @@
-"""Look at every clip of a dataset on all cores; those that cannot be fed are quarantined, with the reason."""
+"""Inspect every clip of a dataset on all cores and quarantine those that cannot be fed, with the reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sciu.pipeline.dataset.system.workers import Crashed, map_tasks
 from sciu.pipeline.dataset.table import Categories, ClipTable
 
 Progress = Callable[[int, int], None]
-"""Called with what is done and the total."""
+"""Called with the number of finished tasks and the total."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Problem:
 
 
 def probe_clips(paths: Sequence[str], kinds: Sequence[str], depths: Sequence[Depth], progress: Progress) -> list[Probe]:
-    """Probe clips on all cores; one that kills its process is told as such."""
+    """Probe clips on all cores; a clip that kills its process gets that as its fault."""
     found = [Probe()] * len(paths)
     tasks = list(zip(paths, kinds, depths, strict=True))
     with closing(map_tasks(_probe, tasks)) as results:
@@ -45,7 +45,7 @@ def _probe(task: tuple[str, str, Depth]) -> Probe:
 
 
 def with_probes(clips: ClipTable, probes: Sequence[Probe]) -> ClipTable:
-    """Return the table with what the probes found; of a clip with a fault the numbers stay what they were."""
+    """Return the table updated with the probes; a clip with a fault keeps its previous numbers."""
     good = np.array([found.fault is None for found in probes])
     numbers = {
         name: np.array([getattr(found, name) for found in probes], np.int32) for name in ("frames", "width", "height")
@@ -65,15 +65,14 @@ def problems(clips: ClipTable) -> list[Problem]:
 
 
 def check(dataset: Dataset, depth: Depth, progress: Progress) -> tuple[Dataset, list[Problem]]:
-    """Look at every clip again: mark the bad ones, release the mended ones, and save the table.
+    """Inspect every clip again: mark the bad ones, release the repaired ones, and save the table.
 
-    A clip in quarantine is decoded whatever the depth: what only decoding found is not released by less.
+    A clip in quarantine is decoded at any depth: a lesser check would release clips whose faults only decoding finds.
     """
     dataset.require_media()
     if not os.access(dataset.folder, os.W_OK):
         raise DatasetError(
-            f"'{dataset.folder}' must be writable to mark what is found, but is not."
-            " Copy it, or change its permissions."
+            f"'{dataset.folder}' must be writable to mark bad clips, but is not. Copy it, or change its permissions."
         )
     with only_writer(dataset.folder / MANIFEST):
         paths = [str(dataset.path(clip)) for clip in range(len(dataset))]
@@ -82,7 +81,7 @@ def check(dataset: Dataset, depth: Depth, progress: Progress) -> tuple[Dataset, 
         probes = probe_clips(paths, kinds, depths, progress)
         if all(found.fault == MISSING for found in probes):
             raise DatasetError(
-                f"none of the {len(dataset)} clips of dataset '{dataset.name}' is in '{dataset.media}'."
+                f"none of the {len(dataset)} clips of dataset '{dataset.name}' exists in '{dataset.media}'."
                 " Nothing was marked. Mount the media, or correct `root` in its dataset.toml."
             )
         probes = [_beside_table(dataset.clips, clip, found) for clip, found in enumerate(probes)]
@@ -91,9 +90,9 @@ def check(dataset: Dataset, depth: Depth, progress: Progress) -> tuple[Dataset, 
 
 
 def _beside_table(clips: ClipTable, clip: int, found: Probe) -> Probe:
-    """Hold what was found against what is known."""
+    """Compare a probe with what the table says of the clip."""
     if found.fault is None and found.stored < clips.frames[clip]:
         return Probe(fault=f"has {found.stored} frames, but the table says {clips.frames[clip]}: damaged or replaced")
     if found.fault == MISSING and clips.quarantine[clip]:
-        return Probe(fault=clips.quarantine[clip])  # packing left it out, and the table says why
+        return Probe(fault=clips.quarantine[clip])  # packing left it out; the table has the reason
     return found

@@ -1,4 +1,4 @@
-"""A dataset is a folder: `dataset.toml` says what it is, `clips.parquet` holds a row for every clip."""
+"""A dataset is a folder: `dataset.toml` describes it, `clips.parquet` has a row for every clip."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ TRUTH = "truth.csv"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """The clips of a dataset and where they are. A clip is spoken of by its id, its row in the table."""
+    """The clips of a dataset and their paths. A clip is identified by its id, its row in the table."""
 
     folder: Path
     name: str
     classes: tuple[str, ...]
-    root: str  # of the media; relative to the folder when they lie inside it, so that the folder can be moved
+    root: str  # of the media; relative if inside the folder, so that the folder can be moved
     clips: ClipTable
     made_by: str = ""
 
     @classmethod
     def load(cls, folder: Path | str) -> Dataset:
-        """Read a dataset; its media are not touched."""
+        """Read a dataset, but not its media."""
         folder = Path(folder).absolute()
         manifest = _read_manifest(folder)
         classes = tuple(manifest["classes"])
         clips = read_table(folder / TABLE, classes=classes, folds=manifest["folds"])
         if len(clips) != manifest["clips"]:
             raise DatasetError(
-                f"'{folder / MANIFEST}' speaks of {manifest['clips']} clips, but '{TABLE}' has {len(clips)}."
-                " They are not of one dataset: import it again."
+                f"'{folder / MANIFEST}' lists {manifest['clips']} clips, but '{TABLE}' has {len(clips)}."
+                " They belong to different datasets. Import the dataset again."
             )
         dataset = cls(
             folder=folder, name=manifest["name"], classes=classes, root=manifest["root"], clips=clips,
@@ -60,13 +60,13 @@ class Dataset:
         )  # fmt: skip
         if dataset.fingerprint != manifest["fingerprint"]:
             raise DatasetError(
-                f"'{folder / TABLE}' is not the table that '{MANIFEST}' was written for: names, labels, folds or"
-                " classes have changed. Import the dataset again."
+                f"'{folder / TABLE}' does not match '{MANIFEST}': names, labels, folds or classes have changed."
+                " Import the dataset again."
             )
         return dataset
 
     def save(self) -> None:
-        """Write the table, then the manifest: a folder with a manifest holds a whole dataset."""
+        """Write the table, then the manifest: a folder with a manifest is a complete dataset."""
         if not len(self):
             raise DatasetError(f"dataset '{self.name}' has no clips. Check the folder it was made from.")
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ class Dataset:
         write_atomically(self.folder / MANIFEST, tomli_w.dumps(self._manifest()).encode())
 
     def save_clips(self, clips: ClipTable) -> Dataset:
-        """Replace the table of a saved dataset, the same clips in it, in one rename."""
+        """Replace the table of a saved dataset in one rename; the clips must be the same."""
         assert len(clips) == len(self)
         write_table(clips, self.folder / TABLE)
         return replace(self, clips=clips)
@@ -90,7 +90,7 @@ class Dataset:
 
     @property
     def folds(self) -> int:
-        """How many ways the dataset is split; fold numbers start at 1."""
+        """Number of folds; fold numbers start at 1."""
         return len(self.clips.folds)
 
     @property
@@ -101,7 +101,7 @@ class Dataset:
 
     @cached_property
     def media(self) -> Path:
-        """The absolute folder that the clips' paths start from."""
+        """The absolute folder that the clips' paths are relative to."""
         return self.folder / self.root
 
     def __repr__(self) -> str:
@@ -109,17 +109,17 @@ class Dataset:
         return f"Dataset({self.name!r}, {sizes}, '{self.folder}')"
 
     def path(self, clip: int) -> Path:
-        """Where a clip is."""
+        """Return the path of a clip."""
         if not 0 <= clip < len(self):
-            raise IndexError(f"clip ids of dataset '{self.name}' are 0 to {len(self) - 1}, but one is {clip}")
+            raise IndexError(f"clip ids of dataset '{self.name}' must be 0 to {len(self) - 1}, but one is {clip}")
         return self.media / self.clips.path[clip]
 
     def kind_of(self, clip: int) -> str:
-        """Whether a clip is a `video` or `frames`."""
+        """Return the kind of a clip: `video` or `frames`."""
         return KINDS[self.clips.kind.codes[clip]]
 
     def read(self, clip: int, numbers: Sequence[int]) -> list[NDArray[np.uint8]]:
-        """Decode frames of a clip on the host, each [H, W, 3] RGB; training has its own feed."""
+        """Decode frames of a clip on the host, each [H, W, 3] RGB; training uses a feed instead."""
         return read_frames(self.path(clip), self.kind_of(clip), numbers)
 
     @cached_property
@@ -129,26 +129,26 @@ class Dataset:
 
     @property
     def quarantined(self) -> NDArray[np.bool_]:
-        """Mark the clips that must never be fed."""
+        """A mask of the clips that must never be fed."""
         return self.clips.quarantine.codes >= 0
 
     def splits(self, fold: int = 1) -> Categories:
-        """Return the split of every clip in a fold: train, test, val, or none."""
+        """Return the split of every clip in a fold: train, test, val or None."""
         if not 1 <= fold <= self.folds:
             raise SettingError(f"fold must be 1 to {self.folds} in dataset '{self.name}', but is {fold}.")
         return self.clips.folds[fold - 1]
 
     def ids(self, split: str, fold: int = 1) -> NDArray[np.int64]:
-        """Return the ids of a split's clips that can be fed, ascending: quarantined ones are left out."""
+        """Return the ids of a split's clips in ascending order, without quarantined clips."""
         require(split in SPLITS, "split", f"one of {list(SPLITS)}", repr(split))
         chosen: NDArray[np.int64] = np.flatnonzero(self.splits(fold).where(split) & ~self.quarantined)
         return chosen
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identify what the ids and labels mean: SHA-256 over classes, names, labels and folds.
+        """SHA-256 over classes, names, labels and folds: it identifies what the ids and labels mean.
 
-        Paths, counted frames and quarantine are left out: packing or checking a dataset does not make it another one.
+        Paths, frame counts and quarantine are left out, so packing or checking a dataset keeps its fingerprint.
         """
         digest = hashlib.sha256("\0".join((*self.classes, "", *self.clips.name)).encode())
         for column in (self.clips.label, *self.clips.folds):
@@ -156,10 +156,10 @@ class Dataset:
         return digest.hexdigest()
 
     def require_media(self) -> None:
-        """Refuse to go on when the media have moved away: that is one fault, not one a clip."""
+        """Raise an error if the media folder is missing: that is one fault, not one per clip."""
         if not self.media.is_dir():
             raise DatasetError(
-                f"media folder '{self.media}' of dataset '{self.name}' is not there."
+                f"media folder '{self.media}' of dataset '{self.name}' is missing."
                 f" Mount it, or set `root` in '{self.folder / MANIFEST}' to where it is now."
             )
 
@@ -170,10 +170,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise DatasetError(
-            f"no dataset in '{folder}': it has no {MANIFEST}. `sciu-data import --help` makes one."
+            f"no dataset in '{folder}': it has no {MANIFEST}. Create one: `sciu-data import --help`."
         ) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise DatasetError(f"'{path}' is not valid TOML: {error}. Mend it, or import the dataset again.") from error
+        raise DatasetError(f"'{path}' is not valid TOML: {error}. Fix it, or import the dataset again.") from error
     if manifest.get("format") != FORMAT:
         raise DatasetError(
             f"'{path}' has format {manifest.get('format')}, but this sciu reads format {FORMAT}. Update sciu."
@@ -191,4 +191,4 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 def _require_types(path: Path, manifest: dict[str, Any], types: dict[str, type]) -> None:
     for key, kind in types.items():
         if not isinstance(manifest.get(key), kind):
-            raise DatasetError(f"`{key}` in '{path}' must be a {kind.__name__}, but is {manifest.get(key)!r}.")
+            raise DatasetError(f"`{key}` in '{path}' must be of type {kind.__name__}, but is {manifest.get(key)!r}.")

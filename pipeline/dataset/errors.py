@@ -1,7 +1,7 @@
-"""The error of this room; `exit_code` is what a command ends with."""
+"""The error of this package; `exit_code` is the exit code of a command."""
 
 
 class DatasetError(ValueError):
-    """A dataset, a source to import or a clip is not what it must be."""
+    """A dataset, a source to import or a clip is invalid."""
 
     exit_code = 3

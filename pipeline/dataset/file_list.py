@@ -1,8 +1,8 @@
-"""Paths for an epoch index, which is a DALI `file_list`: one path and one number a line, parted by white space.
+"""Paths for an epoch index, which is a DALI `file_list`: one path and one number per line, separated by white space.
 
-DALI ends a path at the first blank, and looks up relative paths from wherever the process happens to stand (measured
-with 2.4.0; `file_root` is ignored next to `file_list`). So the paths are absolute, and a clip whose path holds white
-space is listed under a symbolic link, `links/<id><suffix>` in the dataset's folder.
+DALI ends a path at the first blank and resolves relative paths from the current directory (measured with 2.4.0;
+`file_root` is ignored next to `file_list`). So the paths are absolute, and a clip whose path contains white space is
+listed under a symbolic link, `links/<id><suffix>` in the dataset's folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WHITE_SPACE = re.compile(r"\s")
 
 
 def list_paths(dataset: Dataset) -> list[str]:
-    """Return a path without white space for every clip; makes or mends the links that this takes."""
+    """Return a path without white space for every clip, and create or repair the links it needs."""
     media = str(dataset.media)
     paths = [f"{media}/{path}" if not path.startswith("/") else path for path in dataset.clips.path]
     blank = [clip for clip, path in enumerate(paths) if _WHITE_SPACE.search(path)]
@@ -27,7 +27,7 @@ def list_paths(dataset: Dataset) -> list[str]:
     if blank and _WHITE_SPACE.search(str(links)):
         raise DatasetError(
             f"dataset folder must have no white space in its path, but is '{dataset.folder}':"
-            " DALI file lists end a path at a blank. Move it, or open it through a link: ln -s FOLDER LINK."
+            " DALI file lists end a path at a blank. Move the folder, or open it through a link: ln -s FOLDER LINK."
         )
     if blank:
         links.mkdir(exist_ok=True)

@@ -1,7 +1,7 @@
-"""Rewrite a dataset into one size and codec, one file a clip, for fast decoding. The source is only read.
+"""Rewrite a dataset into one size and codec, one file per clip, for fast decoding. The source is only read.
 
-The work is done in `<out>.partial`, which becomes `out` in one rename at the end. A run that was stopped, by whatever,
-is gone on with by running it again: finished clips are kept, and other settings are refused.
+The work is done in `<out>.partial`, which is renamed to `out` at the end. After any interruption, run it again to
+continue: finished clips are kept, and other settings are refused.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SETTINGS = "pack.json"
 _ORIENTATION = 0x112  # the EXIF tag
 
 How = Literal["copied", "encoded", "kept", "failed"]
-"""JPEG files copied as they are; frames encoded; already there from an earlier run; not readable."""
+"""JPEG files copied unchanged; frames encoded; kept from an earlier run; unreadable."""
 
 
 _CRASHED: tuple[Probe, How] = (Probe(fault="crashes the decoder"), "failed")
@@ -42,7 +42,7 @@ _CRASHED: tuple[Probe, How] = (Probe(fault="crashes the decoder"), "failed")
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """How to pack."""
+    """The settings of `pack`."""
 
     size: int = 128
     max_frames: int = 48
@@ -51,14 +51,14 @@ class Packing:
 
     def __post_init__(self) -> None:
         require(16 <= self.size <= 4096 and self.size % 2 == 0, "--size", "an even number from 16 to 4096", self.size)
-        require(1 <= self.max_frames <= 65535, "--max-frames", "1 to 65535", self.max_frames)  # what a plain zip holds
+        require(1 <= self.max_frames <= 65535, "--max-frames", "1 to 65535", self.max_frames)  # a plain zip's limit
         require(self.codec in CODECS, "--codec", f"one of {list(CODECS)}", self.codec)
         require(self.fit in FITS, "--fit", f"one of {list(FITS)}", self.fit)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """The new dataset, what became of the clips, and those that could not be packed."""
+    """The new dataset, the number of clips by outcome, and the clips that could not be packed."""
 
     dataset: Dataset
     counts: dict[How, int]
@@ -75,7 +75,7 @@ class _Task:
 
 
 def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> Packed:
-    """Pack every clip that is not in quarantine; ids, labels and folds stay what they are."""
+    """Pack every clip that is not in quarantine; ids, labels and folds stay the same."""
     dataset.require_media()
     with new_folder(out, maker="pack", keep_partial=True) as folder:
         _same_settings(
@@ -104,30 +104,30 @@ def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> P
 
 
 def _same_settings(path: Path, settings: dict[str, object]) -> None:
-    """Go on only with what was begun; otherwise one dataset would hold clips of two kinds."""
+    """Refuse to continue a pack with other settings, which would mix two kinds of clips in one dataset."""
     if not path.exists():
         write_atomically(path, json.dumps(settings, indent=1).encode())
         return
     try:
-        begun = dict(json.loads(path.read_text()))
+        saved = dict(json.loads(path.read_text()))
     except (ValueError, TypeError):
-        raise DatasetError(f"'{path}' is damaged. Remove '{path.parent}' to start anew.") from None
+        raise DatasetError(f"'{path}' is damaged. Remove '{path.parent}' to start again.") from None
     if different := [
-        f"{key} {begun.get(key)} then, {value} now" for key, value in settings.items() if begun.get(key) != value
+        f"{key} {saved.get(key)} then, {value} now" for key, value in settings.items() if saved.get(key) != value
     ]:
         raise DatasetError(
             f"'{path.parent}' holds an unfinished pack with other settings: {'; '.join(different)}."
-            " Give the same settings to go on with it, or remove it to start anew."
+            " Give the same settings to continue, or remove it to start again."
         )
 
 
 def _refuse_missing(dataset: Dataset, missing: list[int]) -> None:
-    """Keep what was packed and wait for clips that are not there: a disk may come back."""
+    """Raise an error if clips are missing, and keep what was packed: a disk may come back."""
     if missing:
         raise DatasetError(
-            f"{len(missing)} clips of dataset '{dataset.name}' are not in '{dataset.media}' (the first:"
-            f" '{dataset.clips.path[missing[0]]}'). The others are packed: run it again once these are there, or let"
-            " `sciu-data check` quarantine them."
+            f"{len(missing)} clips of dataset '{dataset.name}' are missing from '{dataset.media}' (the first:"
+            f" '{dataset.clips.path[missing[0]]}'). The others are packed. Restore the missing clips, or let"
+            " `sciu-data check` quarantine them, then run the command again."
         )
 
 
@@ -136,7 +136,7 @@ def _task(dataset: Dataset, clip: int, target: Path, packing: Packing) -> _Task:
 
 
 def _pack_clip(task: _Task) -> tuple[Probe, How]:
-    """Write one clip. A clip that cannot be read is told; a disk that is gone or full is raised, to go on later."""
+    """Write one clip. Return a fault if the clip is unreadable; raise an error if a disk is missing or full."""
     packing = task.packing
     if _is_newer(task.target, task.source):
         found = probe(str(task.target), KIND[packing.codec], "count")
@@ -155,7 +155,7 @@ def _pack_clip(task: _Task) -> tuple[Probe, How]:
 
 
 def _is_newer(target: Path, source: Path) -> bool:
-    """Tell whether a packed clip was written after the last change to any file of its source."""
+    """Return whether a packed clip was written after the last change to any file of its source."""
     if not target.exists() or not source.exists():
         return False
     files = [source, *source.iterdir()] if source.is_dir() else [source]
@@ -164,7 +164,7 @@ def _is_newer(target: Path, source: Path) -> bool:
 
 
 def evenly(frames: int, at_most: int) -> list[int]:
-    """Choose frame numbers evenly over a clip: all of them, or the centres of `at_most` equal parts."""
+    """Return evenly spaced frame numbers of a clip: all of them, or the centres of `at_most` equal parts."""
     if frames <= at_most:
         return list(range(frames))
     return [(2 * part + 1) * frames // (2 * at_most) for part in range(at_most)]
@@ -181,7 +181,7 @@ def _write_clip(task: _Task, numbers: list[int]) -> How:
         if packing.codec in JPEG_CODECS and _fit_as_they_are(images, packing.size):
             _write(task, join_jpegs(images, packing.codec, width=packing.size, height=packing.size))
             if probe(str(task.target), KIND[packing.codec], "decode").fault is None:
-                return "copied"  # else FFmpeg is stricter than Pillow about these files: encode them
+                return "copied"  # else encode them: FFmpeg is stricter than Pillow about JPEG files
         frames = [_resize(decode_image(image), packing) for image in images]
     _write(task, encode_clip(frames, packing.codec))
     return "encoded"
@@ -195,11 +195,11 @@ def _write(task: _Task, content: bytes) -> None:
 
 
 class _WriteError(OSError):
-    """The output cannot be written: nothing is wrong with the clip."""
+    """The output cannot be written; the clip is not at fault."""
 
 
 def _fit_as_they_are(images: list[bytes], size: int) -> bool:
-    """Tell whether all are plain JPEG files of the wanted size, upright and of one chroma layout."""
+    """Return whether all are plain JPEG files of the given size, upright and of one chroma layout."""
     layouts = set()
     for content in images:
         with Image.open(io.BytesIO(content)) as image:

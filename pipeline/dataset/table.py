@@ -1,6 +1,6 @@
-"""The clip table: one row a clip, its row number the clip's id, kept as Parquet.
+"""The clip table: one row per clip, whose row number is the clip's id, stored as Parquet.
 
-Columns, not rows: a million clips are a dozen arrays, and load in a fraction of a second.
+Columns, not rows: a million clips are a dozen arrays and load in a fraction of a second.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Numbers = NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False)
 class Categories:
-    """A column of names: for every clip a code into `names`, or -1 for none."""
+    """A column of names: for every clip an index into `names`, or -1 for none."""
 
     codes: Numbers
     names: tuple[str, ...]
 
     @staticmethod
     def of(values: Iterable[str | None], names: Sequence[str] | None = None) -> Categories:
-        """Encode `values`; `names` fixes the order of the codes and must hold every value."""
+        """Encode `values`; `names` fixes the order of the codes and must contain every value."""
         return _categories(pa.array(values, pa.string()).dictionary_encode(), names)
 
     def __len__(self) -> int:
@@ -45,22 +45,22 @@ class Categories:
         return None if code < 0 else self.names[code]
 
     def counts(self, among: NDArray[np.bool_] | slice = slice(None)) -> dict[str, int]:
-        """Count the clips by name, in the order of the names; names that do not occur are counted 0."""
+        """Return the number of clips by name, in the order of `names`; 0 for names that do not occur."""
         codes = self.codes[among]
         return dict(zip(self.names, np.bincount(codes[codes >= 0], minlength=len(self.names)).tolist(), strict=True))
 
     def where(self, name: str) -> NDArray[np.bool_]:
-        """Mark the clips that carry `name`."""
+        """Return a mask of the clips that have `name`."""
         matches: NDArray[np.bool_] = self.codes == (self.names.index(name) if name in self.names else -2)
         return matches
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClipTable:
-    """What is known of every clip.
+    """The properties of every clip.
 
-    `name` is what its source calls it, and outlives packing; `path` is where it is. `frames` is counted on disk.
-    `quarantine` says what is wrong with a clip.
+    `name` is the path in the source, which packing keeps; `path` is the current path. `frames` is counted on disk.
+    `quarantine` is the reason why a clip is quarantined.
     """
 
     name: list[str]
@@ -94,7 +94,7 @@ _NUMBERS = ("frames", "width", "height")
 
 
 def write_table(table: ClipTable, path: Path) -> None:
-    """Write the table, whole or not at all."""
+    """Write the table atomically."""
     columns: dict[str, Any] = {"id": np.arange(len(table), dtype=np.int32)}
     columns |= {name: pa.array(getattr(table, name), pa.string()) for name in _TEXTS}
     columns |= {name: getattr(table, name) for name in _NUMBERS}
@@ -106,7 +106,7 @@ def write_table(table: ClipTable, path: Path) -> None:
 
 
 def read_table(path: Path, *, classes: Sequence[str], folds: int) -> ClipTable:
-    """Read the table; labels are coded in the order of `classes`."""
+    """Read the table; label codes follow the order of `classes`."""
     fold_names = [f"fold_{number}" for number in range(1, folds + 1)]
     try:
         columns = pq.read_table(path, columns=["id", *_TEXTS, *_NUMBERS, *_CATEGORIES, *fold_names])
@@ -136,11 +136,13 @@ def read_table(path: Path, *, classes: Sequence[str], folds: int) -> ClipTable:
 
 
 def _require_filled(columns: Any, path: Path, fold_names: list[str]) -> None:
-    """Refuse a table that somebody edited into nonsense: gaps, numbers below 0, columns of another type."""
+    """Refuse a table with nulls, negative numbers or columns of another type."""
     kinds = dict.fromkeys(_NUMBERS, pa.int32())
     for name in (*_TEXTS, "kind", "label", *_NUMBERS):
         if columns[name].null_count:
-            raise DatasetError(f"{name} in '{path}' must be known for every clip, but is missing. Import it again.")
+            raise DatasetError(
+                f"{name} in '{path}' must be set for every clip, but is missing. Import the dataset again."
+            )
     for name in (*_TEXTS, *_NUMBERS, *_CATEGORIES, *fold_names):
         kind = columns[name].type
         expected = kinds.get(name, pa.string())
@@ -168,7 +170,7 @@ def _categories(column: Any, names: Sequence[str] | None = None, what: str = "co
     if unknown := sorted(set(stored) - set(names)):
         raise DatasetError(f"{what} must be one of {list(names)}, but is {unknown[0]!r}")
     if stored != list(names):
-        recode = np.array([*(names.index(name) for name in stored), -1], np.int32)  # the last one is hit by code -1
+        recode = np.array([*(names.index(name) for name in stored), -1], np.int32)  # code -1 selects the last one
         codes = recode[codes]
     return Categories(codes, tuple(names))
 

@@ -1,1 +1,1 @@
-"""Which clips this epoch, which frames, and their pixels on the device."""
+"""Feeds: an epoch's clips, their frames, and the pixels on the device."""

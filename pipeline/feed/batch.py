@@ -1,4 +1,4 @@
-"""What the feed hands to the step."""
+"""The batch that a feed passes to the step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class ClipBatch:
-    """Some clips on the device; pixels stay uint8 until the step."""
+    """A batch of clips on the device; pixels stay uint8 until the step."""
 
     ids: Tensor  # int64 [B]
     frames_BTHWC: Tensor  # uint8

@@ -1,6 +1,6 @@
-"""`--pipeline dali`: files read by threads, decoded by DALI or FFmpeg, kept in the cache, looked at as planned.
+"""`--pipeline dali`: files read by threads, decoded by DALI or FFmpeg, kept in the cache, rendered as planned.
 
-On a GPU all that is not the kernel runs on the feed's own stream, beside the training.
+On a GPU everything except the kernel runs on the feed's own stream, in parallel with the training.
 """
 
 from __future__ import annotations
@@ -47,34 +47,34 @@ Decoded = Source | Refused | Fault
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """A clip on its way."""
+    """A clip in flight."""
 
     clip: int
     numbers: NDArray[np.int32]  # frames to decode, ascending, each once
-    picks: NDArray[np.int64]  # which of those make the view
+    picks: NDArray[np.int64]  # which of those the plan takes
     for_cache: bool = False  # all frames are decoded
     cached: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """A batch on its way, once all of it is read."""
+    """A batch in flight, once all of it is read."""
 
     samples: Samples
     jobs: list[_Job]
     encoded: list[Encoded | None]
 
     def has(self, kind: type) -> bool:
-        """Tell whether a decoder of this kind has work on the batch."""
+        """Return whether the batch has clips for a decoder of this kind."""
         return any(isinstance(content, kind) for content in self.encoded)
 
 
 @dataclass(kw_only=True)
 class DaliFeed(Feed):
-    """Decodes with DALI, and with FFmpeg what DALI does not decode here."""
+    """Decodes with DALI, or with FFmpeg what DALI cannot decode here."""
 
     cache: Cache = field(default_factory=lambda: Cache(0))
-    threads: int = 0  # 0: one a core
+    threads: int = 0  # 0: one per core
     decode: str = "auto"  # on a GPU machine: auto, cpu or gpu
 
     def __post_init__(self) -> None:
@@ -105,7 +105,7 @@ class DaliFeed(Feed):
             self.cache.device = str(self.device)
 
     def close(self) -> None:
-        """End the readers, let go of the clips."""
+        """End the threads and release the clips."""
         super().close()
         self._readers.shutdown(wait=True, cancel_futures=True)
         self._host.close()
@@ -115,7 +115,7 @@ class DaliFeed(Feed):
 
     @property
     def on_host(self) -> dict[int, str]:
-        """Clips that FFmpeg decodes on the host, and why; known once they were met."""
+        """Clips that FFmpeg decodes on the host, and why; known after their first read."""
         return self._files.on_host
 
     def _batches(self, plan: Plan, start: int) -> Iterator[ClipBatch]:
@@ -142,18 +142,18 @@ class DaliFeed(Feed):
         self.cache.break_promises()
 
     def _evict(self, plan: Plan) -> None:
-        """Let go of the clips that were trained on once and are not any more."""
+        """Remove clips from the cache that were trained on before and are not any more."""
         if plan.training:
             self._trained_on = np.union1d(self._trained_on, plan.samples.ids)
             for clip in np.setdiff1d(self._trained_on, plan.samples.ids).tolist():
                 self.cache.evict(clip)
 
-    # ---- three stages, in the order of time
+    # ---- three stages, in order
 
     def _read(self, samples: Samples) -> tuple[Samples, list[_Job], Spread[tuple[Encoded, int]]]:
-        """Begin to read what is not in the cache."""
+        """Start reading the clips that are not in the cache."""
         samples = self._good(samples)
-        with self._own_stream():  # room in the cache is memory that this stream writes first
+        with self._own_stream():  # this stream is the first to write to memory of the cache
             jobs = [self._job(clip, samples.numbers[row]) for row, clip in enumerate(samples.ids.tolist())]
         missing = [job for job in jobs if job.cached is None]
         reading = spread(self._readers, self._reader_count, lambda place: self._read_clip(missing[place]), len(missing))
@@ -161,7 +161,7 @@ class DaliFeed(Feed):
         return samples, jobs, reading
 
     def _decode(self, samples: Samples, jobs: list[_Job], reading: Spread[tuple[Encoded, int]]) -> _Batch:
-        """Begin to decode what was read."""
+        """Start decoding the clips that were read."""
         encoded: list[Encoded | None] = []
         read = iter(reading.results())
         for job in jobs:
@@ -175,7 +175,7 @@ class DaliFeed(Feed):
         return _Batch(samples, jobs, encoded)
 
     def _take(self, batch: _Batch, plan: Plan) -> tuple[list[Source], list[NDArray[np.int64]], Samples]:
-        """Take the frames, keep what has room in the cache; return them with what is to be made of them."""
+        """Return the frames with their picks and samples, and keep those that the cache has room for."""
         with self._own_stream():
             rows, sources = self._found(batch, plan)
             jobs = [batch.jobs[row] for row in rows]
@@ -190,7 +190,7 @@ class DaliFeed(Feed):
         return sources, picks, batch.samples[np.array(rows, np.int64)]
 
     def _found(self, batch: _Batch, plan: Plan) -> tuple[list[int], list[Source]]:
-        """Return the frames of the batch's good clips, and which rows those are."""
+        """Return the rows of the batch's good clips, and their frames."""
         decoded: dict[type, Iterator[Decoded]] = {
             kind: iter(self._decoders[kind].take()) for kind in self._decoders if batch.has(kind)
         }
@@ -212,7 +212,7 @@ class DaliFeed(Feed):
     # ---- one clip
 
     def _job(self, clip: int, numbers: NDArray[np.int32]) -> _Job:
-        """Decide what to decode of a clip: what is looked at, or all of it when the cache has room."""
+        """Choose the frames to decode: those of the plan, or all if the cache has room for the clip."""
         if (cached := self.cache.get(clip)) is not None:
             return _Job(clip, numbers, numbers.astype(np.int64), cached=cached)
         table = self.dataset.clips
@@ -228,7 +228,7 @@ class DaliFeed(Feed):
             return fault(job.clip, self.dataset, error), 1
 
     def _frames(self, job: _Job, content: Encoded, decoded: dict[type, Iterator[Decoded]]) -> Source | Fault:
-        """Return a clip's frames; what DALI does not decode, or decodes to something else, the host may."""
+        """Return a clip's frames; the host decodes it if DALI fails or returns unexpected frames."""
         source = content if isinstance(content, Fault) else next(decoded[type(content)])
         if isinstance(source, Fault):
             return source
@@ -243,7 +243,7 @@ class DaliFeed(Feed):
         return self._host.decode(OnHost(job.clip, job.numbers))
 
     def _oddity(self, job: _Job, source: Source) -> str | None:
-        """Say what is wrong with a decoded video: its frames are as many and as large as the table promised."""
+        """Return why a decoded video is wrong, or None if its frames match the table in number and size."""
         table = self.dataset.clips
         promised = len(job.numbers), int(table.height[job.clip]), int(table.width[job.clip])
         found = len(source), *source[0].shape[:2]

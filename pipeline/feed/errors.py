@@ -1,7 +1,7 @@
-"""The error of this room; `exit_code` is what a command ends with.
+"""The error of this package; `exit_code` is the exit code of a command.
 
 ValueError
-└── FeedError       3   clips, an index or a machine are not what they must be
+└── FeedError       3   clips, an index or the machine cannot be used
 """
 
 

@@ -1,4 +1,4 @@
-"""What feeds have in common: they execute a plan in batches, count what they touched, and lose a bad clip only."""
+"""The common part of all feeds: execute a plan in batches, count the work, and leave out bad clips."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Item = TypeVar("Item")
 
 @dataclass
 class Tally:
-    """What an epoch touched."""
+    """Counts of an epoch."""
 
     clips: int = 0  # delivered
     decoded: int = 0  # clips
@@ -42,29 +42,29 @@ class Tally:
 
 @dataclass(kw_only=True)
 class Feed(ABC):
-    """Executes plans; used for a whole run, one epoch after the other."""
+    """Executes plans; one feed serves a whole run, one epoch after the other."""
 
     dataset: Dataset
     device: torch.device
-    max_faulty: float = 0.02  # share of a plan's clips that may turn out bad before the run stops
+    max_faulty: float = 0.02  # share of a plan's clips that may be bad before the run stops
     tally: Tally = field(default_factory=Tally, init=False)  # of the latest epoch
-    faults: dict[int, str] = field(default_factory=dict, init=False)  # of the run: clips and what is wrong with them
-    reasons: list[str] = field(default_factory=list, init=False)  # what was chosen automatically, and why
-    _epoch: int = field(default=0, init=False)  # the one that is being read, counted from the feed's beginning
+    faults: dict[int, str] = field(default_factory=dict, init=False)  # of the run: clips and the reasons
+    reasons: list[str] = field(default_factory=list, init=False)  # automatic choices, and why
+    _epoch: int = field(default=0, init=False)  # the current one, counted from the feed's beginning
     _closed: bool = field(default=False, init=False)
     _into: ClipBatch | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         require(0 <= self.max_faulty <= 1, "max faulty", "0 to 1", self.max_faulty)
-        if self.device == torch.device("cuda"):  # without a number, which DALI and torch would choose differently
+        if self.device == torch.device("cuda"):  # DALI and torch would choose different device numbers
             self.device = torch.device("cuda", torch.cuda.current_device())
         self.dataset.require_media()
 
     def batches(self, plan: Plan, start: int = 0, into: ClipBatch | None = None) -> Generator[ClipBatch, None, None]:
-        """Yield the plan's batches from a step on; a batch without its bad clips, which may leave nothing of it.
+        """Yield the plan's batches from a step on, without bad clips; a batch may be empty.
 
-        A feed reads one epoch at a time: to begin another one ends the one before. A feed that renders on a GPU writes
-        batches of as many clips as `into` has there, each over the one before, in the order of the caller's stream.
+        A feed reads one epoch at a time: starting another epoch ends the previous one. A feed that renders on a GPU
+        writes each batch with as many clips as `into` to `into`, in the order of the caller's stream.
         """
         require(0 <= start <= plan.steps, "start", f"0 to {plan.steps}", start)
         if plan.dataset != self.dataset.fingerprint:
@@ -89,18 +89,18 @@ class Feed(ABC):
 
     def _next(self, batches: Iterator[ClipBatch], epoch: int) -> ClipBatch | None:
         if epoch != self._epoch or self._closed:
-            raise FeedError("an epoch cannot go on after another one was begun on its feed, or the feed was closed.")
+            raise FeedError("an epoch cannot continue after its feed has started another epoch or was closed.")
         return next(batches, None)
 
     @abstractmethod
     def _batches(self, plan: Plan, start: int) -> Iterator[ClipBatch]:
         """Yield the batches."""
 
-    def _stop(self) -> None:  # noqa: B027 - most feeds have nothing on its way
-        """Forget what is on its way, after an epoch, in the middle of one, or after anything that was raised."""
+    def _stop(self) -> None:  # noqa: B027 - most feeds have no work in flight
+        """Discard work in flight: after an epoch, in the middle of one, or after an exception."""
 
     def close(self) -> None:
-        """Let go of threads, processes and memory."""
+        """Release threads, processes and memory."""
         self._closed = True
 
     def __enter__(self) -> Feed:  # noqa: PYI034 - Self needs Python 3.11
@@ -110,11 +110,11 @@ class Feed(ABC):
         self.close()
 
     def _good(self, samples: Samples) -> Samples:
-        """Leave out the clips that were found bad before: the next index will not name them."""
+        """Return the samples without the clips found bad so far; the next index will not list them."""
         return samples[~np.isin(samples.ids, list(self.faults))] if self.faults else samples
 
     def _lose(self, fault: Fault, plan: Plan) -> None:
-        """Go on without a clip; stop when it is not the clips that are bad."""
+        """Continue without a bad clip; raise an error if the cause is not the clips."""
         if fault.reason == MISSING:
             self.dataset.require_media()
         self.faults[fault.clip] = fault.reason
@@ -124,20 +124,20 @@ class Feed(ABC):
             examples = "; ".join(f"{self.dataset.clips.path[clip]}: {reason}" for clip, reason in lost[:3])
             raise FeedError(
                 f"at most {self.max_faulty:.1%} of the clips may be bad, but {len(lost)} are: {examples}."
-                " Is a disk or a mount gone? `sciu-data check` looks at all clips; --max-faulty allows more."
+                " Check disks and mounts. `sciu-data check` checks all clips; --max-faulty allows more bad clips."
             )
 
     def _batch(self, samples: Samples, frames_BTHWC: torch.Tensor) -> ClipBatch:
         return ClipBatch(to_device(torch.from_numpy(samples.ids), self.device), to_device(frames_BTHWC, self.device))
 
     def _empty(self, plan: Plan) -> ClipBatch:
-        """Return a batch of no clips: this rank has none left, or all of them were bad."""
+        """Return an empty batch: this rank has no clips left, or all of them were bad."""
         shape = 0, plan.samples.numbers.shape[1], plan.size, plan.size, 3
         return self._batch(plan.samples[:0], torch.empty(shape, dtype=torch.uint8))
 
 
 def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
-    """Keep `count` items ready before the one that is handed out."""
+    """Yield the items, with `count` more of them always prepared ahead."""
     source = iter(items)
     ready = deque(islice(source, count))
     while ready:

@@ -1,4 +1,4 @@
-"""`--pipeline synthetic`: noise in the shape of the plan, to measure the trainer alone."""
+"""`--pipeline synthetic`: noise of the plan's shape, to measure the trainer alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sciu.pipeline.feed.plan.plan import Plan
 
 @dataclass(kw_only=True)
 class SyntheticFeed(Feed):
-    """Touches no file; every batch shows the same noise."""
+    """Reads no file; every batch has the same noise."""
 
     _noise_BTHWC: torch.Tensor = field(default_factory=lambda: torch.empty(0), init=False)
 

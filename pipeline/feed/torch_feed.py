@@ -1,6 +1,6 @@
-"""`--pipeline torch`: a DataLoader with worker processes, the way without DALI.
+"""`--pipeline torch`: a DataLoader with worker processes, without DALI.
 
-The sampler hands out the plan's own steps, so workers stay alive over the epochs and yet see every new index.
+The sampler yields the steps of the current plan, so workers stay alive over the epochs and still see every new index.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from sciu.pipeline.feed.plan.plan import Plan, Samples
 from sciu.pipeline.feed.plan.sampling import distinct
 
 _BATCHES_AHEAD = 2  # of each worker
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux keeps what processes share
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the shared memory of Linux
 
 
 @dataclass
 class Touched:
-    """What a worker read for a batch."""
+    """The number of frames and files that a worker read for a batch."""
 
     frames: int = 0
     files: int = 0
@@ -49,7 +49,7 @@ Decoded = tuple[Samples, Tensor | None, list[Fault], Touched] | FeedError
 
 @dataclass(frozen=True)
 class _Executor:
-    """What a worker process does: a step of a plan -> its pixels."""
+    """The work of a worker process: a step of a plan -> its pixels."""
 
     dataset: Dataset
     size: int
@@ -57,7 +57,7 @@ class _Executor:
     def __getitem__(self, samples: Samples) -> Decoded:
         try:
             return self._decoded(samples)
-        except FeedError as error:  # raised here it would come with a traceback of the worker
+        except FeedError as error:  # raised here, it would include the worker's traceback
             return error
 
     def _decoded(self, samples: Samples) -> Decoded:
@@ -83,7 +83,7 @@ class _Executor:
         return samples, clips_BTHWC, faults, touched
 
     def _is_folder(self, clip: int) -> bool:
-        """Tell by the table, without asking the disk; an image is opened once, like a folder of one."""
+        """Return whether a clip is a folder, by the table and not the disk; an image counts as a folder of one."""
         return self.dataset.kind_of(clip) == "frames" and not is_packed(self.dataset.clips.path[clip])
 
     def _decode(self, clip: int, numbers: NDArray[np.int32]) -> Source:
@@ -94,7 +94,7 @@ class _Executor:
 
 
 def _decode_image(content: bytes) -> Tensor:
-    """Decode JPEGs with torchvision, the fastest there is beside DALI, and the rest with Pillow."""
+    """Decode JPEGs with torchvision, the fastest decoder after DALI, and other images with Pillow."""
     if not content.startswith(b"\xff\xd8"):
         return _tensor(decode_image(content))
     encoded = torch.frombuffer(bytearray(content), dtype=torch.uint8)
@@ -106,7 +106,7 @@ def _tensor(frame: NDArray[np.uint8]) -> Tensor:
 
 
 class _Steps(Sampler[Samples]):
-    """The steps of whatever plan is the current one."""
+    """The steps of the current plan."""
 
     def __init__(self) -> None:
         self.current: list[Samples] = []
@@ -120,7 +120,7 @@ class TorchFeed(Feed):
     """Decodes with torchvision and FFmpeg in worker processes."""
 
     size: int = 112
-    threads: int = 0  # worker processes; 0: one a core
+    threads: int = 0  # worker processes; 0: one per core
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -133,7 +133,7 @@ class TorchFeed(Feed):
             sampler=self._steps, batch_size=None, collate_fn=_as_it_is,  # type: ignore[arg-type]
             num_workers=workers, persistent_workers=True,
             prefetch_factor=_BATCHES_AHEAD, multiprocessing_context="forkserver", worker_init_fn=_begin_worker,
-            generator=torch.Generator(),  # else each process's first epoch draws from the one that dropout draws from
+            generator=torch.Generator(),  # else a process's first epoch draws from the generator of dropout
             pin_memory=self.device.type == "cuda",
         )  # fmt: skip
 
@@ -156,7 +156,7 @@ class TorchFeed(Feed):
                 raise
             raise FeedError(
                 f"a worker process died or hangs: {first_line(error)}."
-                " Is memory or /dev/shm full? Fewer workers need less of both; `ulimit -n` allows more open files."
+                " Check memory and /dev/shm. Fewer workers need less of both; `ulimit -n` allows more open files."
             ) from error
 
     def close(self) -> None:
@@ -168,12 +168,12 @@ class TorchFeed(Feed):
 
 
 def _require_shared_memory(needed: int) -> None:
-    """Batches travel through it; torch drops one that finds it full without a word, and the training would wait."""
+    """Raise an error if /dev/shm is full: torch would drop the batch silently, and the training would wait for it."""
     free = shutil.disk_usage(_SHARED_MEMORY).free if _SHARED_MEMORY.is_dir() else needed
     if free < needed:
         raise FeedError(
             f"{_SHARED_MEMORY} must have {needed:,} bytes free for a batch, but has {free:,}."
-            " Enlarge it (docker: --shm-size), or take smaller batches or fewer workers."
+            " Enlarge it (docker: --shm-size), or use smaller batches or fewer workers."
         )
 
 

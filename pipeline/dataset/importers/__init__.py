@@ -1,4 +1,4 @@
-"""Sources of datasets, one a file: each reads what a source says and returns a Listing."""
+"""Importers, one module per source: each reads a source and returns a Listing."""
 
 from sciu.pipeline.dataset.importers import dfew, ferv39k, folder, mafw, table_file
 from sciu.pipeline.dataset.importers.listing import ListedClip, Listing, Published

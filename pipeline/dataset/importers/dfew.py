@@ -1,4 +1,4 @@
-"""DFEW: seven classes, five folds; CSV splits in the several spellings that copies of it have."""
+"""DFEW: seven classes, five folds; CSV splits in the various layouts found in copies."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ PUBLISHED = Published(
     by_class={(1, "train"): dict(zip(CLASSES, (1956, 1515, 2135, 1738, 1175, 116, 721), strict=True))},
 )
 _Row = tuple[int, int, str, int, str]
-"""Clip number, label code, split, fold, place in the file."""
+"""Clip number, label code, split, fold, file and line."""
 _SPLIT_FILE = re.compile(r"(?P<split>train|test)(?!.*(?:train|test)).*?(?P<fold>[1-5])\.csv$")
 
 
 def read(source: Path, *, media: str = "faces") -> Listing:
-    """Read the splits and find the clips; `media` is faces, faces16 or clips."""
+    """Return the clips of all splits; `media` is faces, faces16 or clips."""
     form = MEDIA[media]
     folder = first_folder(source, f"Clip/{form.folder}", form.folder)
     listing = Listing(name=f"dfew-{media}", root=source, classes=CLASSES, published=PUBLISHED)
@@ -44,7 +44,7 @@ def read(source: Path, *, media: str = "faces") -> Listing:
 
 
 def _split_files(source: Path) -> dict[tuple[str, int], Path]:
-    """Find every split and fold: `train(single-labeled)/set_1.csv`, `train_set_1.csv`, `single_trainset_1.csv`."""
+    """Return the file of every split and fold, such as `train(single-labeled)/set_1.csv` or `single_trainset_1.csv`."""
     found: dict[tuple[str, int], Path] = {}
     for folder, folders, files in os.walk(source):
         folders[:] = sorted(
@@ -64,7 +64,7 @@ def _split_files(source: Path) -> dict[tuple[str, int], Path]:
                 )
     if not found:
         raise DatasetError(
-            f"no split files in '{source}': expected EmoLabel_DataSplit/train(single-labeled)/set_1.csv and so on."
+            f"no split files in '{source}': expected EmoLabel_DataSplit/train(single-labeled)/set_1.csv etc."
         )
     return found
 
@@ -94,13 +94,13 @@ def _note_gaps(rows: list[_Row], listing: Listing) -> None:
 
 
 def _label_base(rows: list[_Row], listing: Listing) -> int:
-    """Tell whether the codes are 1..7 as published or 0..6 as in a popular copy."""
+    """Return the first label code: 1 as published, or 0 as in a popular copy."""
     codes = {label for _, label, *_ in rows}
     if codes - set(range(8)) or {0, 7} <= codes:
         odd = sorted(codes - set(range(1, 8)))
         where = next(where for _, label, *_, where in rows if label in odd)
         raise DatasetError(
-            f"{where}: label codes must be 1 to 7, or 0 to 6 throughout, but {odd[0]} occurs beside {max(codes)}."
+            f"{where}: label codes must be 1 to 7, or 0 to 6 throughout, but {odd[0]} and {max(codes)} both occur."
         )
     if 0 in codes:
         listing.notes.append("label codes start at 0 (a 0 occurs): read as 0 Happy ... 6 Fear")
@@ -111,7 +111,7 @@ def _label_base(rows: list[_Row], listing: Listing) -> int:
 
 
 def _names_by_number(folder: Path, kind: str) -> dict[int, str]:
-    """Clips on disk by their number, padded to five digits or not; what lies beside them is passed over."""
+    """Return the clips on disk by number, padded to five digits or not; other files are ignored."""
     with os.scandir(folder) as entries:
         if kind == "video":
             clips = sorted(entry.name for entry in entries if is_video(entry.name))

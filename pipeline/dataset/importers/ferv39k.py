@@ -1,4 +1,4 @@
-"""FERV39k: seven classes, 22 scenes, one official split, its files with a header or without."""
+"""FERV39k: seven classes, 22 scenes, one official split, whose files may have a header."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ PUBLISHED = Published(
     totals={(1, "train"): 31088, (1, "test"): 7847},
     by_class={(1, "train"): dict(zip(CLASSES, (5854, 5523, 7790, 5906, 2502, 1833, 1680), strict=True))},
 )
-_CODES = sorted(CLASSES)  # the variant with numbers counts the names in alphabetical order
+_CODES = sorted(CLASSES)  # files with numbers use the alphabetical order of the names
 
 
 def read(source: Path, *, media: str = "faces") -> Listing:
-    """Read the official split; `media` is faces or clips."""
+    """Return the clips of the official split; `media` is faces or clips."""
     form = MEDIA[media]
     folder = first_folder(source, form.folder)
     setup = first_folder(source, "4_setups/All_scenes", "All_scenes")
@@ -44,9 +44,7 @@ def read(source: Path, *, media: str = "faces") -> Listing:
             if name.split("/")[-2:-1] != [label]:
                 elsewhere.append(f"{where} {label} in '{name}'")
     if elsewhere:
-        listing.notes.append(
-            f"{len(elsewhere)} labels contradict their clip's folder and were taken: {some(elsewhere)}"
-        )
+        listing.notes.append(f"{len(elsewhere)} labels contradict their clip's folder and were kept: {some(elsewhere)}")
     return listing
 
 

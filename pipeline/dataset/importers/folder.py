@@ -1,4 +1,4 @@
-"""A tree of `split/class/clip`, a clip being a video, a folder of frames or a single image."""
+"""A tree of `split/class/clip`, where a clip is a video, a folder of frames or a single image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sciu.pipeline.dataset.media.kinds import is_folder, is_hidden, is_image, is
 
 
 def read(source: Path, *, classes: Sequence[str] = ()) -> Listing:
-    """Walk the tree; `classes` fixes their order, else it is that of the names."""
+    """Return the clips of the tree; `classes` fixes the order of the classes, by default that of their names."""
     listing = Listing(name=source.absolute().name, root=source, classes=classes)
     skipped: list[str] = []
     class_names: list[str] = []

@@ -1,4 +1,4 @@
-"""What an importer found in a source: every clip once, with its label, folds and group. Pixels come later."""
+"""The result of an importer: every clip once, with its label, folds and group. Media are not read yet."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ SPLIT_NAMES = {
 
 @dataclass
 class ListedClip:
-    """A clip as the source names it."""
+    """A clip as its source describes it."""
 
     path: str  # relative to the source's root, or absolute
     kind: str
     label: str
-    where: str  # the line that named it first, for messages
+    where: str  # the first line that lists it, for messages
     group: str | None = None
     splits: dict[int, str] = field(default_factory=dict)  # fold -> split
 
 
 @dataclass(frozen=True)
 class Media:
-    """One of the forms that a dataset's clips come in."""
+    """A variant of a dataset's media."""
 
     folder: str
     kind: str
@@ -56,17 +56,17 @@ class Listing:
 
     name: str
     root: Path
-    classes: Sequence[str] = ()  # in their order; empty: those that occur, sorted
+    classes: Sequence[str] = ()  # in order; empty: the labels that occur, sorted
     published: Published | None = None
     clips: dict[str, ListedClip] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     repeated: int = 0
 
     def __post_init__(self) -> None:
-        self.root = Path(os.path.abspath(self.root))  # noqa: PTH100 - resolve() would look through the user's own links
+        self.root = Path(os.path.abspath(self.root))  # noqa: PTH100 - resolve() would follow the user's own links
 
     def add(self, clip: ListedClip, split: str, *, fold: int = 1) -> None:
-        """Add a row; a row that contradicts an earlier one is refused with both places."""
+        """Add a row; a row that contradicts an earlier one raises an error that names both lines."""
         if self.classes and clip.label not in self.classes:
             close = get_close_matches(clip.label, self.classes, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -88,30 +88,30 @@ class Listing:
         if (earlier := known.splits.setdefault(fold, split)) != split:
             raise DatasetError(
                 f"clip '{clip.path}' is in both {earlier} and {split} of fold {fold} ({known.where}, {clip.where}):"
-                " testing on it would be a leak. Remove one of the two rows."
+                " the test set would leak. Remove one of the two rows."
             )
 
     def _one_spelling(self, path: str) -> str:
-        """`a.mp4`, `./a.mp4` and its absolute path are one clip: relative where it lies inside the root."""
-        full = os.path.normpath(os.path.join(self.root, path))  # noqa: PTH118 - a Path each costs ten times as much
+        """Return one path for `a.mp4`, `./a.mp4` and its absolute path: relative if it is inside the root."""
+        full = os.path.normpath(os.path.join(self.root, path))  # noqa: PTH118 - a Path costs ten times as much
         return full.removeprefix(f"{self.root}/")
 
     @property
     def folds(self) -> int:
-        """How many folds the source has."""
+        """Number of folds of the source."""
         return max((fold for clip in self.clips.values() for fold in clip.splits), default=1)
 
     def class_names(self) -> list[str]:
-        """The classes in the order of their codes."""
+        """Return the classes in the order of their codes."""
         return list(self.classes) or sorted({clip.label for clip in self.clips.values()}, key=natural_key)
 
     def in_order(self) -> list[ListedClip]:
-        """The clips by path: their ids do not depend on the order of the source's rows."""
+        """Return the clips sorted by path, so that ids do not depend on the order of the source's rows."""
         return [self.clips[path] for path in sorted(self.clips, key=natural_key)]
 
 
 def split_name(name: str, where: str) -> str:
-    """Translate a source's name of a split into ours."""
+    """Return our name of a source's split."""
     try:
         return SPLIT_NAMES[name.strip().lower()]
     except KeyError:
@@ -119,31 +119,31 @@ def split_name(name: str, where: str) -> str:
 
 
 def read_text(path: Path, encoding: str = "utf-8-sig", remedy: str = "Convert it to UTF-8") -> str:
-    """Read a split file with any line ends; a wrong encoding is named, with the way to mend it."""
+    """Return the text of a split file with any line ends; the error for a wrong encoding shows how to convert it."""
     try:
         return path.read_bytes().decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeError as error:
         where = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
         name = "UTF-8" if encoding == "utf-8-sig" else encoding
-        example = "iconv -f ENCODING -t utf-8, ENCODING being gb18030 or latin1, say"
+        example = "iconv -f ENCODING -t utf-8, where ENCODING is, for example, gb18030 or latin1"
         raise DatasetError(f"'{path}' is not {name} text{where}. {remedy}: {example}.") from None
     except LookupError:
         raise SettingError(
-            f"encoding must be one that Python knows, like utf-8 or gb18030, but is {encoding!r}."
+            f"encoding must be one that Python knows, such as utf-8 or gb18030, but is {encoding!r}."
         ) from None
     except OSError as error:
         raise DatasetError(f"'{path}' cannot be read: {error.strerror}. Correct the path.") from error
 
 
 def read_lines(path: Path, encoding: str = "utf-8-sig") -> list[str]:
-    """Read the lines of a split file."""
+    """Return the lines of a split file."""
     return read_text(path, encoding).split("\n")
 
 
 def read_rows(
     path: Path, encoding: str = "utf-8-sig", remedy: str = "Convert it to UTF-8"
 ) -> list[tuple[int, list[str]]]:
-    """Read the rows of a CSV file that are not empty, each with the number of its line; fields may hold line ends."""
+    """Return the non-empty rows of a CSV file with their line numbers; fields may contain line ends."""
     reader = csv.reader(io.StringIO(read_text(path, encoding, remedy), newline=""), strict=True)
     try:
         return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
@@ -154,12 +154,12 @@ def read_rows(
 
 
 def first_folder(source: Path, *candidates: str) -> str:
-    """Return the first of the folders that is there, or say what was expected."""
+    """Return the first folder that exists; if there is none, raise an error that shows what was expected."""
     for candidate in candidates:
         if (source / candidate).is_dir():
             return candidate
     there = sorted(entry.name for entry in source.iterdir())[:8] if source.is_dir() else "no such folder"
-    raise DatasetError(f"'{source}' must hold '{candidates[0]}', as the archives unpack it, but has {there}.")
+    raise DatasetError(f"'{source}' must hold '{candidates[0]}', as unpacked from the archives, but has {there}.")
 
 
 def _require_text(clip: ListedClip) -> None:
@@ -170,5 +170,5 @@ def _require_text(clip: ListedClip) -> None:
 
 
 def some(names: list[str]) -> str:
-    """Name the first few of many."""
+    """Return the first five names and the number of the others."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,6 +1,6 @@
 """MAFW: 11 single or 43 compound classes, five folds.
 
-Names are stored, never numbers: every public code numbers the classes in another order.
+Labels are stored as names, because every public code base numbers the classes differently.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FOLDS = range(1, 6)
 
 
 def read(source: Path, *, media: str = "frames", labels: str = "single") -> Listing:
-    """Read the folds; `media` is frames or clips, `labels` single or compound."""
+    """Return the clips of all folds; `media` is frames or clips, `labels` is single or compound."""
     form = MEDIA[media]
     folder = first_folder(source, form.folder)
     sets = first_folder(source, *(f"Train & Test Set/{labels}/{kind}" for kind in ("no_caption", "with_caption")))
@@ -39,7 +39,7 @@ def read(source: Path, *, media: str = "frames", labels: str = "single") -> List
         for split in ("train", "test"):
             path = source / sets / f"set_{fold}" / f"{split}.txt"
             if not path.exists():
-                raise DatasetError(f"'{path}' is not there: MAFW has five folds. Unpack the archive again.")
+                raise DatasetError(f"'{path}' is missing: MAFW has five folds. Unpack the archive again.")
             for number, line in enumerate(read_lines(path, encoding), start=1):
                 if line.strip():
                     video, label = _parse(line, where := f"set_{fold}/{path.name}:{number}")
@@ -50,13 +50,13 @@ def read(source: Path, *, media: str = "frames", labels: str = "single") -> List
 
 
 def _parse(line: str, where: str) -> tuple[str, str]:
-    """Read `03747.mp4 anger`, or the same by tabs with captions behind."""
+    """Parse `03747.mp4 anger`, or the same separated by tabs and followed by captions."""
     fields = [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
     video = re.fullmatch(r"([0-9]+)\.mp4", fields[0])
     label = next((field for field in fields[1:] if _is_label(field)), None)
     if not video or label is None:
         raise DatasetError(
-            f"{where}: a row must be `00001.mp4 emotion`, but is {line!r}. The emotions are {list(CLASSES)}."
+            f"{where}: a row must be `00001.mp4 emotion`, but is {line!r}. Emotions are {list(CLASSES)}."
         )
     parts = sorted(set(label.split("_")), key=CLASSES.index)
     return f"{int(video[1]):05d}", "_".join(parts)  # one name for anger_disgust and disgust_anger
@@ -67,6 +67,6 @@ def _is_label(field: str) -> bool:
 
 
 def _compound_order(listing: Listing) -> list[str]:
-    """Single emotions first, then compounds, each in the official order of their parts."""
+    """Return single emotions first, then compounds, each in the official order of their parts."""
     names = {clip.label for clip in listing.clips.values()}
     return sorted(names, key=lambda name: (name.count("_"), [CLASSES.index(part) for part in name.split("_")]))

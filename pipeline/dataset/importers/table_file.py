@@ -1,4 +1,4 @@
-"""A researcher's own list: `path,label[,split[,group]]`, with that header or without."""
+"""A CSV list of your own: `path,label[,split[,group]]`, with or without that header."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COLUMNS: tuple[str, ...] = ("path", "label", "split", "group")
 
 
 def read(source: Path, *, classes: Sequence[str] = (), encoding: str = "utf-8-sig") -> Listing:
-    """Read a CSV file; its paths start from its folder, and clips without a split train."""
+    """Return the clips of a CSV file; paths are relative to its folder, and the default split is train."""
     if source.is_dir():
         raise DatasetError(f"'{source}' must be a CSV file, but is a folder. `sciu-data import folder` takes folders.")
     listing = Listing(name=source.stem, root=source.absolute().parent, classes=classes)
@@ -37,19 +37,20 @@ def read(source: Path, *, classes: Sequence[str] = (), encoding: str = "utf-8-si
             split_name(fields.get("split") or "train", where),
         )
     if listing.clips and {clip.label.lower() for clip in listing.clips.values()} <= set(SPLIT_NAMES):
-        listing.notes.append("all labels are names of splits: is a column of labels missing before them?")
+        listing.notes.append("all labels are names of splits: the column of labels may be missing")
     return listing
 
 
 def _header(rows: list[tuple[int, list[str]]], source: Path) -> tuple[str, ...] | None:
-    """Take the header off the rows, if the first of them is one."""
+    """Remove the header from the rows, if there is one, and return its columns."""
     if not rows:
         return None
     names = tuple(cell.strip().lower() for cell in rows[0][1])
     if {"path", "label"} <= set(names):
         if len(set(names)) < len(names) or not set(names) <= set(_COLUMNS):
             raise DatasetError(
-                f"the header of '{source}' must be of {list(_COLUMNS)}, but is {list(names)}. Remove the rest."
+                f"the header of '{source}' must have columns of {list(_COLUMNS)}, but is {list(names)}."
+                " Remove the others."
             )
         del rows[0]
         return names

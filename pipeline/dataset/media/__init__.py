@@ -1,1 +1,1 @@
-"""The files of a clip: containers, frames, what is in them, and how they are read and written."""
+"""The media files of clips: containers and frames, and how to probe, read and write them."""

@@ -1,6 +1,6 @@
-"""How long a video file says it is: a file shorter than its own headers claim was cut off.
+"""The size that a video file declares: a file shorter than its own headers claim is truncated.
 
-Decoders play what is left of such a file without a word (measured: WebM and MKV), so the headers are read here.
+Decoders play the rest of such a file without an error (measured: WebM and MKV), so the headers are read here.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _MP4_BOXES = frozenset(
 
 
 def declared_size(file: BinaryIO) -> int:
-    """Return how many bytes the container's top-level headers promise; 0 where they do not say."""
+    """Return the file size that the container's top-level headers declare, or 0 if they declare none."""
     file.seek(0)
     head = file.read(16)
     if head[:4] == b"RIFF":
         size = int.from_bytes(head[4:8], "little")
-        return 0 if size in (0, 0xFFFFFFFF) else 8 + size  # written to a pipe: the size was never filled in
+        return 0 if size in (0, 0xFFFFFFFF) else 8 + size  # the size is not filled in when writing to a pipe
     if head[:4] == _EBML:
         return _matroska_size(file)
     if head[4:8] in _MP4_BOXES:
@@ -30,7 +30,7 @@ def declared_size(file: BinaryIO) -> int:
 
 
 def actual_size(file: BinaryIO) -> int:
-    """Return how many bytes there are."""
+    """Return the size of the file in bytes."""
     return file.seek(0, io.SEEK_END)
 
 
@@ -63,7 +63,7 @@ def _matroska_size(file: BinaryIO) -> int:
 
 
 def _vint(file: BinaryIO) -> int | None:
-    """Read an EBML variable-length number; None when it says "unknown", as live recordings do."""
+    """Read an EBML variable-length number, or None for "unknown", which live recordings store."""
     first = file.read(1)
     if not first or first[0] == 0:
         return None

@@ -1,6 +1,6 @@
-"""Frames -> the bytes of a clip file, in memory: a full disk is met by one write, which can fail cleanly.
+"""Frames -> the bytes of a clip file, in memory, so that only one write can meet a full disk, and fails cleanly.
 
-One codec, one container: those that DALI, NVDEC and FFmpeg all read. `mjpeg` and `jpeg` hold the same JPEG files; the
+Each codec has one container that DALI, NVDEC and FFmpeg all read. `mjpeg` and `jpeg` contain the same JPEG files; the
 first is a video, the second an uncompressed zip from which single frames are read.
 """
 
@@ -26,8 +26,8 @@ JPEG_CODECS = ("mjpeg", "jpeg")
 _RATE = 25
 _JPEG_QUALITY = 90
 _REPEATABLE = {"fflags": "+bitexact"}  # no random ids, no dates: same frames, same bytes
-# One thread an encoder: the clips are spread over the cores. Without cpu-independent, x264 gives other bytes at every
-# run (measured at sizes 80 to 224); with it files grow by 2 %.
+# One thread per encoder: the clips are spread over the cores. Without cpu-independent, x264 writes different bytes in
+# every run (measured at sizes 80 to 224); with it files grow by 2 %.
 _ENCODERS: dict[str, tuple[str, str, dict[str, str]]] = {
     "vp9": ("libvpx-vp9", "webm", {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "7", "threads": "1"}),
     "h264": ("libx264", "mp4", {"crf": "18", "preset": "veryfast", "threads": "1", "x264-params": "cpu-independent=1"}),
@@ -35,7 +35,7 @@ _ENCODERS: dict[str, tuple[str, str, dict[str, str]]] = {
 
 
 def encode_clip(frames: Sequence[NDArray[np.uint8]], codec: str) -> bytes:
-    """Encode RGB frames of one size, [H, W, 3] each, as a clip file of a codec."""
+    """Encode RGB frames of equal size, each [H, W, 3], as a clip file."""
     if codec in JPEG_CODECS:
         height, width = frames[0].shape[:2]
         return join_jpegs([encode_jpeg(frame) for frame in frames], codec, width=width, height=height)
@@ -43,14 +43,14 @@ def encode_clip(frames: Sequence[NDArray[np.uint8]], codec: str) -> bytes:
 
 
 def encode_jpeg(frame: NDArray[np.uint8]) -> bytes:
-    """Encode one RGB frame."""
+    """Encode an RGB frame as a JPEG file."""
     buffer = io.BytesIO()
     Image.fromarray(frame).save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
 
 
 def join_jpegs(jpegs: list[bytes], codec: str, *, width: int, height: int) -> bytes:
-    """Put JPEG files of one size into a clip file as they are."""
+    """Put JPEG files of equal size unchanged into a clip file."""
     if codec == "jpeg":
         return pack_frames(jpegs)
     buffer = io.BytesIO()
@@ -74,7 +74,7 @@ def encode_video(
     *,
     pixels: str = "yuv420p",
 ) -> bytes:
-    """Encode RGB frames by one of FFmpeg's encoders."""
+    """Encode RGB frames with one of FFmpeg's encoders."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container_format, options=_REPEATABLE) as container:
         stream: Any = container.add_stream(encoder, rate=_RATE, options=options)

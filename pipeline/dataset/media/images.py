@@ -1,37 +1,37 @@
-"""Is an image file whole, and can it be handed to DALI: one that it fails to decode may bring the process down.
+"""Check whether an image file is complete, and so safe for DALI, which may crash on one that it cannot decode.
 
 Measured with DALI 2.4.0 on a CPU: when one of 32 images or more in a batch cannot be decoded, that run or the next
-pipeline's ends in a segmentation fault, always if the header does not parse, now and then if what follows is cut off.
-Up to 16 it raises, as it should. So what is not whole goes to Pillow, which says what is wrong with it.
+pipeline's ends in a segmentation fault: always if the header does not parse, sometimes if the rest is truncated. Up to
+16 images it raises an error, as it should. So incomplete images go to Pillow, which reports the error.
 """
 
 from __future__ import annotations
 
 import zlib
 
-PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"  # what the files begin with
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"  # the first bytes of the files
 _PNG_END, _JPEG_END = b"IEND", b"\xff\xd9"
-_PNG_CHECKSUM = b"\xaeB`\x82"  # of the chunk that ends it, which is empty
-TAIL = 4096  # bytes: cameras pad the end of their files
+_PNG_CHECKSUM = b"\xaeB`\x82"  # of the last chunk, which is empty
+TAIL = 4096  # bytes: cameras pad the end of files
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _START_OF_SCAN = 0xDA
 
 
 def ends_whole(content: bytes) -> bool:
-    """Tell whether a file that begins as a JPEG or PNG ends as one: its last bytes suffice."""
+    """Return whether a file that begins as a JPEG or PNG also ends as one; its last bytes suffice."""
     end = _PNG_END + _PNG_CHECKSUM if content.startswith(PNG) else _JPEG_END
     return end in content[-TAIL:]
 
 
 def is_whole_image(data: bytes) -> bool:
-    """Tell whether a file is a JPEG or PNG from its beginning to its end: 3 us a JPEG, 1 ms a megabyte of PNG."""
+    """Return whether a file is a complete JPEG or PNG: 3 us per JPEG, 1 ms per megabyte of PNG."""
     if data.startswith(PNG):
         return _is_whole_png(data)
     return data.startswith(JPEG) and (scan := _first_scan(data)) > 0 and data.rfind(_JPEG_END, scan) > 0
 
 
 def _first_scan(data: bytes) -> int:
-    """Walk a JPEG's segments; return where its first scan begins, 0 where a segment is not what it must be."""
+    """Walk a JPEG's segments; return where its first scan begins, or 0 if a segment is invalid."""
     at, end, framed = len(JPEG), len(data), False
     while at + 4 <= end and data[at] == 0xFF:
         marker = data[at + 1]
@@ -49,7 +49,7 @@ def _first_scan(data: bytes) -> int:
 
 
 def _is_whole_png(data: bytes) -> bool:
-    """Walk a PNG's chunks; each has a checksum."""
+    """Walk a PNG's chunks and check the checksum of each."""
     view, at = memoryview(data), len(PNG)
     while at + 12 <= len(data):
         body = at + 8 + int.from_bytes(data[at : at + 4], "big")

@@ -1,4 +1,4 @@
-"""What counts as a video and what as a frame, and the frames of a clip in the order of their numbers."""
+"""Which files are videos or frames, and the frames of a clip in the order of their numbers."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ NaturalKey = tuple[list[tuple[int, str]], str]
 
 
 def natural_key(name: str) -> NaturalKey:
-    """Sort key that puts `2.jpg` before `10.jpg`; `1.jpg` and `01.jpg` have an order too."""
+    """Return a sort key that puts `2.jpg` before `10.jpg`, and that differs for `1.jpg` and `01.jpg`."""
     parts = _NUMBER.split(name)
     return [(int(part), "") if place % 2 else (-1, part) for place, part in enumerate(parts)], name
 
 
 def is_hidden(name: str) -> bool:
-    """Tell the droppings of file managers (`.DS_Store`, `._0001.jpg`, `Thumbs.db`) from media."""
+    """Return whether a file is not media but left by a file manager (`.DS_Store`, `._0001.jpg`, `Thumbs.db`)."""
     return name.startswith(".") or name in {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
 
 def is_video(name: str) -> bool:
-    """Tell by its suffix whether a file is a video."""
+    """Return whether the suffix is that of a video."""
     return _suffix(name) in VIDEO_SUFFIXES and not is_hidden(name)
 
 
 def is_image(name: str) -> bool:
-    """Tell by its suffix whether a file is a frame."""
+    """Return whether the suffix is that of an image."""
     return _suffix(name) in IMAGE_SUFFIXES and not is_hidden(name)
 
 
 def is_packed(name: str) -> bool:
-    """Tell by its suffix whether a file is a clip of packed frames."""
+    """Return whether the suffix is that of a clip of packed frames."""
     return _suffix(name) == PACKED_SUFFIX and not is_hidden(name)
 
 
 def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - called once a frame; a Path each costs ten times as much
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - called for every frame; a Path costs ten times as much
 
 
 def is_folder(path: Path | os.DirEntry[str]) -> bool:
-    """Tell whether this is a folder; a link loop or an over-long name is none."""
+    """Return whether this is a folder; a link loop or an over-long name is not."""
     try:
         return path.is_dir()
     except OSError:
@@ -59,7 +59,7 @@ def is_folder(path: Path | os.DirEntry[str]) -> bool:
 
 
 def frame_files(clip: Path) -> list[Path]:
-    """List the image files of a frames clip in natural order; a single image is a clip of one frame."""
+    """Return the image files of a frames clip in natural order; a single image is a clip of one frame."""
     if not stat.S_ISDIR(clip.stat().st_mode):
         return [require_file(clip)]
     with os.scandir(clip) as entries:
@@ -68,7 +68,7 @@ def frame_files(clip: Path) -> list[Path]:
 
 
 def require_file(path: Path) -> Path:
-    """Refuse what only looks like a file: opening a pipe would wait for ever."""
+    """Return the path; raise an error if it is not a regular file, because opening a pipe would block for ever."""
     if not stat.S_ISREG(path.stat().st_mode):
-        raise DatasetError("is no regular file")
+        raise DatasetError("is not a regular file")
     return path

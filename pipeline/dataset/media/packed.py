@@ -1,7 +1,7 @@
 """A clip of JPEG frames in one file: an uncompressed zip that any tool opens and numpy indexes.
 
-The names have one length and the entries are stored, so the central directory is a plain array: the place of
-every frame is known from one view of the file's tail, without a call per frame.
+The names have equal length and the entries are stored, so the central directory is a plain array: the file's tail
+shows the position of every frame, without a call per frame.
 """
 
 from __future__ import annotations
@@ -37,20 +37,18 @@ def pack_frames(jpegs: list[bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for number, jpeg in enumerate(jpegs, start=1):
-            archive.writestr(
-                zipfile.ZipInfo(_NAME.format(number)), jpeg
-            )  # ZipInfo's fixed date: same frames, same bytes
+            archive.writestr(zipfile.ZipInfo(_NAME.format(number)), jpeg)  # a fixed date: same frames, same bytes
     return buffer.getvalue()
 
 
 def frame_spans(packed: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the first byte and the end of every frame, [frames, 2], in order; refuse a file that we did not pack."""
+    """Return begin and end of every frame, [frames, 2], in order; refuse a file that `pack_frames` did not write."""
     if len(packed) < _END.itemsize:
         raise DatasetError(f"packed clip is truncated: {len(packed)} bytes")
     end = packed[-_END.itemsize :].view(_END)[0]
     count, start, size = int(end["entries"][0]), int(end["offset"]), int(end["size"])
     if end["magic"] != b"PK\5\6" or start + size + _END.itemsize != len(packed):
-        raise DatasetError("packed clip is truncated or no zip file: its directory is not at its end")
+        raise DatasetError("packed clip is truncated or not a zip file: it does not end with a directory")
     if size != count * _ENTRY.itemsize:
         raise DatasetError("packed clip was not written by `sciu-data pack`: its directory has another layout")
     entries = packed[start : start + size].view(_ENTRY)
@@ -59,7 +57,7 @@ def frame_spans(packed: NDArray[np.uint8]) -> NDArray[np.int64]:
     begins = entries["offset"].astype(np.int64) + _LOCAL_HEADER + _NAME_LENGTH
     ends = begins + entries["size"]
     if np.any(ends > start):
-        raise DatasetError("packed clip has a damaged directory: a frame ends behind the file")
+        raise DatasetError("packed clip has a damaged directory: a frame ends after the end of the file")
     return np.stack([begins, ends], axis=1)
 
 

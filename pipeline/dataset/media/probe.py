@@ -1,6 +1,6 @@
-"""Look at one clip: how many frames, how large, which codec, or what is wrong with it.
+"""Probe a clip: number of frames, size, codec, or a fault.
 
-Frames are counted, not believed: headers lie. A fault is an answer here, not an exception.
+Frames are counted, because headers can be wrong. A fault is returned, not raised.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from sciu.pipeline.dataset.media.packed import frames_of
 from sciu.pipeline.dataset.media.read import load_image, upright, video_stream
 
 Depth = Literal["count", "probe", "decode"]
-"""count: frames counted, the first decoded. probe: also every frame file's head and tail. decode: every pixel."""
+"""count: count frames, decode the first. probe: also read every frame file's head and tail. decode: decode all."""
 
 MISSING = "is missing"
 MEDIA_ERRORS = (
     DatasetError, av.error.FFmpegError, OSError, ValueError, EOFError, SyntaxError, Image.DecompressionBombError,
 )  # fmt: skip
-"""What FFmpeg's and Pillow's readers raise at damaged files; Pillow's PNG reader really raises SyntaxError."""
+"""Errors that FFmpeg and Pillow raise for damaged files; Pillow's PNG reader does raise SyntaxError."""
 _OUTAGES = {
     errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT,
     errno.ENOTCONN, errno.EHOSTDOWN, errno.ENETDOWN,
@@ -40,21 +40,21 @@ _OUTAGES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What a look at a clip found; a clip with a fault must not be fed."""
+    """The result of probing a clip; a clip with a fault must not be fed."""
 
     frames: int = 0
     width: int = 0
     height: int = 0
     codec: str | None = None
     fault: str | None = None
-    stored: int = 0  # pictures in the file: more than `frames` where some of them are never shown
+    stored: int = 0  # frames in the file: more than `frames` if some are never shown
 
 
 def probe(path: str, kind: str, depth: Depth) -> Probe:
-    """Look at a clip of a kind, `video` or `frames`. What the machine does (no permission, no disk) is raised."""
-    look: Callable[[Path, Depth], Probe] = _probe_video if kind == "video" else _probe_frames
+    """Probe a clip of a kind, `video` or `frames`. Errors of the system (no permission, no disk) are raised."""
+    inspect: Callable[[Path, Depth], Probe] = _probe_video if kind == "video" else _probe_frames
     try:
-        return look(Path(path), depth)
+        return inspect(Path(path), depth)
     except FileNotFoundError:
         return Probe(fault=MISSING)
     except MEDIA_ERRORS as error:
@@ -64,19 +64,19 @@ def probe(path: str, kind: str, depth: Depth) -> Probe:
 
 
 def reason(error: Exception) -> str:
-    """Say in one line what a decoder complained of, without the path: the table knows that."""
+    """Return a decoder's error in one line, without the path, which the table has."""
     if isinstance(error, UnidentifiedImageError):
-        return "no image file, whatever its name says"
+        return "is not an image file, despite its name"
     if isinstance(error, av.error.InvalidDataError):
-        return "no video file, or a damaged one"
+        return "is not a video file, or is damaged"
     text = error.strerror if isinstance(error, OSError | av.error.FFmpegError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
 
 
 def is_outage(error: Exception) -> bool:
-    """Tell what the machine did (no permission, a disk that is gone) from what is wrong with a file.
+    """Return whether an error is the system's (no permission, a disk is missing), not the file's.
 
-    FFmpeg says "not permitted" of damaged streams: its errors are the file's.
+    FFmpeg reports "not permitted" for damaged streams, so its errors are the file's.
     """
     return isinstance(error, OSError) and not isinstance(error, av.error.FFmpegError) and error.errno in _OUTAGES
 
@@ -92,7 +92,7 @@ def _probe_video(path: Path, depth: Depth) -> Probe:
     if size == 0:
         return Probe(fault="is an empty file")
     if declared > size:
-        return Probe(fault=f"truncated: its header speaks of {declared} bytes, the file has {size}")
+        return Probe(fault=f"truncated: its header declares {declared} bytes, but the file has {size}")
     found = _count(path)
     if found.fault is None and (depth == "decode" or found.codec == "vp8"):
         return _decode(path, found)
@@ -121,13 +121,13 @@ def _count(path: Path) -> Probe:
             return Probe(fault=f"truncated or damaged: {corrupt} of {frames} packets are incomplete")
         promised = (container.duration or 0) / 1e6 if "matroska" in container.format.name else 0.0
         if last < promised / 2 and len(container.streams) == 1 and frames > 1:
-            return Probe(fault=f"damaged: its pictures end at {last:.1f} s of {promised:.1f} s")
+            return Probe(fault=f"damaged: its frames end at {last:.1f} s of {promised:.1f} s")
         height, width = upright(first).shape[:2]
     return Probe(frames=frames, width=width, height=height, codec=_codec_name(codec), stored=frames)
 
 
 def _decode(path: Path, found: Probe) -> Probe:
-    """Decode every frame. VP8 comes here always: its invisible reference frames are packets too."""
+    """Decode every frame. VP8 always needs this, because its invisible reference frames are packets too."""
     frames = 0
     with av.open(path) as container:
         stream = video_stream(container)
@@ -140,7 +140,7 @@ def _decode(path: Path, found: Probe) -> Probe:
 
 
 def _codec_name(decoder: str) -> str:
-    """Name the codec, not the library that decodes it."""
+    """Return the name of the codec instead of the library that decodes it."""
     return {"libdav1d": "av1", "libaom-av1": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}.get(decoder, decoder)
 
 
@@ -148,25 +148,25 @@ def _codec_name(decoder: str) -> str:
 
 
 def _probe_frames(path: Path, depth: Depth) -> Probe:
-    path.stat()  # a clip that is not there is missing; a frame that is not there is a fault
+    path.stat()  # raises an error if the clip is missing; a missing frame is a fault instead
     first, codec, count = None, "", 0
     for name, content in _packed(path, depth) if is_packed(path.name) else _files(path, depth):
         count += 1
         if content is None:
             continue
         try:
-            image = _look_at(content, decode=depth == "decode" or first is None)
+            image = _check_image(content, decode=depth == "decode" or first is None)
         except DatasetError as error:
             return Probe(fault=f"frame {name} {error}")
         if first is None:
             first, codec = image, "png" if content.startswith(PNG) else "jpeg"
     if first is None:
-        return Probe(fault="has zero frames: no JPEG or PNG file in it")
+        return Probe(fault="has zero frames: it contains no JPEG or PNG file")
     return Probe(frames=count, width=first.width, height=first.height, codec=codec, stored=count)
 
 
 def _files(path: Path, depth: Depth) -> Iterator[tuple[str, bytes | None]]:
-    """Yield the frames' names and contents; to count, one content is enough."""
+    """Yield the frames' names and contents; counting needs only the first content."""
     for place, file in enumerate(frame_files(path)):
         try:
             require_file(file)
@@ -181,7 +181,7 @@ def _files(path: Path, depth: Depth) -> Iterator[tuple[str, bytes | None]]:
 
 
 def _ends(file: Path) -> bytes:
-    """Read the head and the tail of a file, or all of it where they do not show a whole image."""
+    """Return the head and tail of a file, or all of it if they do not show a complete image."""
     with file.open("rb") as opened:
         size = opened.seek(0, io.SEEK_END)
         opened.seek(0)
@@ -200,12 +200,12 @@ def _packed(path: Path, depth: Depth) -> Iterator[tuple[str, bytes]]:
                 raise DatasetError(f"frame {damaged} is damaged: its checksum does not match")
 
 
-def _look_at(content: bytes, *, decode: bool) -> Image.Image | None:
-    """Tell from its ends whether an image file is whole; decode it where they do not say."""
+def _check_image(content: bytes, *, decode: bool) -> Image.Image | None:
+    """Raise an error if an image file is incomplete; return it decoded if `decode` is set."""
     if not content:
         raise DatasetError("is an empty file")
     if not content.startswith((JPEG, PNG)):
-        raise DatasetError("is no JPEG or PNG image, whatever its name says")
+        raise DatasetError("is not a JPEG or PNG image, despite its name")
     whole = ends_whole(content)
     if whole and not decode:
         return None

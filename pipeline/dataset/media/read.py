@@ -1,6 +1,6 @@
-"""Open one clip on the host, for probing, packing and experiments; training has its own feed.
+"""Read one clip on the host, for probing, packing and experiments; training uses a feed instead.
 
-Pixels come upright: the rotation that phones write beside the picture is applied, in videos and in images.
+Pixels are upright: rotation metadata is applied, in videos and in images.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Frames = NDArray[np.uint8]
 
 
 def as_it_is(frame: Frames) -> Frames:
-    """Change nothing."""
+    """Return the frame unchanged."""
     return frame
 
 
 def read_frames(path: Path, kind: str, numbers: Sequence[int]) -> list[Frames]:
-    """Return the frames with these numbers (ascending, from 0) of a clip of either kind, each [H, W, 3] RGB."""
+    """Return the frames with these numbers (ascending, from 0) of a clip, each [H, W, 3] RGB."""
     if kind == "video":
         return read_video(path, numbers)
     return [decode_image(content) for content in read_images(path, numbers)]
@@ -40,23 +40,23 @@ def read_frames(path: Path, kind: str, numbers: Sequence[int]) -> list[Frames]:
 
 
 def video_stream(container: Any) -> Any:
-    """Return the first stream that moves, or None; a sound file's cover picture does not."""
+    """Return the first video stream, or None; a sound file's cover picture does not count."""
     moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
     return next(moving, None)
 
 
 def read_video(path: Path, numbers: Sequence[int], convert: Callable[[Frames], Frames] = as_it_is) -> list[Frames]:
-    """Decode the frames with these numbers, each converted as it comes: whole clips of large frames fill the memory."""
+    """Decode the frames with these numbers and convert each at once: whole clips of large frames fill the memory."""
     _require_numbers(numbers)
     wanted, found = set(numbers), {}
-    with require_file(path).open("rb"):  # an error of the disk is raised as such, not as FFmpeg's
+    with require_file(path).open("rb"):  # raises errors of the disk as such, not as FFmpeg's
         pass
     with av.open(path) as container:
         stream = video_stream(container)
         if stream is None or stream.codec_context is None:
             raise DatasetError("has no video stream that FFmpeg can decode")
-        stream.thread_type = "NONE"  # clips are spread over the cores, not their slices
-        reformatter = VideoReformatter()  # one for all frames: setting it up costs as much as converting eight
+        stream.thread_type = "NONE"  # clips, not slices, are spread over the cores
+        reformatter = VideoReformatter()  # one for all frames: creating it costs as much as converting eight
         for number, frame in enumerate(container.decode(stream)):
             if number in wanted:
                 found[number] = convert(upright(frame, reformatter))
@@ -71,7 +71,7 @@ def _require_numbers(numbers: Sequence[int]) -> None:
 
 
 def upright(frame: Any, reformatter: VideoReformatter | None = None) -> Frames:
-    """Convert a video frame to RGB and turn it as its display matrix asks."""
+    """Convert a video frame to RGB and rotate it by its display matrix."""
     pixels: Any = (reformatter or VideoReformatter()).reformat(frame, format="rgb24", threads=1).to_ndarray()
     return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90)) if frame.rotation else pixels
 
@@ -91,17 +91,17 @@ def read_images(path: Path, numbers: Sequence[int]) -> list[bytes]:
 
 
 def load_image(content: bytes) -> Image.Image:
-    """Decode an image file completely, upright."""
+    """Decode an image file completely and rotate it upright."""
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         return ImageOps.exif_transpose(image)
 
 
 def decode_image(content: bytes) -> Frames:
-    """Decode an image file to [H, W, 3] RGB; 16 bits of grey become 8, not white."""
+    """Decode an image file to [H, W, 3] RGB; grey of 16 bits is scaled to 8, not clipped to white."""
     image = load_image(content)
     if image.mode.startswith("F"):
-        raise DatasetError(f"has pixels of mode {image.mode}, which are no colours")
+        raise DatasetError(f"has pixels of mode {image.mode}, which are not colours")
     if image.mode.startswith("I"):
         grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)

@@ -1,4 +1,4 @@
-"""SynthDFER: painted faces whose expressions unfold in time, with wrong labels and low quality planted."""
+"""SynthDFER: painted faces whose expressions change over time, with planted wrong labels and low-quality clips."""
 
 from sciu.pipeline.dataset.synth.generate import Synth, generate
 

@@ -1,4 +1,4 @@
-"""Five ways to make a clip unusable, each strong enough that no label could be read from it."""
+"""Five ways to make a clip unusable, each strong enough to hide the label."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Clip = NDArray[np.uint8]
 
 
 def degrade(clip: Clip, rng: np.random.Generator) -> Clip:
-    """Spoil a clip in one of the five ways."""
+    """Degrade a clip in one of the five ways."""
     return WAYS[rng.integers(len(WAYS))](clip, rng)
 
 
 def _blur(clip: Clip, rng: np.random.Generator) -> Clip:
-    """Average over blocks an eighth of the picture wide, then interpolate: what a bad upscale leaves."""
+    """Average over 5 to 7 blocks per side, then interpolate, like a bad upscale."""
     size = clip.shape[1]
     cells = int(rng.integers(5, 8))
     edges = np.linspace(0, size, cells + 1).astype(int)
@@ -31,13 +31,13 @@ def _blur(clip: Clip, rng: np.random.Generator) -> Clip:
 
 
 def _darken(clip: Clip, rng: np.random.Generator) -> Clip:
-    """Leave a few per cent of the light, and the grain of a sensor that has too little of it."""
+    """Keep 2 to 6 % of the light, with the noise of an underexposed sensor."""
     dark = clip * rng.uniform(0.02, 0.06) + rng.normal(6.0, 5.0, clip.shape)
     return _quantise(dark)
 
 
 def _occlude(clip: Clip, rng: np.random.Generator) -> Clip:
-    """Put something before the face, over the middle three quarters of the picture."""
+    """Cover the face: the middle three quarters of the picture."""
     size = clip.shape[1]
     colour = rng.uniform(0, 255, 3)
     margin = int(size * rng.uniform(0.06, 0.14))
@@ -48,7 +48,7 @@ def _occlude(clip: Clip, rng: np.random.Generator) -> Clip:
 
 
 def _crop_badly(clip: Clip, rng: np.random.Generator) -> Clip:
-    """Show a corner of the picture, enlarged: the detector missed the face."""
+    """Show an enlarged corner of the picture, as if the detector missed the face."""
     size = clip.shape[1]
     side = size // 4
     top, left = rng.choice([0, size - side], 2)
@@ -57,7 +57,7 @@ def _crop_badly(clip: Clip, rng: np.random.Generator) -> Clip:
 
 
 def _drown_in_noise(clip: Clip, rng: np.random.Generator) -> Clip:
-    """Mix in a tenth of the signal with nine tenths of noise."""
+    """Mix a tenth of the signal with nine tenths of noise."""
     noise = rng.integers(0, 256, clip.shape)
     return _quantise(0.1 * clip + 0.9 * noise)
 

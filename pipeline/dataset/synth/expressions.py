@@ -1,7 +1,7 @@
 """Seven expressions as movements of facial action units over time: rest, onset, apex, offset.
 
-What a class shows is a *change* against the identity's resting face, and resting faces differ about as much as
-expressions do: somebody's corners of the mouth always point up. One frame, or the mean of all, is therefore ambiguous.
+A class is a *change* from the identity's resting face, and resting faces differ about as much as expressions do: some
+mouths always point up at the corners. One frame, or the mean of all frames, is therefore ambiguous.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Curve = NDArray[np.float32]
-"""One value a frame, [T]."""
+"""One value per frame, [T]."""
 
 CLASSES = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
 
@@ -28,7 +28,7 @@ UNITS = (
     "wrinkle",
 )
 
-# What each class does at its apex, in the units above; 1 is a strong movement.
+# Each class at its apex, in the units above; 1 is a strong movement.
 _APEX: dict[str, tuple[float, ...]] = {
     #           inner outer  knit  eyes squint curve  open width wrinkle
     "happy":    (0.0, 0.0,  0.0,  0.0,  0.6,  1.0,  0.2,  0.5, 0.0),
@@ -40,12 +40,12 @@ _APEX: dict[str, tuple[float, ...]] = {
     "fear":     (0.9, 0.3,  0.6,  0.7,  0.0, -0.3,  0.4,  0.6, 0.0),
 }  # fmt: skip
 
-_REST_SPREAD = np.array([0.25, 0.2, 0.15, 0.15, 0.08, 0.3, 0.08, 0.15, 0.05])
+_REST_DEVIATIONS = np.array([0.25, 0.2, 0.15, 0.15, 0.08, 0.3, 0.08, 0.15, 0.05])
 
 
 @dataclass(frozen=True)
 class Movement:
-    """The action units of a clip, [T, units], and how strong its expression is."""
+    """The action units of a clip, [T, units], and the strength of its expression."""
 
     units: NDArray[np.float32]
     intensity: float
@@ -55,14 +55,14 @@ class Movement:
 
 
 def resting_face(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw how an identity looks when nothing happens."""
-    rest: NDArray[np.float64] = rng.normal(0.0, _REST_SPREAD)
+    """Draw the resting face of an identity."""
+    rest: NDArray[np.float64] = rng.normal(0.0, _REST_DEVIATIONS)
     rest[UNITS.index("mouth_open")] = abs(rest[UNITS.index("mouth_open")])
     return rest
 
 
 def perform(label: int, rest: NDArray[np.float64], frames: int, rng: np.random.Generator) -> Movement:
-    """Let an identity show an expression, with the blinks and the talking that belong to no class."""
+    """Return an identity's movement for an expression, with blinks and talking, which belong to no class."""
     time = np.linspace(0.0, 1.0, frames) if frames > 1 else np.array([0.4])
     intensity = float(rng.uniform(0.8, 1.7))
     apex = np.array(_APEX[CLASSES[label]]) * rng.uniform(0.75, 1.25, len(UNITS))
@@ -73,7 +73,7 @@ def perform(label: int, rest: NDArray[np.float64], frames: int, rng: np.random.G
 
 
 def _envelope(time: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Rise to the apex, hold, fall; the clip may be cut before the face is at rest again."""
+    """Return a curve that rises to the apex, holds and falls; the clip may end before the face is at rest again."""
     onset, rise, hold, fall = (
         rng.uniform(0.05, 0.35),
         rng.uniform(0.08, 0.25),

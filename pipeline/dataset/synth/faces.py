@@ -1,7 +1,7 @@
 """Paint a parametric face, all frames of a clip at once.
 
-Everything is a signed distance in face coordinates (the head's half height is 1), turned into a soft-edged mask: no
-drawing library, no fonts, and the same pixels on every machine.
+Every shape is a signed distance in face coordinates (the head's half height is 1), converted to a soft-edged mask. This
+needs no drawing library and no fonts, and gives the same pixels on every machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sciu.pipeline.dataset.synth.expressions import Movement, resting_face
 
 Field = NDArray[Any]
-"""Floats, a value a pixel: [T, H, W] or broadcastable to it."""
+"""Floats, one per pixel: [T, H, W] or broadcastable to it."""
 
 _DARK = np.array([0.08, 0.05, 0.06], np.float32)
 _WHITE = np.array([0.93, 0.93, 0.9], np.float32)
@@ -23,7 +23,7 @@ _WHITE = np.array([0.93, 0.93, 0.9], np.float32)
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What stays the same in all clips of a person."""
+    """The properties that all clips of a person share."""
 
     rest: NDArray[np.float64]
     skin: Field
@@ -62,7 +62,7 @@ def draw_identity(rng: np.random.Generator) -> Identity:
 
 
 def render(person: Identity, movement: Movement, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the clip, [T, size, size, 3] RGB: a person moving head and face before a background in some light."""
+    """Return a clip, [T, size, size, 3] RGB: a person who moves head and face, with background and light."""
     canvas = _Canvas(len(movement.units), size, rng)
     _paint_head(canvas, person)
     _paint_eyes(canvas, person, movement)
@@ -73,7 +73,7 @@ def render(person: Identity, movement: Movement, size: int, rng: np.random.Gener
 
 
 class _Canvas:
-    """The pixels of a clip, and the face coordinates u (right), v (down) of each of them in every frame."""
+    """The pixels of a clip, and their face coordinates u (right) and v (down) in every frame."""
 
     def __init__(self, frames: int, size: int, rng: np.random.Generator) -> None:
         axis = np.linspace(-1.1, 1.1, size, dtype=np.float32)
@@ -103,18 +103,18 @@ class _Canvas:
             slice(None),
             _extent(mask.any(axis=(0, 2))),
             _extent(mask.any(axis=(0, 1))),
-        )  # small parts: half the time
+        )  # painting only a part takes half the time
         self.rgb[box] += mask[box][..., None] * (colour.astype(np.float32) - self.rgb[box])
 
     def ellipse(self, u: Field | float, v: Field | float, a: Field | float, b: Field | float) -> Field:
-        """Distance to an ellipse, to first order: exact near its edge, of the right sign everywhere."""
+        """Return the distance to an ellipse to first order: exact near its edge, with the correct sign everywhere."""
         du, dv = self.u - u, self.v - v
         radius = np.sqrt((du / a) ** 2 + (dv / b) ** 2)
         slope = np.sqrt((du / a**2) ** 2 + (dv / b**2) ** 2)
         return ((radius - 1.0) * radius / np.maximum(slope, 1e-6)).astype(np.float32)
 
     def lit(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Light the scene from a side, add the camera's grain, and quantise."""
+        """Return the pixels with light from one side and camera noise, quantised."""
         angle, depth, level = rng.uniform(0.0, 2 * np.pi), rng.uniform(0.0, 0.35), rng.uniform(0.75, 1.1)
         light = level * (1.0 + depth * (np.cos(angle) * self.x + np.sin(angle) * self.y))
         grain = rng.normal(0.0, rng.uniform(0.005, 0.02), self.rgb.shape[:3]).astype(np.float32)
@@ -122,13 +122,13 @@ class _Canvas:
 
 
 def _extent(used: Any) -> slice:
-    """The smallest slice that holds all True; empty if there is none."""
+    """Return the smallest slice that contains all True values; empty if there are none."""
     places = np.flatnonzero(used)
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def _wander(rng: np.random.Generator, time: Field, depth: float) -> Field:
-    """A slow movement over the clip, [T, 1, 1]."""
+    """Return a slow movement over the clip, [T, 1, 1]."""
     start, swing, rate, phase = (
         rng.normal(0, depth),
         rng.normal(0, depth / 2),

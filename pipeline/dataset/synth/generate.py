@@ -1,4 +1,4 @@
-"""SynthDFER: a dataset of painted faces in which we know what is wrong with every clip."""
+"""SynthDFER: a dataset of painted faces with known label errors and degraded clips."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CLIPS_A_PERSON = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Synth:
-    """What to generate."""
+    """The settings of `generate`."""
 
     clips: int = 700
     classes: int = 7
@@ -51,7 +51,7 @@ class Synth:
         require(
             2 * self.classes <= self.clips <= 10**7,
             "--clips",
-            f"{2 * self.classes} (two a class) to 10000000",
+            f"{2 * self.classes} (two per class) to 10000000",
             self.clips,
         )
         require(1 <= self.frames <= 10000, "--frames", "1 to 10000", self.frames)
@@ -78,7 +78,7 @@ class Synth:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """Who shows what in every clip, and what is wrong with it. Everything follows from the settings' seed."""
+    """The person, labels and kind of every clip. All of it follows from the settings' seed."""
 
     true_label: NDArray[np.int64]
     given_label: NDArray[np.int64]
@@ -88,11 +88,11 @@ class Script:
 
 
 def write_script(synth: Synth) -> Script:
-    """Cast the clips, then plant wrong labels and low quality among the training clips, never both in one clip."""
+    """Assign persons, then plant wrong labels and low quality in the training clips, never both in one clip."""
     rng = np.random.default_rng([synth.seed, 0])
     clip = np.arange(synth.clips)
     true_label, take = clip % synth.classes, clip // synth.classes
-    every = round(1 / synth.test_share)  # one clip of each class in so many is a test clip
+    every = round(1 / synth.test_share)  # one in `every` clips of each class is a test clip
     test = take % every == min(every - 1, int(take.max()))
     person = _cast(test, rng)
     train = np.flatnonzero(~test)
@@ -109,13 +109,13 @@ def write_script(synth: Synth) -> Script:
 
 
 def _intensity(synth: Synth, clips: Labels, true_label: Labels, person: Labels) -> NDArray[np.float64]:
-    """How strong the expressions of some clips are; drawing them costs 0.1 ms a clip, and only weak noise asks."""
+    """Return the strength of the expressions; this costs 0.1 ms per clip and only weak noise needs it."""
     plays = (_play(synth, int(clip), int(true_label[clip]), int(person[clip])) for clip in clips)
     return np.array([play.movement.intensity for play in plays])
 
 
 def _cast(test: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Give every clip a person; nobody is in both splits."""
+    """Assign a person to every clip; no person is in both splits."""
     person = np.empty(len(test), np.int64)
     people = 0
     for split in (~test, test):
@@ -133,14 +133,14 @@ class _Play:
 
 
 def _play(synth: Synth, clip: int, label: int, person: int) -> _Play:
-    """Let a clip's person act. The draws are keyed by seed and clip: clips do not depend on each other."""
+    """Return a clip's person and movement. Draws depend on seed and clip only, so clips are independent."""
     identity = draw_identity(np.random.default_rng([synth.seed, 1, person]))
     rng = np.random.default_rng([synth.seed, 2, clip])
     return _Play(identity, perform(label, identity.rest, synth.frames, rng), rng)
 
 
 def generate(synth: Synth, out: Path, progress: Progress) -> Dataset:
-    """Paint the clips on all cores and write the dataset to a new folder, with its truth beside it."""
+    """Paint the clips on all cores and write the dataset to a new folder, with its `truth.csv`."""
     with new_folder(out, maker="synth") as folder:
         script = write_script(synth)
         (folder / "media").mkdir()
@@ -158,7 +158,7 @@ def generate(synth: Synth, out: Path, progress: Progress) -> Dataset:
         with closing(map_tasks(_write_clip, tasks)) as results:
             for done, (position, result) in enumerate(results, start=1):
                 if isinstance(result, Crashed):
-                    raise DatasetError(f"the process that painted clip {position} died. Is there memory left?")
+                    raise DatasetError(f"the process that painted clip {position} died. Check the free memory.")
                 progress(done, synth.clips)
         write_atomically(folder / TRUTH, _truth(synth, script))
         Dataset(
@@ -193,7 +193,7 @@ def _write_clip(task: _Task) -> None:
 
 
 def _name(synth: Synth, clip: int) -> str:
-    """With `jpeg` a clip is a folder of frames, as the field's datasets are; `sciu-data pack` makes one file of it."""
+    """Return a clip's path; with `jpeg` it is a folder of frames, as in the published datasets."""
     return f"{clip:06d}" + ("" if synth.codec == "jpeg" else SUFFIX[synth.codec])
 
 

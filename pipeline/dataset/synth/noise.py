@@ -1,4 +1,4 @@
-"""Plant wrong labels: exactly the wanted number, in the ways that annotators go wrong."""
+"""Plant exactly the requested number of wrong labels, with the kinds of errors that annotators make."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sciu.pipeline.errors import SettingError
 
 Labels = NDArray[np.int64]
 
-# Chance that a clip of the row's class is called by the column's name. Six rows are the face-only single votes of
+# Probability that a clip of the row's class is labelled as the column's. Six rows are the face-only single votes of
 # CREMA-D; it has no surprise, so that row and column are our assumption, after its common confusion with fear.
 _CONFUSION = np.array(
     [  # happy  sad neutral angry surprise disgust fear
@@ -28,7 +28,7 @@ _CONFUSION = np.array(
 def mislabel(
     labels: Labels, intensity: NDArray[np.float64], count: int, kind: str, classes: int, rng: np.random.Generator
 ) -> Labels:
-    """Return the labels with exactly `count` of them wrong; `intensity` is how strong each clip's expression is."""
+    """Return the labels with exactly `count` of them wrong; `intensity` is the strength of each clip's expression."""
     order = rng.permutation(len(labels))
     if kind == "runs":
         wrong = _confirmation_bias(labels, order, rng)
@@ -38,7 +38,7 @@ def mislabel(
         wrong = _confuse(labels, order, count, kind, classes, rng)
     if len(wrong) < count:
         raise SettingError(
-            f"--noise {kind} can mislabel at most {len(wrong)} of these {len(labels)} clips, but {count} are wanted."
+            f"--noise {kind} can mislabel at most {len(wrong)} of these {len(labels)} clips, but {count} are requested."
         )
     noisy = labels.copy()
     for clip, label in wrong[:count]:
@@ -52,7 +52,7 @@ KINDS = ("sym", "pair", "matrix", "weak", "runs")
 def _confuse(
     labels: Labels, order: Labels, count: int, kind: str, classes: int, rng: np.random.Generator
 ) -> list[tuple[int, int]]:
-    """Draw clips, those of easily confused classes sooner, and give each another label by its class's chances."""
+    """Draw clips, weighted by how often their class is confused, and another label for each by its class's row."""
     chances = _off_diagonal(kind, classes)
     keys = rng.exponential(size=len(order)) / chances.sum(axis=1)[labels[order]]  # a weighted draw without replacement
     drawn = order[np.argsort(keys, kind="stable")][:count]
@@ -69,14 +69,14 @@ def _off_diagonal(kind: str, classes: int) -> NDArray[np.float64]:
 
 
 def _weak_as_neutral(labels: Labels, intensity: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Call the weakest expressions neutral."""
+    """Label the weakest expressions neutral."""
     neutral = CLASSES.index("neutral")
     weakest = np.argsort(intensity, kind="stable")
     return [(int(clip), neutral) for clip in weakest if labels[clip] != neutral]
 
 
 def _confirmation_bias(labels: Labels, order: Labels, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """Let an annotator, going through the clips in some order, repeat a label over a run of four to eight of them."""
+    """Simulate an annotator who repeats a label over runs of four to eight clips in a random order."""
     wrong, start = [], 0
     while start < len(order):
         length = int(rng.integers(4, 9))

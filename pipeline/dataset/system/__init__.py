@@ -1,1 +1,1 @@
-"""Files that are whole or absent, and work on all cores."""
+"""Atomic files, and work on all cores."""

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writes, folders that appear when finished, one writer at a time."""
+"""Atomic writes, folders that appear when finished, and one writer at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sciu.pipeline.errors import SettingError
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write under a temporary name, then rename: a reader sees the old file or the new one, never a part.
 
-    `durable` waits for the disk. It costs milliseconds a file, so media that can be made again go without.
+    `durable` waits for the disk. It costs milliseconds per file, so media that can be written again are not durable.
     """
     partial = path.with_name(f".{path.name}.partial")
     if path.exists() and not path.is_file():
@@ -46,18 +46,16 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def only_writer(file: Path) -> Iterator[None]:
-    """Hold the one writer's lock of a file; the kernel frees it with the process, however that ends.
+    """Hold a file's exclusive writer lock; the kernel releases it when the process ends.
 
-    A file opened for writing, not its folder: NFS locks nothing else.
+    It locks a file opened for writing, not the folder, because NFS locks nothing else.
     """
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DatasetError(
-                f"'{file.parent}' is being written by another process. Wait until it has ended."
-            ) from None
+            raise DatasetError(f"'{file.parent}' is being written by another process. Wait until it ends.") from None
         yield
     finally:
         os.close(descriptor)
@@ -68,11 +66,11 @@ _MARKER = ".sciu-partial"
 
 @contextmanager
 def new_folder(folder: Path, *, maker: str, keep_partial: bool = False) -> Iterator[Path]:
-    """Yield `<folder>.partial` to work in; it becomes `folder` in one rename when the block ends well.
+    """Yield `<folder>.partial` to work in, and rename it to `folder` when the block succeeds.
 
-    With `keep_partial` what was made survives a failure, for a later run of the same maker to go on with.
+    With `keep_partial` the work survives a failure, so that a later run of the same maker can continue it.
     """
-    folder = _usable(Path(os.path.abspath(folder)))  # noqa: PTH100 - resolve() would look through the user's own links
+    folder = _usable(Path(os.path.abspath(folder)))  # noqa: PTH100 - resolve() would follow the user's own links
     partial = folder.with_name(folder.name + ".partial")
     if partial.is_symlink():
         raise DatasetError(f"'{partial}' must not be a link. Remove it, or choose another output folder.")
@@ -94,13 +92,11 @@ def new_folder(folder: Path, *, maker: str, keep_partial: bool = False) -> Itera
 
 
 def _usable(folder: Path) -> Path:
-    """Refuse, before any work is done, a folder that could not be made or that holds anything."""
+    """Refuse, before any work is done, a folder that cannot be created or is not empty."""
     try:
         str(folder).encode()
     except UnicodeEncodeError:
-        raise SettingError(
-            f"output folder must have a name in UTF-8, but is {str(folder)!r}. Choose another."
-        ) from None
+        raise SettingError(f"output folder must have a UTF-8 name, but is {str(folder)!r}. Choose another.") from None
     if folder.is_symlink() or folder.is_mount() or folder == Path.cwd():
         raise SettingError(f"output folder must not be a link, a mount point or the current folder, but is '{folder}'.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -109,13 +105,13 @@ def _usable(folder: Path) -> Path:
 
 
 def _claim(partial: Path, maker: str) -> None:
-    """Mark a partial folder as ours; go into a filled one only if the same maker left it there."""
+    """Mark a partial folder as ours; accept one with files only if the same maker left them."""
     marker = partial / _MARKER
     owner = marker.read_text("utf-8", "replace")
     if owner != maker and any(entry != marker for entry in partial.iterdir()):
         if not owner:
             marker.unlink()
-        what = f"an unfinished {owner}" if owner else "something that is not ours"
+        what = f"an unfinished {owner}" if owner else "files that sciu did not write"
         raise DatasetError(f"'{partial}' holds {what}. Remove it, or choose another output folder.")
     marker.write_text(maker)
 

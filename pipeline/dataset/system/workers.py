@@ -1,7 +1,7 @@
-"""Run a function over many clips on all cores, and survive what damaged media do to native decoders.
+"""Run a function over many clips on all cores, and survive native decoders that crash on damaged media.
 
-A decoder that crashes takes its process with it. The chunks that were in flight are then tried again alone, and the
-clips of a chunk that does it again one by one: the clip that kills its process costs itself only.
+A decoder that crashes kills its process. The chunks that were in flight are then tried again alone, and if a chunk
+crashes again, its clips one by one: only the clip that kills its process is lost.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 Chunk: TypeAlias = list[tuple[int, Task]]
 
-_CHUNK = 8  # tasks handed over at once: a hand-over costs 0.2 ms, the quickest probe 0.3 ms
+_CHUNK = 8  # tasks submitted at once: a submission costs 0.2 ms, the fastest probe 0.3 ms
 
 
 class Crashed:
-    """In place of a result: the process that worked on this task died."""
+    """Takes the place of a result: the process that worked on this task died."""
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
@@ -39,7 +39,7 @@ def map_tasks(
 ) -> Generator[tuple[int, Result | Crashed], None, None]:
     """Yield (position, result) for every task, in the order they finish. The function's exceptions are raised.
 
-    Read it inside `contextlib.closing`: the workers have ended when that is left, by whatever way.
+    Iterate inside `contextlib.closing`, so that the workers have ended on every exit.
     """
     chunks: Iterator[Chunk[Task]] = iter(
         [(position, tasks[position]) for position in range(start, min(start + _CHUNK, len(tasks)))]
@@ -56,14 +56,14 @@ def map_tasks(
 def _run(
     function: Callable[[Task], Result], chunks: Iterator[Chunk[Task]], workers: int
 ) -> Generator[tuple[int, Result | Crashed], None, list[Chunk[Task]]]:
-    """Work until all is done or a process dies; return the chunks that were in flight then."""
+    """Run until all tasks are done or a process dies; return the chunks that were in flight then."""
     strangers = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=follow_the_command)
     in_flight: dict[Future[list[tuple[int, Result]]], Chunk[Task]] = {}
     handing_over: Chunk[Task] = []
     try:
         while True:
-            with _signals_held():  # one that came while a worker starts would leave it half started
+            with _signals_held():  # a signal would interrupt the start of a worker
                 for handing_over in islice(chunks, 3 * workers - len(in_flight)):
                     in_flight[pool.submit(_work, function, handing_over)] = handing_over
                 handing_over = []
@@ -76,7 +76,7 @@ def _run(
     except BrokenProcessPool:
         return [chunk for chunk in (*in_flight.values(), handing_over) if chunk]
     except BaseException:
-        # Whatever they are at is not wanted any more, and a decoder that hangs would never come back.
+        # Their results are not needed any more, and a decoder that hangs would never return.
         for worker in set(multiprocessing.active_children()) - strangers:
             worker.kill()
         raise
@@ -89,9 +89,9 @@ def _work(function: Callable[[Task], Result], chunk: Chunk[Task]) -> list[tuple[
 
 
 def follow_the_command() -> None:
-    """Watch the command from a thread and end with it: kill -9 leaves no workers behind.
+    """Watch the command from a thread and end with it, so that kill -9 leaves no workers behind.
 
-    The kernel's own death signal would not do: a worker is the fork server's child, and the server lives while it does.
+    The kernel's parent-death signal does not help: the parent is the fork server, which lives as long as the worker.
     """
     threading.Thread(target=_end_after, args=[multiprocessing.parent_process()], daemon=True).start()
 
@@ -102,7 +102,7 @@ def _end_after(parent: multiprocessing.process.BaseProcess) -> None:
 
 
 def _context() -> multiprocessing.context.BaseContext:
-    """Fork from a server that has no threads of ours and has imported what the workers need, once."""
+    """Fork from a server that has none of our threads and imports what the workers need, once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"sciu.pipeline.dataset.{module}" for module in ("probe", "read", "encode")])
     with _signals_held():
@@ -111,9 +111,9 @@ def _context() -> multiprocessing.context.BaseContext:
 
 
 def _start_server() -> None:
-    """Start the fork server, it and its children deaf to SIGINT and SIGTERM, which go to whole process groups.
+    """Start the fork server with SIGINT and SIGTERM blocked, because they go to whole process groups.
 
-    The command decides what becomes of its workers; a server that dies while a worker starts would leave it hanging.
+    The command ends its workers itself; a server that dies while a worker starts would leave the worker hanging.
     """
     resource_tracker.ensure_running()  # the server needs it, and starting it unblocks both signals
     heard = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))  # a new process inherits the mask
@@ -125,7 +125,7 @@ def _start_server() -> None:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Put off SIGINT and SIGTERM until the block ends."""
+    """Delay SIGINT and SIGTERM until the block ends."""
     if threading.current_thread() is not threading.main_thread():  # Python handles signals in the main thread only
         yield
         return

@@ -1,1 +1,1 @@
-"""Decoders as queues: encoded clips in, frames out, in order; and what they raise at bad clips."""
+"""Decoders as queues: encoded clips in, frames out, in order; and the faults of bad clips."""

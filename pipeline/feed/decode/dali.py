@@ -1,10 +1,10 @@
-"""DALI pipelines as queues: encoded clips in, decoded frames out, in order; built once, whatever the epoch.
+"""DALI pipelines as queues: encoded clips in, decoded frames out, in order; built once for all epochs.
 
-A sample that DALI cannot decode breaks its pipeline for good. Then a new one is built, the clips of that batch are
-decoded one by one to find who it was, and the batches behind it are put in again.
+A sample that DALI cannot decode breaks its pipeline permanently. Then a new one is built, the clips of that batch are
+decoded one by one to find the bad one, and the later batches are put in again.
 
-With one batch of prefetch, a pipeline takes any number of `feed_input` and `schedule_run` before its first output
-(measured with 2.4.0), and there is no end of an epoch to go through.
+With one batch of prefetch, a pipeline accepts any number of `feed_input` and `schedule_run` before its first output
+(measured with 2.4.0), and needs no handling of the end of an epoch.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from sciu.pipeline.feed.memory.lent import Lent
 from sciu.pipeline.feed.pixels.render import Source, stacked
 
 _MOST_SAMPLES = {"cpu": 1 << 16, "cuda": 1 << 9}
-"""In one run of a pipeline. On a CPU it costs nothing until they come; nvJPEG takes memory for as many images."""
-_ON_ENGINES = 1.0  # all that nvJPEG's engines take: who decodes an image must not depend on its place in the batch
-_BROKEN = (RuntimeError, ValueError, IndexError, StopIteration)  # what a broken pipeline raises
+"""In one run of a pipeline. On a CPU unused samples cost nothing; nvJPEG allocates memory for all of them."""
+_ON_ENGINES = 1.0  # all images that nvJPEG's engines accept: the decoder must not depend on the place in the batch
+_BROKEN = (RuntimeError, ValueError, IndexError, StopIteration)  # raised by a broken pipeline
 
 Clip = TypeVar("Clip", Images, Video)
 Item = TypeVar("Item")
@@ -38,17 +38,17 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Refused:
-    """In place of a clip that DALI does not decode."""
+    """Takes the place of a clip that DALI does not decode."""
 
     why: str
 
 
 @dataclass
 class _Entry(Generic[Clip]):
-    """A batch on its way."""
+    """A batch in flight."""
 
     clips: Sequence[Clip]
-    runs: int = 0  # of the pipeline, once all of them have begun
+    runs: int = 0  # of the pipeline, once all are scheduled
 
 
 class Decoder(ABC, Generic[Clip]):
@@ -65,10 +65,10 @@ class Decoder(ABC, Generic[Clip]):
         self.rebuilt = 0
 
     def put(self, clips: Sequence[Clip]) -> None:
-        """Begin to decode a batch."""
+        """Start decoding a batch."""
         self._busy = True
         self._waiting.append(_Entry(clips))
-        with suppress(*_BROKEN):  # by its own fault or an earlier batch's: taking it mends that
+        with suppress(*_BROKEN):  # this or an earlier batch is bad: `take` handles it
             self._start(self._waiting[-1])
         self._busy = False
 
@@ -79,7 +79,7 @@ class Decoder(ABC, Generic[Clip]):
         return taken
 
     def take_as_it_is(self) -> list[Source | Refused]:
-        """Return the same, a part of a batch perhaps: then all of it may be refused without a fault of the machine."""
+        """Return the frames without checking the machine, for a part of a batch: all of that may be bad clips."""
         self._busy = True
         entry = self._waiting.popleft()
         try:
@@ -94,7 +94,7 @@ class Decoder(ABC, Generic[Clip]):
         return taken
 
     def drain(self) -> None:
-        """Forget what was put in and not taken, also after an interrupt between the two: by a new pipeline."""
+        """Discard what was put in and not taken, also after an interrupt, by building a new pipeline."""
         if (self._waiting or self._busy) and not sys.is_finalizing():
             self._waiting.clear()
             self._pipeline = self._build()
@@ -138,29 +138,29 @@ class Decoder(ABC, Generic[Clip]):
 
     def _outputs(self, entry: _Entry[Clip]) -> list[Source]:
         if not entry.runs:
-            raise RuntimeError("the batch could not be handed to DALI")
+            raise RuntimeError("the batch could not be passed to DALI")
         stream = torch.cuda.current_stream(self._device) if self._device.type == "cuda" else None
         runs = [self._pipeline.outputs(cuda_stream=stream)[0] for _ in range(entry.runs)]
         sources = self._split(runs, entry.clips)
-        if stream is not None:  # some are copies, which are queued only
+        if stream is not None:  # some are copies, which are only queued
             self._lent.hold(runs, stream.record_event())
         return sources
 
     @abstractmethod
     def _graph(self, device: str) -> Any:
-        """Return the frames' node."""
+        """Return the node that outputs the frames."""
 
     @abstractmethod
     def _samples(self, clips: Sequence[Clip]) -> dict[str, list[Any]]:
-        """Return what the pipeline is fed for these clips, by input: lists of one length."""
+        """Return the pipeline's inputs for these clips by name: lists of equal length."""
 
     @abstractmethod
     def _split(self, runs: list[Any], clips: Sequence[Clip]) -> list[Source]:
-        """Tell whose the samples are that came out of the pipeline's runs."""
+        """Return the frames of each clip from the outputs of the pipeline's runs."""
 
 
 class ImageDecoder(Decoder[Images]):
-    """JPEG and PNG files, a sample a frame."""
+    """Decodes JPEG and PNG files, one sample per frame."""
 
     def _graph(self, device: str) -> Any:
         from nvidia.dali import fn, types
@@ -185,7 +185,7 @@ class ImageDecoder(Decoder[Images]):
 
 
 class VideoDecoder(Decoder[Video]):
-    """Video files, a sample a clip; decoded from the first frame to the last that is wanted."""
+    """Decodes video files, one sample per clip, from the first frame to the last requested one."""
 
     def _graph(self, device: str) -> Any:
         from nvidia.dali import fn, types
@@ -202,15 +202,15 @@ class VideoDecoder(Decoder[Video]):
 
 
 class SharedVideoDecoder:
-    """Several pipelines that share each batch: one keeps one of a GPU's seven NVDEC engines busy."""
+    """Several pipelines that share each batch, because one uses only one of a GPU's seven NVDEC engines."""
 
     def __init__(self, device: torch.device, threads: int, pipelines: int) -> None:
         share = max(1, threads // pipelines)
         self._decoders = [VideoDecoder(device, share) for _ in range(pipelines)]
-        self._sizes: deque[int] = deque()  # of the batches that are on their way
+        self._sizes: deque[int] = deque()  # of the batches in flight
 
     def put(self, clips: Sequence[Video]) -> None:
-        """Begin to decode a batch, dealt out in turn."""
+        """Start decoding a batch, divided among the pipelines."""
         self._sizes.append(len(clips))
         for decoder, part in zip(self._decoders, self._dealt(clips), strict=True):
             if part:
@@ -228,7 +228,7 @@ class SharedVideoDecoder:
         return in_order
 
     def drain(self) -> None:
-        """Forget what was put in and not taken."""
+        """Discard the batches that were put in and not taken."""
         self._sizes.clear()
         for decoder in self._decoders:
             decoder.drain()
@@ -238,25 +238,25 @@ class SharedVideoDecoder:
 
 
 def _bytes_input(fn: Any, types: Any) -> Any:
-    """Make the input; `no_copy`: the queue keeps the arrays until their frames are taken."""
+    """Return the input node; `no_copy` is safe because the queue keeps the arrays until their frames are taken."""
     return fn.external_source(name="files", dtype=types.UINT8, ndim=1, no_copy=True)
 
 
 def _tensor(sample: Any) -> Tensor:
-    """Take DALI's memory over, without a copy."""
+    """Return DALI's memory as a tensor, without a copy."""
     return torch.utils.dlpack.from_dlpack(sample)
 
 
 def _require_a_sound_machine(taken: list[Source | Refused]) -> None:
-    """Stop when clip by clip the memory was too small: one such clip is a bad clip, all of them are none."""
+    """Raise an error if memory ran out for every clip alone: for one clip of several, the clip is bad."""
     refused = [source.why for source in taken if isinstance(source, Refused)]
     of_machine = [why for why in refused if "cuda" in why.lower() or MEMORY_IS_FULL.search(why)]
     if 1 < len(taken) == len(of_machine):
-        raise FeedError(f"DALI ran into: {refused[0]}. Take smaller batches or another device.")
+        raise FeedError(f"DALI failed: {refused[0]}. Use smaller batches or another device.")
 
 
 def _reason(error: Exception) -> str:
-    """Return the line of DALI's report that says what happened."""
+    """Return the line of DALI's message that states the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     after = lines.index("encountered:") + 1 if "encountered:" in lines else 0
     return lines[min(after, len(lines) - 1)].rstrip(".") if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""A clip that cannot be decoded, and why; what is wrong with the machine is no fault of a clip."""
+"""Faults: clips that cannot be decoded, and why. Errors of the machine are not faults of a clip."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.memory.free_memory import available_bytes
 
 FAULTS = (*MEDIA_ERRORS, RuntimeError, MemoryError)
-"""What decoders raise at bad clips, torchvision RuntimeError; `fault` tells what was the machine's."""
+"""What decoders raise for bad clips, torchvision RuntimeError; `fault` separates errors of the machine."""
 _NO_THREAD = "can't start new thread"
 _PLENTY = 1 << 30  # bytes
 
@@ -27,18 +27,18 @@ class Fault:
 
 
 def fault(clip: int, dataset: Dataset, error: Exception) -> Fault:
-    """Say what is wrong with a clip; what is wrong with the machine is raised."""
+    """Return the fault of a clip; raise a FeedError if the error is the machine's."""
     if isinstance(error, FileNotFoundError):
         return Fault(clip, MISSING)
     full = MEMORY_IS_FULL.search(str(error)) or _NO_THREAD in str(error)
     if is_outage(error) or _lacks_memory(error) or full:
         raise FeedError(
-            f"'{dataset.path(clip)}' cannot be read: {reason(error)}. Mend the disk or its permissions, and resume."
+            f"'{dataset.path(clip)}' cannot be read: {reason(error)}. Fix the disk or its permissions, and resume."
         ) from error
     return Fault(clip, reason(error))
 
 
 def _lacks_memory(error: Exception) -> bool:
-    """Tell a full memory from a damaged file that speaks of gigabytes: FFmpeg has one word for both."""
+    """Return whether memory is full; FFmpeg raises the same error for a damaged file that declares gigabytes."""
     damaged = isinstance(error, av.error.FFmpegError) and available_bytes() > _PLENTY
     return isinstance(error, MemoryError) and not damaged

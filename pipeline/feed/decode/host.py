@@ -18,7 +18,7 @@ from sciu.pipeline.feed.pixels.threads import Spread, spread
 
 @dataclass
 class HostDecoder:
-    """Decodes what DALI does not."""
+    """Decodes the clips that DALI does not decode."""
 
     files: ClipFiles
     threads: int
@@ -28,7 +28,7 @@ class HostDecoder:
         self._pool = ThreadPoolExecutor(self.threads, "sciu-decode")
 
     def put(self, clips: Sequence[OnHost]) -> None:
-        """Begin to decode a batch."""
+        """Start decoding a batch."""
         self._waiting.append(spread(self._pool, self.threads, lambda place: self.decode(clips[place]), len(clips)))
 
     def take(self) -> list[Source | Fault]:
@@ -36,7 +36,7 @@ class HostDecoder:
         return self._waiting.popleft().results()
 
     def drain(self) -> None:
-        """Forget what was put in and not taken."""
+        """Discard the batches that were put in and not taken."""
         while self._waiting:
             self._waiting.popleft().cancel()
 

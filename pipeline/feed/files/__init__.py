@@ -1,1 +1,1 @@
-"""What is read of a clip, and who decodes it."""
+"""Reading the files of clips, and the choice of their decoder."""

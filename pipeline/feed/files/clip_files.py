@@ -1,4 +1,4 @@
-"""The files of the clips: what a decoder needs of them, read on the host."""
+"""Reads on the host what decoders need of the clips' files."""
 
 from __future__ import annotations
 
@@ -26,51 +26,51 @@ from sciu.pipeline.feed.files.clip_layout import (
 from sciu.pipeline.feed.files.packets import CODECS, Packets, look_at_packets
 from sciu.pipeline.feed.files.routes import Refusal
 
-_MOST_LOOKS = 2  # in one read
+_MOST_INSPECTIONS = 2  # in one read
 
 
 @dataclass(frozen=True)
 class OnHost:
-    """A clip that FFmpeg or Pillow decode on the host, and which of its frames are wanted."""
+    """A clip that FFmpeg or Pillow decodes on the host, and the frames to decode."""
 
     clip: int
     numbers: NDArray[np.int32]
 
 
 class ClipFiles:
-    """Reads clips; several threads may."""
+    """Reads clips; thread-safe."""
 
     def __init__(self, dataset: Dataset, refusal: Refusal, *, for_nvdec: bool = False) -> None:
         self.dataset = dataset
         self._refusal = refusal
         self._for_nvdec = for_nvdec
-        self._stamps: dict[int, tuple[int, ...]] = {}  # of the file that was looked at
-        self._sights: dict[int, ClipLayout] = {}
+        self._stamps: dict[int, tuple[int, ...]] = {}  # of the inspected file
+        self._layouts: dict[int, ClipLayout] = {}
         self._packets: dict[int, Packets] = {}
         self.on_host: dict[int, str] = {}  # clips that DALI does not decode, and why
 
     def read(self, clip: int, numbers: NDArray[np.int32]) -> tuple[Images | Video | OnHost, int]:
-        """Return a clip's frames, encoded or for the host to decode, and how many files are opened for it."""
-        path, looks = self.dataset.path(clip), 0
-        while looks < _MOST_LOOKS:
-            seen = stamp(path)
-            if self._stamps.get(clip) != seen:
-                self._look(clip, path)
-                self._stamps[clip] = seen
-                looks += 1
-            sight = self._sights.get(clip)
-            if sight is None:
-                return OnHost(clip, numbers), looks + 1
+        """Return a clip's encoded frames, or OnHost if the host decodes it, and the number of opened files."""
+        path, inspections = self.dataset.path(clip), 0
+        while inspections < _MOST_INSPECTIONS:
+            found = stamp(path)
+            if self._stamps.get(clip) != found:
+                self._inspect(clip, path)
+                self._stamps[clip] = found
+                inspections += 1
+            layout = self._layouts.get(clip)
+            if layout is None:
+                return OnHost(clip, numbers), inspections + 1
             try:
-                content = sight.read(str(path), numbers)
+                content = layout.read(str(path), numbers)
             except ChangedError:
                 self._stamps.pop(clip, None)
                 continue
-            opened = looks + (len(numbers) if isinstance(sight, FrameFolder) else 1)
+            opened = inspections + (len(numbers) if isinstance(layout, FrameFolder) else 1)
             if isinstance(content, Images) and not all(is_whole_image(file.tobytes()) for file in content.files):
-                return OnHost(clip, numbers), opened  # where Pillow says what is wrong
+                return OnHost(clip, numbers), opened  # Pillow reports the error
             return content, opened
-        raise DatasetError("changes while it is read, or a frame of it leads nowhere")
+        raise DatasetError("changes while it is read, or a frame is a broken link")
 
     def decode(self, wanted: OnHost) -> list[Frames]:
         """Decode a clip on the host."""
@@ -78,30 +78,30 @@ class ClipFiles:
         if packets := self._packets.get(wanted.clip):
             try:
                 return packets.decode(read_file(str(path)), wanted.numbers)
-            except MEDIA_ERRORS:  # the file is another one now, or FFmpeg makes more of it with the container's help
+            except MEDIA_ERRORS:  # the file has changed, or FFmpeg needs the container
                 self._packets.pop(wanted.clip, None)
         return read_frames(path, self.dataset.kind_of(wanted.clip), wanted.numbers.tolist())
 
     def leave_to_host(self, clip: int, why: str) -> None:
-        """From now on decode this clip on the host."""
-        self._sights.pop(clip, None)
+        """Decode this clip on the host from now on."""
+        self._layouts.pop(clip, None)
         self.on_host[clip] = why
 
-    def _look(self, clip: int, path: Path) -> None:
-        """See what a clip is: half a millisecond for folders, two for videos."""
-        self._sights.pop(clip, None)
+    def _inspect(self, clip: int, path: Path) -> None:
+        """Find and store a clip's layout: half a millisecond for folders, two for videos."""
+        self._layouts.pop(clip, None)
         self._packets.pop(clip, None)
         self.on_host.pop(clip, None)
         table = self.dataset.clips
         if self.dataset.kind_of(clip) == "frames":
-            self._sights[clip] = layout_of_frames(path, int(table.frames[clip]))
+            self._layouts[clip] = layout_of_frames(path, int(table.frames[clip]))
             return
         codec = table.codec[clip] or ""
         why = self._refusal(codec, int(table.width[clip]), int(table.height[clip]))
-        sight = layout_of_video(path, codec, int(table.frames[clip]), for_nvdec=self._for_nvdec) if why is None else why
-        if not isinstance(sight, str):
-            self._sights[clip] = sight
+        found = layout_of_video(path, codec, int(table.frames[clip]), for_nvdec=self._for_nvdec) if why is None else why
+        if not isinstance(found, str):
+            self._layouts[clip] = found
             return
         if codec in CODECS and (packets := look_at_packets(read_file(str(path)))):
             self._packets[clip] = packets
-        self.on_host[clip] = sight
+        self.on_host[clip] = found

@@ -1,4 +1,4 @@
-"""Ask NVIDIA's video decoder what it can decode, through the driver's own library and without decoding anything."""
+"""Query what NVIDIA's video decoder supports, through the driver's library and without decoding anything."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Caps(ctypes.Structure):
 
 @dataclass(frozen=True, kw_only=True)
 class Capability:
-    """What the decoder takes of one codec, 8 bits, 4:2:0."""
+    """What the decoder supports of one codec, at 8 bits, 4:2:0."""
 
     codec: str
     supported: bool
@@ -45,7 +45,7 @@ class Capability:
 
 
 def library() -> ctypes.CDLL | None:
-    """Load the decoder's library; in a container it is there only if the capability `video` was asked for."""
+    """Load the decoder's library; a container has it only if the capability `video` was requested."""
     try:
         return ctypes.CDLL(LIBRARY)
     except OSError:
@@ -53,7 +53,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def capabilities() -> list[Capability]:
-    """Ask for every codec we know. Needs a CUDA context on this thread."""
+    """Return the capabilities for every codec in CODECS. Needs a CUDA context on this thread."""
     nvcuvid = library()
     return [] if nvcuvid is None else [_ask(nvcuvid, name, number) for name, number in CODECS.items()]
 

@@ -1,8 +1,8 @@
-"""H.264 and HEVC on the host: where each packet lies is found at first sight, and later epochs decode from there.
+"""H.264 and HEVC on the host: packet positions are found at the first read, and later epochs decode from them.
 
-Opening a container anew costs 10 % of a short clip's decoding, and its demuxer hands out packets in Python's time.
-With the packets known, those behind the last wanted frame are not touched, and those that no other frame refers to are
-skipped where they are not wanted.
+Opening a container again costs 10 % of a short clip's decoding, and its demuxer returns packets at the speed of Python.
+With known positions, packets after the last requested frame are not touched, and packets that no other frame refers to
+are skipped if they are not requested.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ CODECS = ("h264", "hevc")
 
 @dataclass(frozen=True)
 class Packets:
-    """A video's packets in the order of decoding."""
+    """A video's packets in decoding order."""
 
     codec: str
     extradata: bytes | None
     spans: NDArray[np.int64]  # begin, end in the file
-    numbers: NDArray[np.int32]  # of the frame that a packet holds, in the order of showing; -1 is never shown
+    numbers: NDArray[np.int32]  # of each packet's frame, in display order; -1 is never shown
 
     def decode(self, content: NDArray[np.uint8], wanted: NDArray[np.int32]) -> list[Frames]:
-        """Decode some frames, numbers ascending."""
+        """Decode the frames with these numbers, which are ascending."""
         chosen = np.isin(self.numbers, wanted)
         last = int(np.flatnonzero(chosen)[-1]) if chosen.any() else -1
         if last >= 0 and self.spans[: last + 1, 1].max() > len(content):
@@ -49,10 +49,10 @@ class Packets:
         return [found[number] for number in numbers]
 
     def _decoded(self, content: memoryview, chosen: list[bool]) -> Iterator[Any]:
-        """Decode the first packets; those that are not chosen only where others refer to them."""
+        """Decode the first packets; those that are not chosen only if others refer to them."""
         context: Any = av.CodecContext.create(self.codec, "r")
         context.extradata = self.extradata
-        context.thread_type = "NONE"  # clips are spread over the cores, not their slices
+        context.thread_type = "NONE"  # clips, not slices, are spread over the cores
         skipping = False
         for wanted, (begin, end), number in zip(chosen, self.spans.tolist(), self.numbers.tolist(), strict=False):
             if skipping == wanted:
@@ -65,9 +65,9 @@ class Packets:
 
 
 def look_at_packets(content: NDArray[np.uint8]) -> Packets | None:
-    """Find a video's packets; None where the file does not hold them as they are decoded, or the times mislead.
+    """Find a video's packets; None if the file does not hold them as they are decoded, or their times are misleading.
 
-    All of it is decoded once to know: AVI files tell times in the order of decoding, streams that were cut begin with
+    This decodes the whole video once, because AVI files store times in decoding order, and cut streams begin with
     frames that cannot be decoded.
     """
     with av.open(io.BytesIO(content.data)) as container:
@@ -79,7 +79,7 @@ def look_at_packets(content: NDArray[np.uint8]) -> Packets | None:
         extradata = stream.codec_context.extradata
     spans = spans_of(content, packets)
     times = sorted({packet.pts for packet in packets if packet.pts is not None and not packet.is_discard})
-    if codec not in CODECS or spans is None or not _comes_so(content, times):
+    if codec not in CODECS or spans is None or not _decodes_to(content, times):
         return None
     numbers = {time: number for number, time in enumerate(times)}
     shown = np.array([numbers.get(packet.pts, -1) for packet in packets], np.int32)
@@ -87,21 +87,21 @@ def look_at_packets(content: NDArray[np.uint8]) -> Packets | None:
 
 
 def spans_of(content: NDArray[np.uint8], packets: list[Any]) -> NDArray[np.int64] | None:
-    """Return where packets begin and end in the file; None where it does not hold them as they are decoded."""
+    """Return begin and end of packets in the file; None if it does not hold them as they are decoded."""
     text = content.tobytes()
     starts = [
         -1
         if packet.pos is None or packet.pos < 0
         else text.find(bytes(packet), packet.pos, packet.pos + packet.size + 64)
         for packet in packets
-    ]  # Matroska's positions are those of the blocks, which have a header before the packet
+    ]  # Matroska's positions are those of blocks, which have a header before the packet
     if not starts or min(starts) < 0:
         return None
     return np.array([(start, start + packet.size) for start, packet in zip(starts, packets, strict=True)], np.int64)
 
 
-def _comes_so(content: NDArray[np.uint8], times: list[int]) -> bool:
-    """Tell whether the frames come upright and in the order of these times, and no others do."""
+def _decodes_to(content: NDArray[np.uint8], times: list[int]) -> bool:
+    """Return whether decoding gives exactly the frames of these times, in order and upright."""
     with av.open(io.BytesIO(content.data)) as container:
         frames = list(container.decode(video_stream(container)))
         return [frame.pts for frame in frames] == times and not any(frame.rotation for frame in frames)

@@ -1,1 +1,1 @@
-"""Memory for batches and for clips that are kept decoded."""
+"""Memory for batches and for decoded clips."""

@@ -1,7 +1,7 @@
-"""A device's memory for clips: taken in large blocks as it fills, dealt out in pieces, and given room back.
+"""A device's memory for clips: allocated in large blocks as needed, taken in pieces, and given back for reuse.
 
-One allocation a clip would cost a call to the driver each, and leave holes that nothing else fits into. A block belongs
-to the stream that is current when it is taken: torch may hand out memory that earlier work of that stream still uses.
+One allocation per clip would cost a call to the driver each, and fragment the memory. A block belongs to the stream
+that is current when it is allocated: torch may return memory that earlier work of that stream still uses.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-_ALIGNED = 256  # bytes; what the driver's own pieces are aligned to
+_ALIGNED = 256  # bytes; the driver's own alignment
 BLOCK = 256 << 20  # bytes
 
 
 def rounded(size: int) -> int:
-    """Return what a piece of this many bytes takes."""
+    """Return the size of a piece for this many bytes, aligned."""
     return -(-size // _ALIGNED) * _ALIGNED
 
 
 @dataclass(eq=False)
 class Arena:
-    """Blocks of one size, and the free spans of each, ascending."""
+    """Blocks of equal size, and the free spans of each, ascending."""
 
     device: torch.device
     budget: int  # bytes
@@ -32,7 +32,7 @@ class Arena:
     _taken: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # by address: block, begin, end
 
     def take(self, size: int) -> Tensor | None:
-        """Return a piece of this many bytes, if there is one: the first that fits."""
+        """Return the first free piece of this many bytes that fits, or None."""
         needed = rounded(size)
         for number, spans in enumerate(self._free):
             for place, (begin, end) in enumerate(spans):
@@ -42,19 +42,19 @@ class Arena:
         return self.take(size) if needed <= self.block and self._grow() else None
 
     def _grow(self) -> bool:
-        """Take another block, if the budget and the device have one."""
+        """Allocate another block, if the budget and the device allow it."""
         if (len(self._blocks) + 1) * self.block > self.budget:
             return False
         try:
             self._blocks.append(torch.empty(self.block, dtype=torch.uint8, device=self.device))
-        except torch.OutOfMemoryError:  # somebody else has taken it; what is there stays
+        except torch.OutOfMemoryError:  # another user of the device took it; the existing blocks remain
             self.budget = len(self._blocks) * self.block
             return False
         self._free.append([(0, self.block)])
         return True
 
     def give_back(self, piece: Tensor) -> None:
-        """Let the piece be taken again; its neighbours that are free become one with it."""
+        """Free the piece and merge it with its free neighbours."""
         number, begin, end = self._taken.pop(piece.data_ptr())
         joined: list[tuple[int, int]] = []
         for span in sorted([*self._free[number], (begin, end)]):

@@ -1,7 +1,7 @@
-"""Memory that queued work still reads: kept from its owner until that work is done.
+"""Holds memory that queued work still reads, until that work is done.
 
-A decoder takes its memory back when the last reference dies, and decodes the next clips into it at once. Work that is
-queued on a GPU has no reference: without this, clips were made of other clips' pixels.
+A decoder reuses its memory when the last reference dies, and decodes the next clips into it at once. Work that is
+queued on a GPU holds no reference: without this, clips contained other clips' pixels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Event(Protocol):
     """A point in a queue of work; `torch.cuda.Event` is one."""
 
     def query(self) -> bool:
-        """Tell whether the work before it is done."""
+        """Return whether the work before it is done."""
 
     def synchronize(self) -> None:
         """Wait for it."""
@@ -23,7 +23,7 @@ class Event(Protocol):
 
 @dataclass
 class Lent:
-    """What is read, and when no more; the oldest first."""
+    """References to memory with the event after its last read, oldest first."""
 
     _held: deque[tuple[Event, object]] = field(default_factory=deque)
 
@@ -31,13 +31,13 @@ class Lent:
         return len(self._held)
 
     def hold(self, memory: object, until: Event) -> None:
-        """Keep memory until the work before an event is done; what is done by now is given back."""
+        """Hold memory until the work before an event is done; release what is done already."""
         self._held.append((until, memory))
         while self._held and self._held[0][0].query():
             self._held.popleft()
 
     def give_back(self) -> None:
-        """Wait for all of the work, and give everything back."""
+        """Wait for all of the work and release everything."""
         while self._held:
             self._held[0][0].synchronize()
             self._held.popleft()

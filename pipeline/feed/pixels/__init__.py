@@ -1,1 +1,1 @@
-"""Decoded frames -> the pixels that a plan asks for, on the CPU and on a GPU."""
+"""Decoded frames -> the pixels of a plan, on the CPU and on a GPU."""

@@ -1,8 +1,8 @@
-"""Frames -> the pixels that a plan asks for, on a GPU: what is on the host is uploaded in one copy; then one kernel.
+"""Frames -> the pixels of a plan, on a GPU: frames on the host are uploaded in one copy; then one kernel runs.
 
-There are two streams. On the feed's own, decoders hand out their frames, and uploads and the cache's copies run, beside
-the training. On the caller's stream the kernel runs, right before the step that reads what it makes. Events go both
-ways: the kernel waits for the frames, and their memory is held until the kernel is done (`lent.py`).
+There are two streams. On the feed's own stream, decoders return their frames, and uploads and the cache's copies run,
+in parallel with the training. On the caller's stream the kernel runs, right before the step that reads its output.
+Events go both ways: the kernel waits for the frames, and their memory is held until the kernel is done (`lent.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sciu.pipeline.feed.pixels.upload import Part, Picks, Staging, Upload
 from sciu.pipeline.feed.plan.plan import Samples
 
 Draw = Callable[[Sequence[Source], Sequence[Picks], Samples, ClipBatch], None]
-"""Queues what makes a batch's pixels and ids of its frames."""
+"""Queues the work that writes a batch's pixels and ids."""
 
 
 class GpuRenderer:
@@ -39,18 +39,18 @@ class GpuRenderer:
         self.stream = torch.cuda.Stream(device)
 
     def close(self) -> None:
-        """Wait for the GPU, and end the threads."""
+        """Wait for the GPU and end the threads."""
         self._lent.give_back()
         self._pool.shutdown()
 
     def catch_up(self) -> None:
-        """Let the feed's stream wait for what the caller has queued: it may write where that still reads."""
+        """Make the feed's stream wait for the caller's queued work, which may still read memory that it writes."""
         self.stream.wait_stream(torch.cuda.current_stream(self._device))
 
     def bring(
         self, sources: Sequence[Source], picks: Sequence[Picks], whole: Sequence[bool]
     ) -> tuple[list[Source], list[Picks]]:
-        """Bring to the device what is on the host: of each clip all frames, or only those that are picked."""
+        """Copy frames on the host to the device: all frames of a clip, or only the picked ones."""
         found, places = list(sources), list(picks)
         rows = [row for row, source in enumerate(sources) if not source[0].is_cuda]
         if not rows:
@@ -67,13 +67,13 @@ class GpuRenderer:
     def render(
         self, sources: list[Source], picks: list[Picks], samples: Samples, size: int, into: ClipBatch | None
     ) -> ClipBatch:
-        """Queue the pixels on the caller's stream; `into` is where a batch of as many clips goes."""
+        """Queue the rendering on the caller's stream; a batch with as many clips as `into` is written there."""
         stream = torch.cuda.current_stream(self._device)
         stream.wait_stream(self.stream)
         shape = *samples.numbers.shape, size, size, 3
         batch = into if into is not None and len(into) == len(sources) else self._new(shape)
         if batch.frames_BTHWC.shape != shape:
-            raise ValueError(f"`into` must be of shape {shape}, but is of {tuple(batch.frames_BTHWC.shape)}.")
+            raise ValueError(f"`into` must have shape {shape}, but has {tuple(batch.frames_BTHWC.shape)}.")
         if sources:
             with torch.cuda.device(self._device):  # Triton launches on the current one
                 self._draw(sources, picks, samples, batch)
@@ -86,28 +86,28 @@ class GpuRenderer:
 
 
 def choose_draw(device: torch.device) -> tuple[Draw, str]:
-    """Take the kernel, or where it cannot be compiled torch's own operations, and say why."""
+    """Return the kernel, or torch's operations if it cannot be compiled, with the reason."""
     try:
         from sciu.pipeline.feed.pixels.launch import launch
 
         with torch.cuda.device(device):
             launch(*_sample(device))
             torch.cuda.synchronize(device)
-    except Exception as error:  # noqa: BLE001 - Triton, its compiler and the driver raise whatever they like
+    except Exception as error:  # noqa: BLE001 - Triton, its compiler and the driver raise any type
         why = f"the Triton kernel does not work here: {kind_and_line(error)}"
         return draw_clip_by_clip, f"pixels: torch, clip by clip, because {why}"
     return launch, "pixels: one Triton kernel a batch"
 
 
 def draw_clip_by_clip(sources: Sequence[Source], picks: Sequence[Picks], samples: Samples, batch: ClipBatch) -> None:
-    """Queue a dozen of torch's operations a clip."""
+    """Queue a dozen torch operations per clip."""
     batch.ids.copy_(to_device(torch.from_numpy(samples.ids), batch.ids.device))
     for row, (source, picked) in enumerate(zip(sources, picks, strict=True)):
         render_clip(source, picked, samples, row, batch.frames_BTHWC[row])
 
 
 def _sample(device: torch.device) -> tuple[list[Source], list[Picks], Samples, ClipBatch]:
-    """Return a small batch, to meet what is missing before the training; sizes are compiled as they come."""
+    """Return a small batch, to detect what is missing before training; each size is compiled when it first occurs."""
     one = np.ones(1, np.float32)
     samples = Samples(
         ids=np.zeros(1, np.int64), numbers=np.zeros((1, 1), np.int32), sizes=np.full((1, 2), 8, np.int32),

@@ -1,9 +1,9 @@
-"""One kernel a batch, in Triton: decoded frames anywhere on the device -> the pixels that a plan asks for.
+"""One Triton kernel per batch: decoded frames anywhere on the device -> the pixels of a plan.
 
-`render.py` is the definition, clip by clip; this is the same in one launch. A frame is known by its address, so the
-cache's block, a decoder's output and an upload are all read where they are.
+`render.py` is the reference, clip by clip; this does the same in one launch. A frame is given by its address, so the
+cache's block, a decoder's output and an upload are all read in place.
 
-Loads are a byte a thread: what neighbours read lies in the same lines of the L1 cache.
+Each thread loads single bytes: neighbouring threads read the same lines of the L1 cache.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-PIXELS = tl.constexpr(512)  # of a frame, that one program makes
+PIXELS = tl.constexpr(512)  # of a frame, per program
 
 
 @triton.jit
 def _resized(
     frame, pitch, top, left, height, width, taps_y, taps_x, y, x, inside, SIZE: tl.constexpr
 ):  # fmt: skip
-    """Sample the box, resized to SIZE: a triangle as wide as the reduction, so that nothing is skipped over."""
+    """Sample the box, resized to SIZE, with a triangle filter as wide as the reduction, so that no pixel is skipped."""
     scale_y, scale_x = height / SIZE, width / SIZE
     reach_y, reach_x = tl.maximum(scale_y, 1.0), tl.maximum(scale_x, 1.0)
     centre_y, centre_x = scale_y * (y + 0.5), scale_x * (x + 0.5)
@@ -40,19 +40,19 @@ def _resized(
             green += weight * tl.load(source + 1, mask=used, other=0).to(tl.float32)
             blue += weight * tl.load(source + 2, mask=used, other=0).to(tl.float32)
             total += weight
-    total = tl.maximum(total, 1e-6)  # outside of the picture there is nothing to divide
+    total = tl.maximum(total, 1e-6)  # outside the picture the sum of weights is 0
     return _whole(red / total), _whole(green / total), _whole(blue / total)
 
 
 @triton.jit
 def _whole(value):
-    """Round to the numbers that a byte holds."""
+    """Round and clamp to the range of a byte."""
     return tl.minimum(tl.maximum(tl.floor(value + 0.5), 0.0), 255.0)
 
 
 @triton.jit
 def _within(place, SIZE: tl.constexpr):
-    """Mirror a place into the picture, about the edges of its outermost pixels; turns reach once over, at most."""
+    """Mirror a place into the picture, about the edges of its outermost pixels; one reflection is enough."""
     place = tl.abs(place + 0.5) - 0.5
     place = tl.where(place > SIZE - 0.5, 2.0 * SIZE - 1.0 - place, place)
     return tl.minimum(tl.maximum(place, 0.0), SIZE - 1.0)
@@ -63,7 +63,7 @@ def render(
     addresses, ids, boxes, looks, out, out_ids, frames,
     SIZE: tl.constexpr, TURNED: tl.constexpr,
 ):  # fmt: skip
-    """Make PIXELS pixels of a frame; `frames` is how many a clip has."""
+    """Render PIXELS pixels of a frame; `frames` is the number of frames per clip."""
     number = tl.program_id(0).to(tl.int64)
     clip = number // frames
     if (tl.program_id(1) == 0) & (number % frames == 0):

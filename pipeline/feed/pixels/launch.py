@@ -1,4 +1,4 @@
-"""The kernel launched for a batch. Importing this needs Triton, which torch brings along on GPU machines."""
+"""Launch the kernel for a batch. Importing this needs Triton, which torch installs on GPU machines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sciu.pipeline.feed.plan.plan import Samples
 
 
 def launch(sources: Sequence[Source], picks: Sequence[Picks], samples: Samples, batch: ClipBatch) -> None:
-    """Queue the upload of what the kernel must know, and the kernel."""
+    """Queue the upload of the kernel's table, and the kernel."""
     frames_BTHWC = batch.frames_BTHWC
     size = frames_BTHWC.shape[2]
     table = make_table(sources, picks, samples, size, frames_BTHWC.device)

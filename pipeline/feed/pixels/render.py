@@ -1,6 +1,6 @@
-"""Decoded frames -> the pixels that a plan asks for: crop, resize, flip, turn, jitter; on the CPU and on a GPU.
+"""Decoded frames -> the pixels of a plan: crop, resize, flip, rotate, jitter; on the CPU and on a GPU.
 
-All decoders share this, so that they differ in decoding only. Work that changes nothing is not done.
+All decoders share this, so that they differ only in decoding. Operations without effect are skipped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sciu.pipeline.feed.plan.plan import Samples
 _MIDDLE_GREY = 127.5
 
 Source = Tensor | list[Tensor]
-"""The decoded frames of a clip, uint8: [n, H, W, 3], or one tensor a frame where their sizes differ."""
+"""The decoded frames of a clip, uint8: [n, H, W, 3], or one tensor per frame if their sizes differ."""
 
 
 _ONE_FRAME = np.zeros(1, np.int64)
@@ -42,7 +42,7 @@ class HostRenderer:
     def start(
         self, sources: list[Source], picks: list[NDArray[np.int64]], samples: Samples, size: int
     ) -> tuple[ClipBatch, Spread[None]]:
-        """Begin to render a batch; `picks` are those of a source's frames to show."""
+        """Start rendering a batch; `picks` are the indices of the frames to take from each source."""
         clips_BTHWC = self._buffers.take((len(sources), samples.numbers.shape[1], size, size, 3))
 
         def render_row(row: int) -> None:
@@ -53,7 +53,7 @@ class HostRenderer:
 
 
 def render_clip(source: Source, picks: NDArray[np.int64], samples: Samples, row: int, out_THWC: Tensor) -> None:
-    """Write a clip, [T, size, size, 3]."""
+    """Render a clip into `out_THWC`, [T, size, size, 3]."""
     if isinstance(source, Tensor):
         _render(_crop(source, samples, row), picks, samples, row, out_THWC)
     else:
@@ -62,7 +62,7 @@ def render_clip(source: Source, picks: NDArray[np.int64], samples: Samples, row:
 
 
 def stacked(frames: list[Tensor]) -> Source:
-    """Make one tensor of a clip's frames, if they are of one size."""
+    """Stack a clip's frames into one tensor if they have equal sizes."""
     return torch.stack(frames) if len({frame.shape for frame in frames}) == 1 else frames
 
 
@@ -70,7 +70,7 @@ def box_in(size: tuple[int, int], samples: Samples, row: int) -> tuple[int, int,
     """Return top, left, height, width of a clip's box in a frame of this height and width."""
     top, left, height, width = samples.boxes[row].tolist()
     planned = samples.sizes[row].tolist()
-    if tuple(planned) != size:  # a clip whose frames differ in size: the table knows the first one's
+    if tuple(planned) != size:  # a clip whose frames differ in size: the table has the first one's
         down, across = size[0] / planned[0], size[1] / planned[1]
         height, width = max(1, round(height * down)), max(1, round(width * across))
         top, left = min(round(top * down), size[0] - height), min(round(left * across), size[1] - width)
@@ -98,7 +98,7 @@ def _render(frames_nHWC: Tensor, picks: NDArray[np.int64], samples: Samples, row
 
 
 def _picked(frames_nHWC: Tensor, picks: NDArray[np.int64]) -> Tensor:
-    if len(picks) == len(frames_nHWC) and picks[-1] == len(picks) - 1:  # ascending: so each is taken once, in order
+    if len(picks) == len(frames_nHWC) and picks[-1] == len(picks) - 1:  # ascending, so each is taken once, in order
         return frames_nHWC
     out_THWC = frames_nHWC.new_empty((len(picks), *frames_nHWC.shape[1:]))
     _pick(frames_nHWC, picks, out_THWC)
@@ -106,12 +106,12 @@ def _picked(frames_nHWC: Tensor, picks: NDArray[np.int64]) -> Tensor:
 
 
 def _pick(frames_nHWC: Tensor, picks: NDArray[np.int64], out_THWC: Tensor) -> None:
-    """Copy some frames; indexing with a tensor would take seven times as long."""
+    """Copy some frames; indexing with a tensor takes seven times as long."""
     torch.index_select(frames_nHWC, 0, to_device(torch.from_numpy(picks), frames_nHWC.device), out=out_THWC)
 
 
 def _resize(frames_THWC: Tensor, size: int) -> Tensor:
-    """Resize, smoothing what is made smaller. On a CPU in uint8: a tenth of DALI's time, a fifth of Pillow's."""
+    """Resize with antialiasing. On a CPU in uint8: a tenth of DALI's time, a fifth of Pillow's."""
     frames_TCHW = frames_THWC.permute(0, 3, 1, 2)
     resized = functional.interpolate(
         frames_TCHW.float() if _in_float(frames_TCHW) else frames_TCHW,
@@ -125,7 +125,7 @@ def _in_float(frames: Tensor) -> bool:
 
 
 def _turn(frames_THWC: Tensor, degrees: float) -> Tensor:
-    """Turn about the middle, anticlockwise; the picture is mirrored into the corners."""
+    """Rotate about the centre, anticlockwise; the corners are filled with the mirrored picture."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     turn_23 = to_device(torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]]), frames_THWC.device)
     frames_TCHW = frames_THWC.permute(0, 3, 1, 2).float()

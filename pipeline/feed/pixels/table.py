@@ -1,4 +1,4 @@
-"""What the kernel must know of a batch, as one block of bytes: one upload, whatever the batch."""
+"""The kernel's data of a batch in one block of bytes, so that each batch needs one upload."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sciu.pipeline.feed.memory.buffers import to_device
 from sciu.pipeline.feed.pixels.render import Source, box_in
 from sciu.pipeline.feed.plan.plan import Samples
 
-BOX_FIELDS = 7  # pitch in bytes, top, left, height, width, rows and columns that a pixel is made of
+BOX_FIELDS = 7  # pitch in bytes, top, left, height, width, rows and columns that a pixel is computed from
 LOOK_FIELDS = 5  # flipped, cosine, sine, brightness, contrast
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A row a frame, and a row a clip, on the device."""
+    """One row per frame and one row per clip, on the device."""
 
     addresses: Tensor  # int64 [B * T]
     ids: Tensor  # int64 [B]
@@ -34,7 +34,7 @@ class Table:
 def make_table(
     sources: Sequence[Source], picks: Sequence[NDArray[np.int64]], samples: Samples, size: int, device: torch.device
 ) -> Table:
-    """Say where each frame lies and what is to be made of it."""
+    """Return the address, box and augmentation of each frame."""
     frames = samples.numbers.shape[1]
     addresses = np.empty((len(sources), frames), np.int64)
     boxes = np.empty((len(sources), frames, BOX_FIELDS), np.int32)
@@ -53,7 +53,7 @@ def make_table(
 
 
 def _sent(columns: Sequence[NDArray[Any]], device: torch.device) -> list[Tensor]:
-    """Return arrays' bytes on the device, side by side in one block and one copy."""
+    """Copy the arrays to the device in one block, and return the bytes of each."""
     begins = np.cumsum([0, *(_aligned(column.nbytes) for column in columns)]).tolist()
     together = np.zeros(begins[-1], np.uint8)
     for begin, column in zip(begins, columns, strict=False):
@@ -63,7 +63,7 @@ def _sent(columns: Sequence[NDArray[Any]], device: torch.device) -> list[Tensor]
 
 
 def _aligned(size: int) -> int:
-    """Round up to 16 bytes: Triton compiles anew for arrays that begin elsewhere."""
+    """Round up to 16 bytes: Triton compiles again for arrays with another alignment."""
     return -(-size // 16) * 16
 
 
@@ -83,5 +83,5 @@ def _of_clip(
 
 
 def _taps(sides: NDArray[np.int32], size: int) -> NDArray[np.int32]:
-    """Return how many rows or columns of a box of these sides a pixel is made of, at most."""
+    """Return the maximum number of rows or columns that a pixel is computed from, for boxes of these sides."""
     return (2 * np.maximum(sides / size, 1)).astype(np.int32) + 1

@@ -1,4 +1,4 @@
-"""Work on the items of a batch in a few threads."""
+"""Process the items of a batch in a few threads."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Spread(Generic[Result]):
-    """The work on a batch: a future for each thread, not for each item, which would cost 30 us of Python."""
+    """The work on a batch: one future per thread, because one per item would cost 30 us of Python each."""
 
     count: int
     futures: list[Future[list[Result]]]
 
     def results(self) -> list[Result]:
-        """Wait for the work, and return the items' results in order; the first exception is raised."""
+        """Wait for the work and return the items' results in order; the first exception is raised."""
         results: list[Result | None] = [None] * self.count
         for part, future in enumerate(self.futures):
             results[part :: len(self.futures)] = future.result()
         return results  # type: ignore[return-value] # every place is filled
 
     def cancel(self) -> None:
-        """Do not begin what has not begun."""
+        """Cancel the work that has not started."""
         for future in self.futures:
             future.cancel()
 
 
 def single_threaded_pool(threads: int, name: str) -> ThreadPoolExecutor:
-    """Start threads in which torch's operations use one core each.
+    """Start threads in which each torch operation uses one core.
 
-    The threads that torch itself would start spin while they wait, and took 30 % of the decoder's time on two cores.
-    How many there are is a setting of each thread, but new threads inherit it, so it is put back.
+    torch's own threads spin while they wait, and took 30 % of the decoder's time on two cores. Their number is set per
+    thread, but new threads inherit it, so it is restored.
     """
     usual = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads, name, initializer=torch.set_num_threads, initargs=(1,))
@@ -48,7 +48,7 @@ def single_threaded_pool(threads: int, name: str) -> ThreadPoolExecutor:
 
 
 def spread(pool: ThreadPoolExecutor, threads: int, function: Callable[[int], Result], count: int) -> Spread[Result]:
-    """Call a function for the numbers below `count` in some of the pool's threads."""
+    """Call a function for the numbers below `count` in at most `threads` of the pool's threads."""
     parts = min(threads, count)
     return Spread(count, [pool.submit(_some, function, range(part, count, parts)) for part in range(parts)])
 

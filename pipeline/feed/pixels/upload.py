@@ -1,4 +1,4 @@
-"""Frames of a batch from the host to the device: gathered side by side in pinned memory, then one copy."""
+"""Upload the frames of a batch to the device: gather them in pinned memory, then make one copy."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from torch import Tensor
 from sciu.pipeline.feed.memory.lent import Event
 from sciu.pipeline.feed.pixels.render import Source
 
-_SPARE = 4  # a quarter more is pinned than is needed, for the next batch may be larger
+_SPARE = 4  # a quarter more is pinned than needed, because the next batch may be larger
 
 Picks = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A clip of the batch: of its frames only those that are picked, or all of them."""
+    """A clip of the batch: only its picked frames, or all of them if `picks` is None."""
 
     source: Source
     picks: Picks | None
 
     def shapes(self) -> list[torch.Size]:
-        """Return the shape of a tensor of frames, or of each frame where their sizes differ."""
+        """Return the shape of the tensor of frames, or of each frame if their sizes differ."""
         if isinstance(self.source, Tensor):
             frames = len(self.source) if self.picks is None else len(self.picks)
             return [torch.Size((frames, *self.source.shape[1:]))]
@@ -44,7 +44,7 @@ class Part:
             torch.index_select(self.source, 0, torch.from_numpy(self.picks), out=out)
 
     def read(self, place: Tensor) -> Source:
-        """Return the frames that such a piece holds."""
+        """Return the frames in a piece of memory that `write` filled."""
         shapes = self.shapes()
         frames = [piece.view(shape) for piece, shape in zip(place.split(_sizes(shapes)), shapes, strict=True)]
         return frames[0] if isinstance(self.source, Tensor) else frames
@@ -55,14 +55,14 @@ class Part:
 
 
 class Staging:
-    """Memory to copy to a device from, used again once the copy is done: to pin it anew takes milliseconds."""
+    """Host memory for uploads, reused once the copy is done, because pinning takes milliseconds."""
 
     def __init__(self, *, pinned: bool = True) -> None:
         self._pinned = pinned
         self._used: deque[tuple[Tensor, Event]] = deque()  # the oldest first
 
     def take(self, size: int) -> Tensor:
-        """Return at least so many bytes, whatever is in them."""
+        """Return at least `size` bytes, uninitialised."""
         if self._used and self._used[0][1].query():
             memory, _ = self._used.popleft()
             if len(memory) >= size:
@@ -70,26 +70,26 @@ class Staging:
         return torch.empty(size + size // _SPARE, dtype=torch.uint8, pin_memory=self._pinned)
 
     def give_back(self, memory: Tensor, until: Event) -> None:
-        """Let it be taken again once the work before an event is done."""
+        """Allow the memory to be taken again once the work before an event is done."""
         self._used.append((memory, until))
 
 
 class Upload:
-    """Some clips on their way."""
+    """An upload of clips."""
 
     def __init__(self, parts: Sequence[Part], staging: Staging) -> None:
         self._parts = parts
         self._sizes = [sum(_sizes(part.shapes())) for part in parts]
-        self.memory = staging.take(sum(self._sizes))  # to be given back once the copy is done
+        self.memory = staging.take(sum(self._sizes))  # to give back once the copy is done
         self._staged = self.memory[: sum(self._sizes)]
         self._places = self._staged.split(self._sizes)
 
     def gather(self, number: int) -> None:
-        """Copy a clip to its place; threads do this side by side."""
+        """Copy a clip to its place; several threads may do this at once."""
         self._parts[number].write(self._places[number])
 
     def send(self, device: torch.device) -> list[Source]:
-        """Queue the copy on the current stream, and return the clips as they will be on the device."""
+        """Queue the copy on the current stream, and return the clips on the device."""
         block = torch.empty(len(self._staged), dtype=torch.uint8, device=device)
         block.copy_(self._staged, non_blocking=True)
         places = block.split(self._sizes)

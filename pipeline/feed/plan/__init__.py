@@ -1,1 +1,1 @@
-"""Which clips in which order, which of their frames, and how they are looked at."""
+"""Plans: the order of clips, their frames, crops and augmentation."""

@@ -1,4 +1,4 @@
-"""How a clip is looked at: a box of its frames, and what is done to its pixels, the same for all of its frames."""
+"""Crop and augmentation of a clip, the same for all of its frames."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from sciu.pipeline.errors import require
 from sciu.pipeline.feed.plan.draws import Draw, Draws
 
 CROPS = {
-    "resized": "a box of random size and shape, resized; when testing the largest square in the middle",
-    "shifted": "a box of just the wanted size at a random place, not resized; when testing the one in the middle",
-    "centre": "the largest square in the middle, always",
+    "resized": "a box of random size and shape, resized; in testing the largest centred square",
+    "shifted": "a box of the output size at a random place, not resized; in testing the centred box",
+    "centre": "always the largest centred square",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What chance may do to a clip in training."""
+    """The random changes of clips in training."""
 
     crop: str = "resized"
     scale: tuple[float, float] = (0.8, 1.0)  # the box's area as a share of the largest square's
     ratio: tuple[float, float] = (0.9, 1.1)  # the box's width : height
-    flip: float = 0.5  # how often
-    rotation: float = 0.0  # degrees, at most, to either side
-    brightness: float = 0.0  # times 1 - this to 1 + this
+    flip: float = 0.5  # probability
+    rotation: float = 0.0  # maximum degrees, to either side
+    brightness: float = 0.0  # factor 1 - this to 1 + this
     contrast: float = 0.0  # the same, about middle grey
 
     def __post_init__(self) -> None:
@@ -40,7 +40,7 @@ class Augmentation:
             require(0 <= getattr(self, name) < 1, name, "at least 0 and below 1", getattr(self, name))
 
     def draw(self, sizes: NDArray[np.int32], size: int, draws: Draws) -> dict[str, Any]:
-        """Draw for clips of these sizes, [N, 2]: height and width."""
+        """Draw boxes and augmentation for clips of these sizes, [N, 2]: height and width."""
         boxes = self._resized(sizes, draws) if self.crop == "resized" else self._squares(sizes, size)
         places = np.stack([draws.uniform(Draw.TOP), draws.uniform(Draw.LEFT)], axis=1)
         return {
@@ -52,7 +52,7 @@ class Augmentation:
         }
 
     def without_chance(self, sizes: NDArray[np.int32], size: int) -> dict[str, Any]:
-        """Return what testing looks at: the middle of the frames as they are."""
+        """Return the boxes of testing, the middle of the frames, without augmentation."""
         return {
             "boxes": _placed(sizes, self._squares(sizes, size), np.full(sizes.shape, 0.5)),
             "flips": np.zeros(len(sizes), np.bool_),

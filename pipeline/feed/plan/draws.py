@@ -1,7 +1,7 @@
-"""Random numbers by name, not in turn: each is a hash of (seed, epoch, clip id, what it is for).
+"""Random numbers by name, not in sequence: each is a hash of (seed, epoch, clip id, purpose).
 
-So a clip's draws do not depend on which other clips there are, on the order of work, or on how far an epoch has come.
-The hash is SplitMix64's finaliser, applied once a word.
+So a clip's draws do not depend on the other clips, on the order of work, or on the progress of an epoch.
+The hash is SplitMix64's finaliser, applied once per word.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Words = NDArray[np.uint64]
 
 
 class Draw(IntEnum):
-    """What a number is for. Never renumber: old runs must resume as they began."""
+    """The purpose of a random number. Never renumber: old runs must resume exactly."""
 
     SHARD = 1
     ORDER = 2
@@ -33,27 +33,27 @@ class Draw(IntEnum):
     BRIGHTNESS = 10
     CONTRAST = 11
     HELD_OUT = 12
-    DROPOUT = 13  # here the rank stands in for the clip
+    DROPOUT = 13  # by rank instead of clip
 
 
 class Draws:
-    """The draws of some clips in an epoch."""
+    """The random numbers of some clips in an epoch."""
 
     def __init__(self, seed: int, epoch: int, ids: NDArray[np.int64]) -> None:
         root = _mix(_mix(np.array([seed], np.uint64)) + np.uint64(epoch))
         self._keys = _mix(root + ids.astype(np.uint64))
 
     def words(self, draw: Draw, count: int = 1) -> Words:
-        """Return `count` words of 64 bits a clip, [clips, count]."""
+        """Return `count` words of 64 bits per clip, [clips, count]."""
         names = np.uint64(draw << 32) + np.arange(count, dtype=np.uint64)
         return _mix(self._keys[:, None] + names)
 
     def uniform(self, draw: Draw, low: float = 0.0, high: float = 1.0) -> NDArray[np.float64]:
-        """Return a number in [low, high) a clip."""
+        """Return a number in [low, high) per clip."""
         return low + (high - low) * _unit(self.words(draw)[:, 0])
 
     def uniforms(self, draw: Draw, count: int) -> NDArray[np.float64]:
-        """Return `count` numbers in [0, 1) a clip, [clips, count]."""
+        """Return `count` numbers in [0, 1) per clip, [clips, count]."""
         return _unit(self.words(draw, count))
 
 

@@ -1,6 +1,6 @@
-"""The plan of an epoch: which clips in which order, which of their frames, and how they are looked at.
+"""The plan of an epoch: the order of its clips, their frames, crops and augmentation.
 
-A pure function of the index, the seed, the epoch, the rank and the settings. Whatever decodes executes it.
+It is a pure function of the index, the seed, the epoch, the rank and the settings. Every feed executes the same plans.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.feed.plan.sampling import Sampling
 from sciu.purification.index import EpochIndex
 
-_ALL_EPOCHS = 0  # of draws that stay the same for a whole run
+_ALL_EPOCHS = 0  # the epoch of draws that are the same for a whole run
 
 Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Samples:
-    """What is read of clips: which frames, and which part of them; a row a clip."""
+    """The frames to read and how to crop and augment them; one row per clip."""
 
     ids: Ids
     numbers: NDArray[np.int32]  # of frames, [clips, T], ascending
     sizes: NDArray[np.int32]  # height, width of the clip, [clips, 2]
-    boxes: NDArray[np.int32]  # top, left, height, width in it, [clips, 4]
+    boxes: NDArray[np.int32]  # top, left, height, width, [clips, 4]
     flips: NDArray[np.bool_]
     angles: NDArray[np.float32]  # degrees, anticlockwise
     brightness: NDArray[np.float32]
@@ -48,18 +48,18 @@ class Samples:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
-    """One rank's part of an epoch, in steps; all ranks take the same number of them."""
+    """One rank's part of an epoch, in steps; all ranks take the same number of steps."""
 
     dataset: str  # its fingerprint
     epoch: int
     training: bool
-    size: int  # width and height of what comes out
+    size: int  # width and height of the output
     samples: Samples
     offsets: NDArray[np.int64]  # where each step begins, and the end
 
     @property
     def steps(self) -> int:
-        """How many batches; the last ones may be short or, in some ranks, empty."""
+        """Number of batches; the last ones may be short or, in some ranks, empty."""
         return len(self.offsets) - 1
 
     def step(self, number: int) -> Samples:
@@ -68,7 +68,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Identify the plan: SHA-256 of all that is in it."""
+        """SHA-256 over the whole plan."""
         digest = hashlib.sha256(
             f"{self.dataset} {self.epoch} {self.training} {self.size} {self.offsets.tolist()}".encode()
         )
@@ -97,11 +97,11 @@ class Planner:
         require(0 <= self.rank < self.world, "rank", f"0 to {self.world - 1}", self.rank)
 
     def training(self, index: EpochIndex) -> Plan:
-        """Plan an epoch of training: shuffled, at random frames, augmented."""
+        """Plan an epoch of training: shuffled, with random frames, augmented."""
         if len(index.labels) != len(self.dataset):
             raise FeedError(
-                f"index of epoch {index.epoch} must be of {len(self.dataset)} clips like dataset"
-                f" '{self.dataset.name}', but is of {len(index.labels)}. It is of another dataset."
+                f"index of epoch {index.epoch} must have {len(self.dataset)} clips like dataset"
+                f" '{self.dataset.name}', but has {len(index.labels)}. It belongs to another dataset."
             )
         ids = self._checked(index.ids, f"index of epoch {index.epoch}")
         mine = self._shard(ids)
@@ -112,42 +112,42 @@ class Planner:
         return self._plan(samples[order], len(ids), index.epoch, training=True)
 
     def testing(self, ids: Ids, view: int = 0, views: int = 1) -> Plan:
-        """Plan a look at some clips, by ascending id and without chance; views differ in the frames they take."""
+        """Plan a test-time pass over clips, by ascending id and without randomness; views differ in their frames."""
         require(0 <= view < views, "view", f"0 to {views - 1}", view)
         require(views == 1 or self.sampling.how != "uniform", "views", "1 with uniform sampling", views)
         ids = self._checked(np.unique(np.asarray(ids, np.int64)), "list of clips")
         mine = np.sort(self._shard(ids))
         sizes, chances = self._sizes(mine), np.full((len(mine), self.sampling.frames), (view + 0.5) / views)
-        looked_at = self._samples(mine, chances, sizes=sizes, **self.augmentation.without_chance(sizes, self.size))
-        return self._plan(looked_at, len(ids), 0, training=False)
+        samples = self._samples(mine, chances, sizes=sizes, **self.augmentation.without_chance(sizes, self.size))
+        return self._plan(samples, len(ids), 0, training=False)
 
     def _sizes(self, ids: Ids) -> NDArray[np.int32]:
         """Return height and width of clips, [N, 2]."""
         table = self.dataset.clips
         return np.stack([table.height[ids], table.width[ids]], axis=1)
 
-    def _samples(self, ids: Ids, chances: NDArray[np.float64], **looks: Any) -> Samples:
-        return Samples(ids=ids, numbers=self.sampling.numbers(self.dataset.clips.frames[ids], chances), **looks)
+    def _samples(self, ids: Ids, chances: NDArray[np.float64], **columns: Any) -> Samples:
+        return Samples(ids=ids, numbers=self.sampling.numbers(self.dataset.clips.frames[ids], chances), **columns)
 
     def _checked(self, ids: Ids, what: str) -> Ids:
         if len(ids) and not (ids[0] >= 0 and ids[-1] < len(self.dataset)):
             stranger = ids[0] if ids[0] < 0 else ids[-1]
             raise FeedError(
                 f"{what} names clip {stranger}, but dataset '{self.dataset.name}' has clips 0 to"
-                f" {len(self.dataset) - 1}. It is of another dataset."
+                f" {len(self.dataset) - 1}. It belongs to another dataset."
             )
         if len(unusable := ids[self.dataset.clips.frames[ids] < 1]):
             reason = self.dataset.clips.quarantine[int(unusable[0])] or "it has no frames"
             raise FeedError(
                 f"{what} names clip {unusable[0]}, which the dataset has in quarantine: {reason}."
-                " Mend the clip and run `sciu-data check`, or take it out of the run by Purifier.quarantine()."
+                " Repair the clip and run `sciu-data check`, or remove it from the run with Purifier.quarantine()."
             )
         return ids
 
     def _shard(self, ids: Ids) -> Ids:
-        """Deal the clips out to the ranks, for the whole run: what a rank has cached is what it needs again.
+        """Return this rank's clips. They are fixed for the whole run, so that each rank reuses its own cache.
 
-        Dealing by position would be even but new in each epoch. When clips are pruned, few others change their rank.
+        A split by position would change in each epoch. When clips are pruned, few others change their rank.
         """
         if self.world == 1:
             return ids

@@ -1,4 +1,4 @@
-"""Which frames of a clip: a few ways to take T of n, each a function of numbers in [0, 1).
+"""Frame sampling: several ways to take T of n frames, each a function of numbers in [0, 1).
 
 Clips shorter than T repeat their frames evenly.
 """
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sciu.pipeline.errors import require
 
 HOWS = {
-    "segment": "one frame from each of T equal parts: at random when training, from the middle when testing",
+    "segment": "one frame from each of T equal parts: random in training, the middle one in testing",
     "segment2": "two neighbours from each of T/2 equal parts (Former-DFER)",
-    "dense": "a window of T frames, every stride-th one",
-    "uniform": "evenly spread from the first frame to the last",
+    "dense": "a window of T frames, stride apart",
+    "uniform": "evenly spaced from the first frame to the last",
 }
 MIDDLE = 0.5
 
@@ -25,7 +25,7 @@ Numbers = NDArray[np.int32]
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How frames are taken."""
+    """The settings of frame sampling."""
 
     frames: int = 16
     how: str = "segment"
@@ -38,7 +38,7 @@ class Sampling:
         require(self.how != "segment2" or self.frames % 2 == 0, "frames", "even with segment2", self.frames)
 
     def numbers(self, lengths_N: NDArray[np.int32], chances_NT: NDArray[np.float64]) -> Numbers:
-        """Return ascending frame numbers, [N, T], of clips of these lengths."""
+        """Return ascending frame numbers, [N, T], for clips of these lengths."""
         take = {"segment": self._segment, "segment2": self._segment, "dense": self._dense, "uniform": self._uniform}
         lengths_N1 = lengths_N[:, None].astype(np.int64)
         taken_NT = np.where(lengths_N1 < self.frames, self._evenly(lengths_N1), take[self.how](lengths_N1, chances_NT))
@@ -61,7 +61,7 @@ class Sampling:
 
     def _dense(self, lengths_N1: NDArray[np.int64], chances_NT: NDArray[np.float64]) -> NDArray[np.int64]:
         steps = self.frames - 1
-        strides = np.minimum(self.stride, (lengths_N1 - 1) // max(steps, 1))  # a shorter clip gets a denser window
+        strides = np.minimum(self.stride, (lengths_N1 - 1) // max(steps, 1))  # a shorter clip gets a smaller stride
         starts = np.floor(chances_NT[:, :1] * (lengths_N1 - strides * steps)).astype(np.int64)
         return starts + strides * self._order
 
@@ -72,6 +72,6 @@ class Sampling:
 
 
 def distinct(numbers: Numbers) -> tuple[Numbers, NDArray[np.int64]]:
-    """Return ascending numbers each once, and where in those each of them is; a third of what np.unique takes."""
+    """Return each of ascending numbers once, and every number's position in those; 3 times as fast as np.unique."""
     first = np.diff(numbers, prepend=-1) > 0
     return numbers[first], np.cumsum(first) - 1

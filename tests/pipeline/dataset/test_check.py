@@ -1,4 +1,4 @@
-"""Checking finds every planted fault, releases what was mended, and is not fooled by a lost disk."""
+"""Checking finds every planted fault, releases repaired clips, and marks nothing when a disk is lost."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_what_decoding_found_is_not_released_by_less(frame_faces: Dataset, tmp_p
 
 
 def test_a_clip_that_lost_frames_is_told(copy: Dataset, faces: Dataset) -> None:
-    """A WebM whose middle is overwritten still plays: the demuxer finds its way again behind the damage."""
+    """A WebM whose middle is overwritten still plays: the demuxer continues after the damage."""
     whole = copy.path(2).read_bytes()
     for start in range(len(whole) // 3, len(whole) - 100):
         copy.path(2).write_bytes(whole[:start] + b"\xff" * 60 + whole[start + 60 :])
@@ -100,13 +100,13 @@ def test_a_lost_disk_marks_nothing(copy: Dataset) -> None:
     with pytest.raises(DatasetError, match="none of the 28 clips .* Nothing was marked"):
         check(copy, "probe", silent)
     (copy.folder / "media").rmdir()
-    with pytest.raises(DatasetError, match="is not there"):
+    with pytest.raises(DatasetError, match="media folder .* is missing"):
         check(copy, "probe", silent)
     assert not Dataset.load(copy.folder).quarantined.any()
 
 
 def test_what_the_machine_does_is_no_verdict_on_a_clip(copy: Dataset) -> None:
-    """As root no permission is refused, so an error of the disk is put in its place, in this process."""
+    """Root has every permission, so this simulates an error of the disk instead, in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checking, "map_tasks", in_this_process)
         patch.setattr(Path, "open", broken_disk)

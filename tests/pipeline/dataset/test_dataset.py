@@ -1,4 +1,4 @@
-"""A dataset folder: what it answers, and what it refuses."""
+"""A dataset folder: what it returns, and what it refuses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_fingerprint_is_of_meaning_not_of_health(faces: Dataset) -> None:
 
 @pytest.mark.parametrize("clip", [-1, 28])
 def test_an_id_that_does_not_exist_is_no_other_clip(faces: Dataset, clip: int) -> None:
-    with pytest.raises(IndexError, match="are 0 to 27, but one is"):
+    with pytest.raises(IndexError, match="must be 0 to 27, but one is"):
         faces.path(clip)
 
 
@@ -79,9 +79,9 @@ def test_a_fold_that_is_not_there(faces: Dataset) -> None:
     ("old", "new", "message"),
     [
         ("format = 1", "format = 99", "format 99, but this sciu reads format 1"),
-        ("clips = 28", "clips = 27", "speaks of 27 clips, but 'clips.parquet' has 28"),
+        ("clips = 28", "clips = 27", "lists 27 clips, but 'clips.parquet' has 28"),
         ('"happy"', '"joy"', "must be one of .*, but is 'happy'"),
-        ("folds = 1", 'folds = "1"', "`folds` in .* must be a int, but is '1'"),
+        ("folds = 1", 'folds = "1"', "`folds` in .* must be of type int, but is '1'"),
         ("name = ", "name ", "is not valid TOML"),
         ("folds = 1", "folds = 0", "`folds` in .* must be at least 1, but is 0"),
         ('"happy"', '"sad"', "must be different names"),
@@ -113,5 +113,5 @@ def test_media_that_moved_away_are_one_fault(faces: Dataset) -> None:
 def test_the_table_of_another_dataset_is_refused(faces: Dataset, frame_faces: Dataset, tmp_path: Path) -> None:
     shutil.copytree(faces.folder, tmp_path / "d")
     shutil.copy(frame_faces.folder / "clips.parquet", tmp_path / "d")
-    with pytest.raises(DatasetError, match="is not the table that 'dataset.toml' was written for"):
+    with pytest.raises(DatasetError, match="does not match 'dataset.toml'"):
         Dataset.load(tmp_path / "d")

@@ -1,4 +1,4 @@
-"""Paths for a DALI file list: absolute, without white space, and read as they are by a stock DALI reader."""
+"""Paths for a DALI file list: absolute, without white space, and readable by a stock DALI reader."""
 
 from __future__ import annotations
 

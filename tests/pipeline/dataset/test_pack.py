@@ -1,4 +1,4 @@
-"""Packing keeps ids, labels and folds, copies what fits, goes on where it was stopped, and never touches its source."""
+"""Packing keeps ids, labels and folds, copies what fits, continues after a stop, and never changes its source."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_clip_that_breaks_costs_itself(faces: Dataset, tmp_path: Path) -> None
     source = Dataset.load(tmp_path / "copy")
     source.path(6).write_bytes(b"junk")
     packed = pack(source, tmp_path / "out", Packing(size=32), silent)
-    assert [(problem.id, problem.reason) for problem in packed.problems] == [(6, "no video file, or a damaged one")]
+    assert [(problem.id, problem.reason) for problem in packed.problems] == [(6, "is not a video file, or is damaged")]
     assert packed.counts["failed"] == 1
     assert not packed.dataset.path(6).exists()
     assert 6 not in packed.dataset.ids("train")
@@ -117,7 +117,7 @@ def test_media_that_went_away_are_waited_for(faces: Dataset, tmp_path: Path) -> 
     (source.folder / "media").mkdir()
     for clip in range(5):
         shutil.copy(source.folder / "kept" / source.clips.path[clip], source.path(clip))
-    with pytest.raises(DatasetError, match="23 clips of dataset .* are not in .* The others are packed"):
+    with pytest.raises(DatasetError, match="23 clips of dataset .* are missing from .* The others are packed"):
         pack(source, tmp_path / "out", Packing(size=32), silent)
     assert not (tmp_path / "out").exists()
     shutil.rmtree(source.folder / "media")
@@ -142,7 +142,7 @@ def test_a_left_out_clip_keeps_its_reason(faces: Dataset, tmp_path: Path) -> Non
     source.path(6).write_bytes(b"junk")
     packed = pack(source, tmp_path / "out", Packing(size=32), silent)
     _, problems = check(packed.dataset, "probe", silent)
-    assert [(problem.id, problem.reason) for problem in problems] == [(6, "no video file, or a damaged one")]
+    assert [(problem.id, problem.reason) for problem in problems] == [(6, "is not a video file, or is damaged")]
 
 
 def test_a_sideways_photo_is_packed_upright(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_going_on_with_other_settings_is_refused(faces: Dataset, tmp_path: Path)
 
 
 def test_going_on_takes_no_clip_of_another_source(faces: Dataset, tmp_path: Path) -> None:
-    """Two copies of a dataset have one fingerprint, whatever has become of their media."""
+    """Two copies of a dataset have the same fingerprint, even if their media differ."""
     copies = [Dataset.load(shutil.copytree(faces.folder, tmp_path / name)) for name in ("a", "b")]
     with pytest.raises(KeyboardInterrupt):
         pack(copies[0], tmp_path / "out", Packing(size=32), interrupt)
@@ -200,7 +200,7 @@ def test_going_on_takes_no_clip_of_another_source(faces: Dataset, tmp_path: Path
 def test_going_on_packs_a_clip_that_changed_anew(faces: Dataset, tmp_path: Path) -> None:
     source = Dataset.load(shutil.copytree(faces.folder, tmp_path / "copy"))
     kept = source.path(13).rename(tmp_path / "away")
-    with pytest.raises(DatasetError, match="1 clips .* are not in"):
+    with pytest.raises(DatasetError, match="1 clips .* are missing from"):
         pack(source, tmp_path / "out", Packing(size=32), silent)
     kept.rename(source.path(13))
     source.path(2).write_bytes(source.path(3).read_bytes())

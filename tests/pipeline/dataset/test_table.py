@@ -1,4 +1,4 @@
-"""The clip table keeps what is put into it."""
+"""The clip table is read back as it was written."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def test_counts() -> None:
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("label", pa.array([None], pa.string()), "label .* must be known for every clip"),
-        ("frames", pa.array([None], pa.int32()), "frames .* must be known for every clip"),
+        ("label", pa.array([None], pa.string()), "label .* must be set for every clip"),
+        ("frames", pa.array([None], pa.int32()), "frames .* must be set for every clip"),
         ("frames", pa.array([2**40], pa.int64()), "frames .* must be of type int32, but is int64"),
         ("frames", pa.array([-1], pa.int32()), "frames .* must be at least 0, but is -1"),
         ("path", pa.array([7], pa.int32()), "path .* must be of type string"),

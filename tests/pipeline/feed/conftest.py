@@ -1,4 +1,4 @@
-"""Feeds over a dataset of every kind of clip, and clips that may be destroyed."""
+"""Feeds over a dataset with every kind of clip, and clips that tests may destroy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def loader(zoo: Dataset) -> Iterator[TorchFeed]:
 
 @pytest.fixture
 def copied(faces: Dataset, frame_faces: Dataset, request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
-    """Clips that may be destroyed, as videos or as folders of frames."""
+    """Clips that tests may destroy, as videos or as folders of frames."""
     source = frame_faces if getattr(request, "param", "vp9") == "jpeg" else faces
     shutil.copytree(source.folder, tmp_path / "data")
     return Dataset.load(tmp_path / "data")

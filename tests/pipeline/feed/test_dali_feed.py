@@ -1,4 +1,4 @@
-"""Who decodes what, what the cache keeps, what DALI refuses; what is pruned is not touched."""
+"""The choice of decoder, the cache, clips that DALI refuses; pruned clips are not touched."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def test_who_decodes_what_is_told_with_the_reason(zoo: Dataset, dali: DaliFeed) 
     reasons = "\n".join(dali.reasons)
     assert "3 mjpeg clips: DALI" not in reasons
     assert "5 vp9 clips" not in reasons or "DALI, 2 threads" in reasons
-    assert "h264 clips: FFmpeg on the host, because DALI decodes no h264 on a CPU. `sciu-data pack`" in reasons
+    assert "h264 clips: FFmpeg on the host, because DALI does not decode h264 on a CPU. `sciu-data pack`" in reasons
     why = {zoo.clips.path[clip].rpartition("/")[2]: reason for clip, reason in dali.on_host.items()}
-    assert why["sideways.mp4"] in {"it is to be turned by 90 degrees", "it is to be turned by -90 degrees"}
-    assert why["mpeg4.avi"] == "DALI decodes no mpeg4 on a CPU"
+    assert why["sideways.mp4"] in {"it is rotated by 90 degrees", "it is rotated by -90 degrees"}
+    assert why["mpeg4.avi"] == "DALI does not decode mpeg4 on a CPU"
     assert not {"vp9.webm", "vp9 444.webm", "vp8 hidden frames.webm", "breit.webm", "顔.mp4"} & set(why)
     assert dali.tally.on_host == len(why)
 
@@ -83,7 +83,7 @@ def test_a_small_cache_keeps_what_fits(faces: Dataset) -> None:
     cache = Cache(64 * a_clip)
     with DaliFeed(dataset=faces, device=CPU, cache=cache) as feed:
         cache.budget = 70 * a_clip
-        cache.bytes = 60 * a_clip  # as if others were there
+        cache.bytes = 60 * a_clip  # as if other clips were cached
         for epoch in (1, 2):
             delivered(feed, plan_of(faces, epoch))
         assert (feed.tally.cached, feed.tally.decoded) == (10, len(faces) - 10)
@@ -91,7 +91,7 @@ def test_a_small_cache_keeps_what_fits(faces: Dataset) -> None:
 
 
 def test_clips_that_are_only_looked_at_do_not_stay_in_the_cache(faces: Dataset) -> None:
-    """A scoring pass or an evaluation over pruned clips would fill it for good."""
+    """Otherwise a scoring pass or an evaluation over pruned clips would fill it permanently."""
     planner = Planner(dataset=faces, size=SIZE, batch_size=4, sampling=Sampling(frames=8))
     with DaliFeed(dataset=faces, device=CPU, cache=Cache(64 << 20)) as feed:
         assert isinstance(feed, DaliFeed)
@@ -115,7 +115,7 @@ def test_stopping_in_mid_epoch_keeps_the_books_of_the_cache(faces: Dataset) -> N
 
 
 def test_room_is_promised_on_the_feeds_own_stream(faces: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory that torch hands out on the training's stream may still be used by work that is queued there."""
+    """Memory that torch allocates on the training's stream may still be used by work that is queued there."""
     on_it: list[bool] = []
 
     @contextmanager
@@ -139,7 +139,7 @@ def test_room_is_promised_on_the_feeds_own_stream(faces: Dataset, monkeypatch: p
 
 
 def four_clips(place: Path, codec: str) -> Dataset:
-    """Clips of one codec, to be damaged."""
+    """Clips of one codec, to damage."""
     suffix = {"vp9": ".webm", "jpeg": ".zip"}.get(codec, ".mp4")
     for number in range(4):
         write_clip(place / f"src/train/happy/{number}{suffix}", codec, frames=24)
@@ -164,7 +164,7 @@ def test_a_clip_cut_off_after_it_was_seen(tmp_path: Path, codec: str, share: flo
 
 @pytest.mark.parametrize("codec", ["vp9", "mjpeg", "h264"])
 def test_damage_that_keeps_the_size_is_right_or_a_fault(tmp_path: Path, codec: str) -> None:
-    """DALI would give black frames for what is missing."""
+    """DALI would return black frames for the missing ones."""
     dataset = four_clips(tmp_path, codec)
     with DaliFeed(dataset=dataset, device=CPU, max_faulty=0.5) as feed:
         whole = delivered(feed, plan_of(dataset))
@@ -247,7 +247,7 @@ CACHES = {"none": lambda: Cache(0), "gpu": lambda: Cache(1 << 30, "cuda"), "host
 
 
 def difference(ours: dict[int, NDArray[np.uint8]], theirs: dict[int, NDArray[np.uint8]]) -> dict[int, float]:
-    """The mean of the distances of pixels, in each clip's worst frame."""
+    """The mean absolute difference of pixels, in each clip's worst frame."""
     assert [*ours] == [*theirs]
     return {
         clip: float(np.abs(frames.astype(int) - theirs[clip]).mean(axis=(1, 2, 3)).max())
@@ -256,7 +256,7 @@ def difference(ours: dict[int, NDArray[np.uint8]], theirs: dict[int, NDArray[np.
 
 
 def patterned(frames: int, side: int, number: int) -> list[NDArray[np.uint8]]:
-    """A clip with a pattern of its own: another clip's pixels are far from it."""
+    """A clip with a unique pattern: another clip's pixels differ strongly."""
     coarse = np.random.default_rng(number).integers(0, 200, (5, 5, 3)).repeat(-(-side // 5), 0).repeat(-(-side // 5), 1)
     picture = coarse[:side, :side]
     return [np.clip(picture + 4 * frame, 0, 255).astype(np.uint8) for frame in range(frames)]
@@ -264,7 +264,7 @@ def patterned(frames: int, side: int, number: int) -> list[NDArray[np.uint8]]:
 
 @pytest.fixture(scope="module")
 def large_zoo(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Clips of a size that NVDEC takes, of every codec, every frame of them another."""
+    """Clips of a size that NVDEC decodes, of every codec, with all frames different."""
     source = tmp_path_factory.mktemp("large") / "src" / "train" / "happy"
     source.mkdir(parents=True)
     hevc = ("libx265", "mp4", {"x265-params": "log-level=none"})
@@ -312,10 +312,10 @@ def test_a_warm_device_cache_gives_the_same_bits_as_a_cold_one(large_zoo: Datase
 def test_a_busy_gpu_does_not_mix_clips_up(
     large_zoo: Dataset, cache: str, decode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Work is queued on both streams in front of every batch: decoders run far ahead of what reads their memory."""
+    """Work is queued on both streams before every batch, so decoders run far ahead of the readers of their memory."""
     monkeypatch.setattr(
         "sciu.pipeline.feed.decode.dali._MOST_SAMPLES", {"cpu": 1 << 16, "cuda": 16}
-    )  # several runs a batch
+    )  # several runs per batch
     plans = [plan_of(large_zoo, epoch, batch_size=2, augmentation=AUGMENTATIONS["resized"]) for epoch in range(1, 5)]
     quiet = [read_in_place(large_zoo, plan, CACHES[cache](), decode, busy=0) for plan in plans]
     with DaliFeed(dataset=large_zoo, device=GPU, cache=CACHES[cache](), decode=decode, threads=4) as feed:
@@ -336,7 +336,7 @@ def read_in_place(dataset: Dataset, plan: Plan, cache: Cache, decode: str, busy:
 
 
 def in_place(feed: DaliFeed, plan: Plan, busy: int) -> dict[int, NDArray[np.uint8]]:
-    """Read batches of two, each over the one before, the GPU busy for some cycles before each."""
+    """Read batches of two, each written over the previous one, with the GPU busy for some cycles before each."""
     into = ClipBatch(
         torch.zeros(2, dtype=torch.int64, device=GPU), torch.zeros((2, 8, SIZE, SIZE, 3), device=GPU).byte()
     )
@@ -352,7 +352,7 @@ def in_place(feed: DaliFeed, plan: Plan, busy: int) -> dict[int, NDArray[np.uint
 
 @pytest.mark.needs_cuda
 def test_a_warm_epoch_does_not_wait_for_the_gpu(large_zoo: Dataset) -> None:
-    """Two epochs of steps are queued while the GPU is still at the work before them."""
+    """Two epochs of steps are queued while the GPU is still busy with earlier work."""
     with DaliFeed(dataset=large_zoo, device=GPU, cache=Cache(1 << 30, "cuda"), threads=4) as feed:
         for epoch in (1, 2):
             delivered(feed, plan_of(large_zoo, epoch))

@@ -1,4 +1,4 @@
-"""Feeds execute the same plan on clips of every kind, one epoch at a time; faults cost one clip."""
+"""Feeds execute the same plan on clips of every kind, one epoch at a time; a fault loses one clip."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_dali_and_torch_agree(zoo: Dataset, dali: DaliFeed, loader: TorchFeed, h
 
 
 def test_the_frames_are_the_planned_ones(zoo: Dataset, dali: DaliFeed) -> None:
-    """The middle of a frame says its number; the host's reader knows the truth."""
+    """The middle of a frame encodes its number; the host's reader gives the expected pixels."""
     plan = plan_of(zoo, 3)
     pixels = delivered(dali, plan)
     for row, clip in enumerate(plan.samples.ids.tolist()):
@@ -102,14 +102,14 @@ def test_batches_are_not_overwritten_by_later_ones(zoo: Dataset, dali: DaliFeed)
 
 @pytest.mark.parametrize("kind", ["dali", "torch"])
 def test_a_feed_reads_one_epoch_at_a_time(zoo: Dataset, dali: DaliFeed, loader: TorchFeed, kind: str) -> None:
-    """Else the older epoch's frames would come under the newer one's ids."""
+    """Otherwise the older epoch's frames would get the newer one's ids."""
     feed = dali if kind == "dali" else loader
     plan, other = plan_of(zoo, 1), plan_of(zoo, 2)
     expected = delivered(feed, other)
     older = feed.batches(plan)
     next(older)
     assert same(delivered(feed, other), expected)
-    with pytest.raises(FeedError, match="an epoch cannot go on after another one was begun on its feed"):
+    with pytest.raises(FeedError, match="an epoch cannot continue after its feed has started another epoch"):
         next(older)
     with pytest.raises(FeedError, match="is of another dataset than 'src'"):
         feed.batches(replace(plan, dataset="0123"))
@@ -128,7 +128,7 @@ def test_a_closed_feed_lets_go_and_says_so(faces: Dataset, kind: str) -> None:
     for worker in workers:
         worker.join(10)
         assert not worker.is_alive()
-    with pytest.raises(FeedError, match="or the feed was closed"):
+    with pytest.raises(FeedError, match="or was closed"):
         next(batches)
     with pytest.raises(FeedError, match="this feed is closed"):
         feed.batches(plan_of(faces))
@@ -180,7 +180,7 @@ def _ruin(path: Path, content: bytes | None) -> None:
 
 
 def test_the_limit_is_of_the_plans_own_clips(copied: Dataset) -> None:
-    """Faults of training do not stop a small evaluation at its first one."""
+    """Faults found in training do not stop a small evaluation at its first fault."""
     with DaliFeed(dataset=copied, device=CPU, max_faulty=0.2) as feed:
         for clip in range(5):
             copied.path(clip).write_bytes(b"nothing of use")
@@ -202,7 +202,7 @@ def test_lost_media_are_not_thousands_of_bad_clips(copied: Dataset) -> None:
         batches = feed.batches(plan_of(copied))
         next(batches)
         copied.media.rename(copied.media.with_name("elsewhere"))
-        with pytest.raises(DatasetError, match=r"media folder .* is not there"):
+        with pytest.raises(DatasetError, match=r"media folder .* is missing"):
             list(batches)
         copied.media.with_name("elsewhere").rename(copied.media)
         assert len(delivered(feed, plan_of(copied, 2, set(range(len(copied))) - set(feed.faults)))) >= len(copied) - 1
@@ -215,7 +215,7 @@ def test_what_the_machine_does_is_not_the_clips_fault(copied: Dataset, monkeypat
     with DaliFeed(dataset=copied, device=CPU) as feed:
         assert isinstance(feed, DaliFeed)
         monkeypatch.setattr(feed._files, "read", denied)
-        with pytest.raises(FeedError, match=r"cannot be read: Permission denied. Mend the disk or its permissions"):
+        with pytest.raises(FeedError, match=r"cannot be read: Permission denied. Fix the disk or its permissions"):
             delivered(feed, plan_of(copied))
         assert feed.faults == {}
 

@@ -1,4 +1,4 @@
-"""Noise in the shape of the plan."""
+"""The synthetic feed yields noise of the plan's shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What worker processes may do to a feed: die, outlive it, fill their shared memory."""
+"""Faults of worker processes: they die, outlive the feed, or fill their shared memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DFEW as its archives unpack, and in the spellings that copies of it have."""
+"""DFEW as unpacked from its archives, and in the layouts of its copies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPELLINGS = [
 def write_tree(
     root: Path, *, spelling: str = SPELLINGS[0], base: int = 1, padded: bool = False, folds: int = 5
 ) -> Path:
-    """Seven clips; in fold k the k-th of them is tested on."""
+    """Seven clips; the k-th is the test clip of fold k."""
     for video in LABELS:
         write_frames(root / "Clip/clip_224x224" / f"{video:05d}", moving_picture(11), f"{video:05d}_{{:05d}}.jpg")
     for fold in range(1, 6):
@@ -67,7 +67,7 @@ def test_codes_of_two_bases_are_refused(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "DFEW")
     path = source / SPELLINGS[0].format(split="test", fold=5)
     path.write_text("video_name,label\n4000,0\n")
-    with pytest.raises(DatasetError, match="set_5.csv:2: label codes must be .*, but 0 occurs beside 7"):
+    with pytest.raises(DatasetError, match="set_5.csv:2: label codes must be .*, but 0 and 7 both occur"):
         dfew.read(source)
 
 
@@ -80,7 +80,7 @@ def test_clips_without_frames_on_disk_are_counted_and_never_fed(tmp_path: Path, 
         folder.rmdir()
     answer = sciu("data", "import", "dfew", source, "--out", tmp_path / "out")
     assert answer.code == 0
-    assert "2 of 7 listed clips are not on disk" in answer.out
+    assert "2 of 7 listed clips are missing" in answer.out
     dataset = Dataset.load(tmp_path / "out")
     assert len(dataset) == 7
     assert len(dataset.ids("train")) + len(dataset.ids("test")) == 5

@@ -1,4 +1,4 @@
-"""FERV39k: a split file without a header loses no row, and its variants say the same."""
+"""FERV39k: a split file without a header loses no row, and its variants give the same result."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_label_that_contradicts_its_folder_is_taken_and_told(tmp_path: Path) -
     listing = ferv39k.read(write_tree(tmp_path / "FERV39k", [*TRAIN[:2], "Action/Fear/0003 Sad"]))
     assert listing.clips["2_ClipsforFaceCrop/Action/Fear/0003"].label == "Sad"
     assert listing.notes == [
-        "1 labels contradict their clip's folder and were taken: train_All.csv:3 Sad in 'Action/Fear/0003'"
+        "1 labels contradict their clip's folder and were kept: train_All.csv:3 Sad in 'Action/Fear/0003'"
     ]
 
 

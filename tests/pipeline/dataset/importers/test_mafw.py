@@ -77,7 +77,7 @@ def test_a_compound_among_single_labels_is_told(tmp_path: Path) -> None:
 def test_a_missing_fold_is_told(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "MAFW")
     (source / "Train & Test Set/single/no_caption/set_4/test.txt").unlink()
-    with pytest.raises(DatasetError, match=r"set_4/test.txt' is not there"):
+    with pytest.raises(DatasetError, match=r"set_4/test.txt' is missing"):
         mafw.read(source)
 
 

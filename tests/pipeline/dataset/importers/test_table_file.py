@@ -1,4 +1,4 @@
-"""A researcher's own CSV, with all that such files bring."""
+"""A user's own CSV, with the variations of such files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_repeated_row_counts_once_and_is_told(media: Path) -> None:
     (media / "clips.csv").write_text("a.mp4,happy\na.mp4,happy\n")
     built = build(table_file.read(media / "clips.csv"), media / "out", name=None, made_by="t", progress=silent)
     assert len(built.dataset) == 1
-    assert built.notes == ["1 rows repeat an earlier one and were counted once"]
+    assert built.notes == ["1 rows repeat an earlier row and were ignored"]
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_a_repeated_row_counts_once_and_is_told(media: Path) -> None:
         ("a.mp4,happy,train,x\na.mp4,happy,train,y\n", r"of group 'x' at clips.csv:1 and 'y' at clips.csv:2"),
         ("a.mp4,happy,train\n./a.mp4,happy,test\n", "in both train and test .*leak"),
         ("filename,emotion\na.mp4,happy\n", "the first row .* must be a clip or a header"),
-        ("path,label,label\na.mp4,happy,sad\n", "the header of .* must be of"),
-        ("path,label,fold\na.mp4,happy,1\n", "the header of .* must be of"),
+        ("path,label,label\na.mp4,happy,sad\n", "the header of .* must have columns of"),
+        ("path,label,fold\na.mp4,happy,1\n", "the header of .* must have columns of"),
         ("a.mp4\n", r"clips.csv:1: a row must be path,label,split,group, but has 1 fields"),
         ("a.mp4,happy,train,g,more\n", "has 5 fields"),
         (",happy\n", "path and label must not be empty"),
@@ -89,7 +89,7 @@ def test_a_repeated_row_counts_once_and_is_told(media: Path) -> None:
         ("path,label\n", "lists no clips"),
         (
             "b.mp4,happy\n",
-            "none of the 1 listed clips in .* can be used; the first, 'b.mp4', is missing",
+            "none of the 1 listed clips in .* is usable: 'b.mp4' is missing",
         ),
     ],
 )
@@ -120,7 +120,7 @@ def test_a_first_clip_that_is_missing_is_no_header(media: Path) -> None:
 
 def test_a_forgotten_column_of_labels_is_noticed(media: Path) -> None:
     (media / "clips.csv").write_text("a.mp4,train\nframes,test\n")
-    assert "is a column of labels missing" in table_file.read(media / "clips.csv").notes[0]
+    assert "the column of labels may be missing" in table_file.read(media / "clips.csv").notes[0]
 
 
 def test_a_path_may_begin_with_a_blank(media: Path) -> None:

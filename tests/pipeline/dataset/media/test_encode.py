@@ -1,4 +1,4 @@
-"""What is encoded is what is decoded, by PyAV and by DALI, and the same frames give the same bytes."""
+"""PyAV and DALI decode the frames that were encoded, and the same frames give the same bytes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_round_trip_by_frame_number(tmp_path: Path, codec: str) -> None:
 
 @pytest.mark.parametrize("size", [48, 96, 112])
 def test_same_frames_same_bytes(codec: str, size: int) -> None:
-    """At sizes of 80 and more x264 needs telling, or every run gives other bytes."""
+    """At sizes of 80 and more x264 needs an option, or every run gives different bytes."""
     noise = np.random.default_rng(0).integers(0, 60, (size, size, 3)).astype(np.uint8)
     pictures = [np.roll(noise, 3 * number, axis=1) for number in range(16)]
     assert len({encode_clip(pictures, codec) for _ in range(4)}) == 1

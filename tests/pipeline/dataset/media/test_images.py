@@ -1,4 +1,4 @@
-"""What DALI would die of is kept from it, and nothing else."""
+"""Images that would crash DALI are kept from it, and no others."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def as_bytes(content: bytes) -> NDArray[np.uint8]:
 
 
 def test_dali_decodes_whole_images() -> None:
-    """In a batch as large as a training's, where it would not survive one that it fails at."""
+    """The batch is as large as in training, where DALI would crash on an image that it cannot decode."""
     decoder = ImageDecoder(torch.device("cpu"), 2)
     assert all(is_whole_image(content) for content in GOOD.values())
     decoder.put([Images([as_bytes(content)] * 8) for content in GOOD.values()])

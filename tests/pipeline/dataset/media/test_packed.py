@@ -1,4 +1,4 @@
-"""Frames in one file come out as they went in, and a damaged file is told."""
+"""Packed frames are read back unchanged, and a damaged file is detected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A look at a clip counts its frames and finds what is wrong with it; good clips are not accused."""
+"""Probing a clip counts its frames and finds its faults; good clips have none."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_variable_frame_rate_is_counted_not_computed(tmp_path: Path) -> None:
     assert look(tmp_path / "clip.mkv").frames == 10
 
 
-# ---- what is wrong
+# ---- faults
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
@@ -94,7 +94,7 @@ def test_truncated_videos_are_found_without_decoding(tmp_path: Path, container: 
     content = encode_video(moving_picture(30), codec, container.replace("faststart", "mp4"), options)
     path.write_bytes(content)
     assert look(path).fault is None
-    assert "truncated: its header speaks of" in str(look(cut(path, share), depth="count").fault)
+    assert "truncated: its header declares" in str(look(cut(path, share), depth="count").fault)
 
 
 def test_truncated_packed_frames(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_path_may_hold_anything(tmp_path: Path) -> None:
     assert look(tmp_path / "file:odd.mp4").frames == 5
 
 
-# ---- what only looks bad, and what only looks good
+# ---- clips that only seem bad, and clips that only seem good
 
 
 def test_a_video_written_to_a_pipe_has_no_size_to_be_believed(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_dangling_frame_is_a_fault_of_the_clip_not_its_absence(tmp_path: Path)
 @pytest.mark.parametrize(("name", "kind"), [("pipe.mp4", "video"), ("pipe.jpg", "frames"), ("pipe.zip", "frames")])
 def test_a_pipe_does_not_hang(tmp_path: Path, name: str, kind: str) -> None:
     os.mkfifo(tmp_path / name)
-    assert look(tmp_path / name, kind).fault == "is no regular file"
+    assert look(tmp_path / name, kind).fault == "is not a regular file"
 
 
 def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
 def test_a_changed_byte_of_packed_frames_fails_its_checksum(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.zip", "jpeg")
     content = bytearray((tmp_path / "clip.zip").read_bytes())
-    content[100] ^= 1  # in the first frame's tables: it decodes, to other colours
+    content[100] ^= 1  # in the first frame's tables: it decodes to other colours
     (tmp_path / "clip.zip").write_bytes(content)
     assert look(tmp_path / "clip.zip", "frames", "decode").fault is not None
 
@@ -223,7 +223,7 @@ def test_a_webm_that_lost_its_middle_is_found_at_first_sight(tmp_path: Path) -> 
     content = bytearray(encode_clip(moving_picture(60), "vp9"))
     content[len(content) // 4 : len(content) // 3] = bytes(len(content) // 3 - len(content) // 4)
     (tmp_path / "clip.webm").write_bytes(content)
-    assert "damaged: its pictures end at" in str(look(tmp_path / "clip.webm", depth="count").fault)
+    assert "damaged: its frames end at" in str(look(tmp_path / "clip.webm", depth="count").fault)
 
 
 def test_a_video_filmed_sideways_comes_upright(tmp_path: Path) -> None:

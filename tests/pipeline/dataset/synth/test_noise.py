@@ -59,5 +59,5 @@ def test_runs_repeat_one_label() -> None:
 
 
 def test_more_than_can_go_wrong_is_refused() -> None:
-    with pytest.raises(SettingError, match="can mislabel at most 6000 of these 7000 clips, but 6500 are wanted"):
+    with pytest.raises(SettingError, match="can mislabel at most 6000 of these 7000 clips, but 6500 are requested"):
         noisy("weak", 6500)

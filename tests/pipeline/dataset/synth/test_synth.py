@@ -1,4 +1,4 @@
-"""SynthDFER: same seed, same dataset; what is planted is exactly what was asked for, and only where it may be."""
+"""SynthDFER: same seed, same dataset; exactly the requested errors are planted, and only in the training split."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_low_quality_leaves_little_of_the_picture(faces: Dataset, way: object) -
 
 
 def detail(clip: np.ndarray) -> np.ndarray:
-    """What the eye reads an expression from: differences between neighbouring pixels."""
+    """The visible detail of an expression: differences between neighbouring pixels."""
     return np.diff(clip.astype(float).mean(axis=-1), axis=1)
 
 
@@ -108,7 +108,7 @@ def detail(clip: np.ndarray) -> np.ndarray:
     ("settings", "message"),
     [
         ({"classes": 8}, "--classes must be 2 to 7, but is 8"),
-        ({"clips": 13}, "--clips must be 14 .two a class. to"),
+        ({"clips": 13}, "--clips must be 14 .two per class. to"),
         ({"size": 33}, "--size must be an even number from 16 to 1024, but is 33"),
         ({"mislabel": 0.7, "low_quality": 0.7}, "must be at most 1"),
         ({"mislabel": -0.1}, "0 to 1"),

@@ -1,4 +1,4 @@
-"""Files and folders are whole or absent."""
+"""Files and folders are complete or missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All cores work, and a process that dies costs the task that killed it, no other."""
+"""All cores work, and a process that dies loses only the task that killed it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_no_worker_outlives_its_parent(tmp_path: Path, how: signal.Signals) -> N
 
 
 def members_of(session: int) -> list[str]:
-    """The processes of a session that are still there."""
+    """The processes of a session that are still running."""
     members = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -1,4 +1,4 @@
-"""DALI pipelines as queues: in order, any number of batches ahead, mended when a clip breaks them."""
+"""DALI pipelines as queues: in order, any number of batches ahead, rebuilt when a clip breaks them."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_fault_of_the_machine_is_not_a_clips(monkeypatch: pytest.MonkeyPatch) 
         raise RuntimeError("CUDA allocation failed\nnvml error")
 
     monkeypatch.setattr(decoder, "_outputs", out_of_memory)
-    with pytest.raises(FeedError, match="DALI ran into: CUDA allocation failed. Take smaller batches"):
+    with pytest.raises(FeedError, match="DALI failed: CUDA allocation failed. Use smaller batches"):
         decoder.take()
 
 
@@ -209,7 +209,7 @@ def test_an_interrupt_in_mid_take_does_not_shift_the_queue(monkeypatch: pytest.M
 
 
 class Run:
-    """What a pipeline's run gives: decoded images side by side, in memory that it takes back when this is gone."""
+    """The output of a pipeline's run: decoded images in memory that the pipeline reuses once this is deleted."""
 
     def __init__(self, number: int) -> None:
         self._frames = torch.full((2, 4, 4, 3), number, dtype=torch.uint8)
@@ -225,7 +225,7 @@ class Run:
 
 
 def test_on_a_gpu_frames_are_held_until_their_copies_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch of several runs is put together by copies, which are queued only, behind whatever the stream is at."""
+    """A batch of several runs is joined by copies, which are only queued, behind the stream's current work."""
     decoder, stream = ImageDecoder(CPU, 1), Work()
     runs: list[weakref.ref[Run]] = []
 
@@ -246,12 +246,12 @@ def test_on_a_gpu_frames_are_held_until_their_copies_are_made(monkeypatch: pytes
 
 
 def test_a_machine_that_refuses_a_shared_batch_is_no_fault_of_the_clips(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each pipeline's part is one clip here: only all of them together tell."""
+    """Each pipeline's part is one clip here, so only all parts together show the fault."""
     shared = SharedVideoDecoder(CPU, 2, 2)
     for decoder in shared._decoders:
         monkeypatch.setattr(decoder, "take_as_it_is", lambda: [Refused("CUDA allocation failed")])
     shared.put([video(1), video(2)])
-    with pytest.raises(FeedError, match="DALI ran into: CUDA allocation failed"):
+    with pytest.raises(FeedError, match="DALI failed: CUDA allocation failed"):
         shared.take()
 
 
@@ -262,7 +262,7 @@ def test_nvjpeg_is_not_asked_for_the_memory_of_thousands_of_images(
     asked: dict[str, Any] = {}
 
     class Recorder:
-        """In the place of DALI's pipeline."""
+        """Replaces DALI's pipeline."""
 
         def __init__(self, **settings: Any) -> None:
             asked.update(settings)

@@ -1,4 +1,4 @@
-"""What is read of a clip is no more than what is wanted, and what was seen at first is checked later."""
+"""Only the requested frames of a clip are read, and a changed file is inspected again."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_video_for_dali_is_its_whole_file(tmp_path: Path) -> None:
 
 
 def hiding_a_frame(video: bytes) -> bytes:
-    """Clear the bit of a VP8 video's last frame that says it is to be shown."""
+    """Clear the show bit of a VP8 video's last frame."""
     with av.open(io.BytesIO(video)) as container:
         packet = [bytes(packet) for packet in container.demux(video=0) if packet.size][-1]
     assert video.count(packet) == 1
@@ -91,7 +91,7 @@ def hiding_a_frame(video: bytes) -> bytes:
 
 
 def for_nvdec(place: Path, name: str, video: bytes) -> tuple[Images | Video | OnHost, dict[int, str]]:
-    """What a clip is on a machine whose GPU takes every codec."""
+    """A clip's layout on a machine whose GPU decodes every codec."""
     (place / "src/train/happy").mkdir(parents=True)
     (place / "src/train/happy" / name).write_bytes(video)
     dataset = make_dataset(folder.read(place / "src"), place / "data")
@@ -110,15 +110,15 @@ def test_a_gpu_gets_videos_that_say_in_which_order_they_are_shown(tmp_path: Path
 
 
 def test_a_gpu_does_not_get_videos_whose_times_mislead(tmp_path: Path) -> None:
-    """AVI has the times of decoding only: DALI would number B-frames by them."""
+    """AVI stores only decoding times, by which DALI would number B-frames."""
     video = encode_video(moving_picture(12, 64, 64), "libx264", "avi", {"x264-params": "bframes=3"})
     found, on_host = for_nvdec(tmp_path, "a.avi", video)
     assert isinstance(found, OnHost)
-    assert on_host == {0: "the file does not say in which order its frames are shown"}
+    assert on_host == {0: "the file does not store the display order of its frames"}
 
 
 def test_a_gpu_does_not_get_videos_with_frames_that_are_never_shown(tmp_path: Path) -> None:
-    """Such a frame would be counted."""
+    """DALI would count such a frame."""
     video = encode_video(moving_picture(12, 64, 64), "libvpx", "webm", {})
     found, _on_host = for_nvdec(tmp_path, "a.webm", video)
     assert isinstance(found, Video)
@@ -134,7 +134,7 @@ def test_what_dali_lacks_is_for_the_host(tmp_path: Path) -> None:
     found, _ = files.read(0, WANTED)
     assert isinstance(found, OnHost)
     assert np.array_equal(np.stack(files.decode(found)), np.stack(dataset.read(0, WANTED.tolist())))
-    assert files.on_host == {0: "DALI decodes no h264 on a CPU"}
+    assert files.on_host == {0: "DALI does not decode h264 on a CPU"}
     assert list(files._packets) == [0], "decoded from its packets"
 
 
@@ -158,7 +158,7 @@ def test_a_frame_that_is_gone_is_not_a_clip_that_is_missing(tmp_path: Path) -> N
     with pytest.raises(DatasetError, match="has 11 frames, but the table says 12"):
         files.read(0, WANTED)
     gone.symlink_to("nowhere")
-    with pytest.raises(DatasetError, match="a frame of it leads nowhere"):
+    with pytest.raises(DatasetError, match="a frame is a broken link"):
         files.read(0, WANTED)
 
 

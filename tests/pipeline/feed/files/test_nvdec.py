@@ -1,4 +1,4 @@
-"""The decoder's capabilities are asked of the driver."""
+"""The decoder's capabilities are queried from the driver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoding from kept packets gives, bit for bit, what decoding the file gives."""
+"""Decoding from known packets gives bit for bit the same as decoding the file."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_packets_that_are_not_in_the_file_as_they_are_decoded() -> None:
 
 
 def test_times_that_mislead_are_not_believed() -> None:
-    """AVI files tell the times of decoding."""
+    """AVI files store decoding times."""
     assert look_at_packets(content_of(encode_video(FRAMES, "libx264", "avi", {"x264-params": "bframes=3"}))) is None
 
 

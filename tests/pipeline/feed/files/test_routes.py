@@ -1,4 +1,4 @@
-"""Who decodes what is decided before training, and said with its reason."""
+"""The decoder of each codec is chosen before training, and reported with the reason."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def gpu() -> routes.Refusal:
 
 def test_a_cpu_decodes_free_codecs_and_jpegs() -> None:
     assert [routes.cpu_refusal(codec, 64, 64) for codec in ("vp8", "vp9", "mjpeg")] == [None] * 3
-    assert routes.cpu_refusal("hevc", 64, 64) == "DALI decodes no hevc on a CPU"
+    assert routes.cpu_refusal("hevc", 64, 64) == "DALI does not decode hevc on a CPU"
 
 
 def test_a_gpu_is_asked_for_codec_and_size() -> None:
     assert gpu()("h264", 112, 112) is None
-    assert gpu()("vp9", 112, 112) == "this GPU's NVDEC takes vp9 from 128x128 to 8192x8192 only"
-    assert gpu()("av1", 640, 480) == "this GPU's NVDEC decodes no av1"
-    assert gpu()("theora", 640, 480) == "this GPU's NVDEC decodes no theora"
+    assert gpu()("vp9", 112, 112) == "this GPU's NVDEC decodes vp9 only from 128x128 to 8192x8192"
+    assert gpu()("av1", 640, 480) == "this GPU's NVDEC does not decode av1"
+    assert gpu()("theora", 640, 480) == "this GPU's NVDEC does not decode theora"
     assert gpu()("mjpeg", 16, 16) is None, "its frames are JPEG files"
 
 
 def test_reasons_are_counted_by_codec(faces: Dataset) -> None:
     assert routes.reasons(faces, routes.cpu_refusal, "", "2 threads") == ["28 vp9 clips: DALI, 2 threads"]
-    (told,) = routes.reasons(faces, gpu(), "", "on cuda:0")
-    assert told.startswith("28 vp9 clips: FFmpeg on the host, because this GPU's NVDEC takes vp9 from 128x128 to")
-    assert told.endswith("only. `sciu-data pack` makes them fast to decode.")
+    (line,) = routes.reasons(faces, gpu(), "", "on cuda:0")
+    assert line.startswith("28 vp9 clips: FFmpeg on the host, because this GPU's NVDEC decodes vp9 only from 128x128")
+    assert line.endswith("8192x8192. `sciu-data pack` makes them fast to decode.")
 
 
 def test_frames_need_no_video_decoder(frame_faces: Dataset) -> None:
@@ -54,9 +54,9 @@ def test_without_its_video_library_a_gpu_leaves_videos_to_the_cpu(
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: (9, 0))
     chosen = routes.choose_routes(faces, GPU, "auto", 3)
     assert (chosen.pictures, chosen.videos) == (GPU, CPU)
-    (told,) = chosen.reasons
-    assert told.startswith("28 vp9 clips: DALI, 3 threads, because libnvcuvid.so.1 is not there. In a container set")
-    assert "NVIDIA_DRIVER_CAPABILITIES=all" in told
+    (line,) = chosen.reasons
+    assert line.startswith("28 vp9 clips: DALI, 3 threads, because libnvcuvid.so.1 is missing. In a container set")
+    assert "NVIDIA_DRIVER_CAPABILITIES=all" in line
 
 
 @pytest.mark.parametrize(("capability", "where"), [((9, 0), GPU), ((8, 9), CPU)])

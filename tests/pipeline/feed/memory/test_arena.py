@@ -1,4 +1,4 @@
-"""Pieces of a device's memory do not overlap, stay within their budget, and what is given back can be taken again."""
+"""Pieces of a device's memory do not overlap, stay within their budget, and are reused after they are given back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory is used again when nobody holds it, and never before."""
+"""Memory is reused once nothing refers to it, and never before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache never holds more than its budget, and holds copies."""
+"""The cache never holds more than its budget, and stores copies."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_negative_budget_is_refused() -> None:
 
 
 def on_a_device(budget: int) -> Cache:
-    """A cache that deals out blocks as on a GPU, of memory that is here."""
+    """A cache that allocates blocks as on a GPU, from host memory."""
     return Cache(budget, "cpu:0")
 
 
@@ -92,7 +92,7 @@ def test_on_a_device_room_is_given_back_and_taken_again() -> None:
 
 
 def test_on_a_device_whose_blocks_are_full_nothing_more_is_promised() -> None:
-    """Else such a clip would be decoded whole in every epoch and never kept."""
+    """Otherwise such a clip would be decoded whole in every epoch and never kept."""
     cache = on_a_device(64 * 256)
     for clip in range(64):
         assert cache.promise(clip, CLIP.nbytes)
@@ -110,7 +110,7 @@ def test_on_a_device_whose_blocks_are_full_nothing_more_is_promised() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 40)), max_size=40))
 def test_on_a_device_holes_serve_whatever_fits_them(orders: list[tuple[int, int]]) -> None:
-    """Clips of many lengths come and go; those that are kept stay what they were, and no byte is lost."""
+    """Clips of many lengths come and go; the kept ones stay unchanged, and no byte is lost."""
     cache, kept = on_a_device(64 * 1024), dict[int, int]()
     for clip, frames in orders:
         if clip in kept:

@@ -1,4 +1,4 @@
-"""What is left is the least of the machine's and of every group's limit around this process."""
+"""The available memory is the least of the machine's and of every enclosing group's limit."""
 
 from __future__ import annotations
 

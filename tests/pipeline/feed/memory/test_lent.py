@@ -1,4 +1,4 @@
-"""Memory that queued work reads is not given back before that work is done."""
+"""Memory that queued work reads is not released before that work is done."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sciu.pipeline.feed.memory.lent import Lent
 
 
 class Memory:
-    """Something that tells when its last reference is gone."""
+    """An object that reports when its last reference is gone."""
 
 
 def test_memory_is_held_until_the_work_before_its_event_is_done() -> None:
@@ -51,7 +51,7 @@ def test_work_is_done_in_order_so_what_is_behind_an_unfinished_piece_is_held(don
 
 @pytest.mark.needs_cuda
 def test_a_gpu_reads_what_was_lent_although_its_owner_would_reuse_it() -> None:
-    """A decoder that takes its block back at once, as DALI does, and fills it with the next clip."""
+    """A decoder that reuses its block at once, like DALI, and fills it with the next clip."""
     stream, lent = torch.cuda.Stream(), Lent()
     block = torch.full((1 << 20,), 1, dtype=torch.uint8, device="cuda")
     torch.cuda._sleep(200_000_000)

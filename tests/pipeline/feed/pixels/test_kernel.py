@@ -1,4 +1,4 @@
-"""The kernel makes what `render.py` defines, of frames wherever they lie; run by Triton's interpreter without a GPU."""
+"""The kernel matches `render.py`, for frames anywhere in memory; Triton's interpreter runs it without a GPU."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Picks = NDArray[np.int64]
 
 
 def smooth_noise(rng: np.random.Generator, frames: int, height: int, width: int) -> torch.Tensor:
-    """Pixels in which every place is another, and neighbours are alike as in a picture."""
+    """Pixels that differ everywhere, with similar neighbours as in a picture."""
     noise = torch.from_numpy(rng.integers(0, 256, (frames, 3, height, width)).astype(np.float32))
     smooth = torch.nn.functional.avg_pool2d(noise, 3, 1, 1)
     return smooth.permute(0, 2, 3, 1).round().byte().contiguous().to(DEVICE)
 
 
 def a_clip(rng: np.random.Generator, *, mixed: bool) -> tuple[Source, tuple[int, int]]:
-    """A clip of four frames and the size that the table knows, which is the first frame's."""
+    """A clip of four frames and the size in the table, which is the first frame's."""
     height, width = rng.integers(6, 60, 2).tolist()
     frames = smooth_noise(rng, 4, height, width)
     if not mixed:
@@ -49,7 +49,7 @@ def a_box(rng: np.random.Generator, height: int, width: int) -> list[int]:
 
 
 def by_definition(sources: Sequence[Source], picks: Sequence[Picks], samples: Samples, size: int) -> torch.Tensor:
-    """Render clip by clip, in the precision that a GPU has: whole numbers would be rounded twice in a resize."""
+    """Render clip by clip in the precision of a GPU: integers would be rounded twice in a resize."""
     out = torch.empty((*samples.numbers.shape, size, size, 3), dtype=torch.uint8, device=DEVICE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(render, "_in_float", lambda _frames: True)
@@ -94,7 +94,7 @@ def test_it_is_at_most_one_level_from_the_definition(
     sources = [source for source, _ in clips]
     made = by_the_kernel(sources, picks, samples, size)
     expected = by_definition(sources, picks, samples, size)
-    stretched = max(1.0, float((samples.brightness * samples.contrast).max()))  # a level before is more levels after
+    stretched = max(1.0, float((samples.brightness * samples.contrast).max()))  # which scales the difference
     assert int((made.frames_BTHWC.int() - expected.int()).abs().max()) <= math.ceil(stretched)
     assert made.ids.tolist() == samples.ids.tolist()
 
@@ -148,6 +148,6 @@ def test_a_place_of_another_shape_is_refused() -> None:
     wrong = ClipBatch(
         torch.zeros(1, dtype=torch.int64, device=DEVICE), torch.zeros((1, 1, 16, 16, 3), device=DEVICE).byte()
     )
-    with pytest.raises(ValueError, match=r"`into` must be of shape \(1, 2, 16, 16, 3\)"):
+    with pytest.raises(ValueError, match=r"`into` must have shape \(1, 2, 16, 16, 3\)"):
         renderer.render([frames], [np.array([0, 1])], PLAIN_VIEW, 16, wrong)
     renderer.close()

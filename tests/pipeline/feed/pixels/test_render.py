@@ -1,4 +1,4 @@
-"""Pixels are cropped, resized, flipped, turned and jittered as planned, and left alone where nothing is to be done."""
+"""Pixels are cropped, resized, flipped, turned and jittered as planned, and unchanged where there is nothing to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work is spread over threads, its results come in order."""
+"""Work is spread over threads, and results are in order."""
 
 from __future__ import annotations
 

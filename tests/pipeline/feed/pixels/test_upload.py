@@ -1,4 +1,4 @@
-"""What arrives is what was sent: all frames of a clip, those that were picked, or frames of several sizes."""
+"""The device receives what was sent: all frames of a clip, the picked ones, or frames of several sizes."""
 
 from __future__ import annotations
 

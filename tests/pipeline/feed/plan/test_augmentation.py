@@ -1,4 +1,4 @@
-"""Boxes lie inside the frames, and settings mean what they say."""
+"""Boxes lie inside the frames, and settings have their documented effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws depend on their names only, and look like chance."""
+"""Draws depend only on their names, and are uniform and uncorrelated."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def planner(**changes: object) -> Planner:
 
 
 def rows(plan: Plan) -> dict[int, list[object]]:
-    """What the plan says of each clip."""
+    """The plan's values for each clip."""
     return {
         int(clip): [getattr(plan.samples, field.name)[row].tolist() for field in fields(Samples)]
         for row, clip in enumerate(plan.samples.ids)
@@ -89,7 +89,7 @@ def test_a_clip_is_looked_at_alike_whatever_its_rank(ids: set[int], world: int) 
 @settings(max_examples=20)
 @given(IDS, st.integers(0, 59))
 def test_ranks_keep_their_clips_for_the_whole_run(ids: set[int], pruned: int) -> None:
-    """Else what a rank has cached would be needed by another."""
+    """Otherwise another rank would need what a rank has cached."""
 
     def ranks(kept: set[int], epoch: int) -> dict[int, int]:
         plans = [planner(rank=rank, world=3).training(index_of(SIXTY, kept, epoch)) for rank in range(3)]
@@ -132,7 +132,7 @@ def test_views_of_a_clip_take_other_frames() -> None:
 
 def test_an_index_of_another_dataset_is_refused() -> None:
     index = index_of(SIXTY)
-    with pytest.raises(FeedError, match="index of epoch 1 must be of 60 clips like dataset 'sixty', but is of 59"):
+    with pytest.raises(FeedError, match="index of epoch 1 must have 60 clips like dataset 'sixty', but has 59"):
         planner().training(replace(index, labels=index.labels[:-1]))
     with pytest.raises(FeedError, match="names clip 60, but dataset 'sixty' has clips 0 to 59"):
         planner().training(replace(index, ids=np.array([0, 60])))

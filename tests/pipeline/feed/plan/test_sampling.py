@@ -1,4 +1,4 @@
-"""Frame numbers are inside the clip, in order, and where the way of sampling says."""
+"""Frame numbers are inside the clip, in order, and as the sampling method defines."""
 
 from __future__ import annotations
 

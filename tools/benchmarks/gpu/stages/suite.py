@@ -30,7 +30,8 @@ def _run(bench: Bench) -> Row:
         raise NotHereError(f"'{ROOT}' has no tests beside the code")
     command = [
         sys.executable, "-m", "pytest", "-m", "needs_cuda", "-q", "-p", "no:cacheprovider",
-        "-p", pytest_plugin.__name__, "--import-mode=importlib", f"--junit-xml={bench.out / 'tests.xml'}", *bench.sizes.tests,
+        "-p", pytest_plugin.__name__, "--import-mode=importlib", f"--junit-xml={bench.out / 'tests.xml'}",
+        *bench.sizes.tests,
     ]  # fmt: skip
     variables = {pytest_plugin.VARIABLE: bench.text(), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     variables |= {"SCIU_REQUIRE_CUDA": "1"} if bench.on_gpu else {}
