@@ -290,19 +290,21 @@ class Purifier:
                 rows = rows_of_pin(pin, states, self.num_classes)
                 self._happened(transaction, states, rows, Event.now("pin", action=pin.action, who=pin.who, why=pin.why))
 
-    def quarantine(self, clips: Sequence[int], why: str, *, who: str = "") -> None:
-        """Quarantine clips whose files cannot be read, from the next epoch on."""
+    def quarantine(self, clips: Sequence[int], why: str, *, who: str = "") -> Ids:
+        """Quarantine clips whose files cannot be read, from the next epoch on; return those that changed."""
         with self._changing() as (transaction, states):
             check_clips(clips, states)
             rows = rows_of_quarantine(clips, states, into=True)
             self._happened(transaction, states, rows, Event.now("quarantine", who=who, why=why))
+        return rows["clip"].astype(np.int64)
 
-    def release(self, clips: Sequence[int], why: str = "", *, who: str = "") -> None:
-        """Release clips from quarantine, from the next epoch on."""
+    def release(self, clips: Sequence[int], why: str = "", *, who: str = "") -> Ids:
+        """Release clips from quarantine, from the next epoch on; return those that changed."""
         with self._changing() as (transaction, states):
             check_clips(clips, states)
             rows = rows_of_quarantine(clips, states, into=False)
             self._happened(transaction, states, rows, Event.now("release", who=who, why=why))
+        return rows["clip"].astype(np.int64)
 
     def undo(self, *, clip: int | None = None, epoch: int | None = None, who: str = "", why: str = "") -> Ids:
         """Undo the last change of a clip, what the end of an epoch changed, or what it changed of one clip.

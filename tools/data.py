@@ -27,7 +27,6 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.version_option(package_name="sciu")
 def main() -> None:
     """Make, inspect, check and pack datasets of face clips."""
 
@@ -109,7 +108,7 @@ def _print_problems(problems: list[Problem]) -> None:
 @click.option("--size", type=int, default=128, help="Scale every frame to this width and height.")
 @click.option("--max-frames", type=int, default=48, help="Thin longer clips evenly to this many frames.")
 @click.option(
-    "--codec", type=click.Choice(CODECS), default="mjpeg", help="Use this codec; jpeg is an uncompressed zip a clip."
+    "--codec", type=click.Choice(CODECS), default="mjpeg", help="Use this codec; jpeg is an uncompressed zip per clip."
 )
 @click.option("--fit", type=click.Choice(FITS), default="pad", help="Choose how frames are made square.")
 @json_option
@@ -140,10 +139,10 @@ def pack_command(data: Path, out: Path, size: int, max_frames: int, codec: str, 
 @click.argument("out", type=_PATH)
 @click.option("--clips", type=int, default=700, help="Paint this many clips.")
 @click.option("--classes", type=int, default=7, help="Paint this many expressions, 2 to 7.")
-@click.option("--frames", type=int, default=32, help="Paint this many frames a clip.")
+@click.option("--frames", type=int, default=32, help="Paint this many frames per clip.")
 @click.option("--size", type=int, default=64, help="Set the width and height in pixels.")
 @click.option(
-    "--codec", type=click.Choice(CODECS), default="vp9", help="Use this codec; jpeg is a folder of frames a clip."
+    "--codec", type=click.Choice(CODECS), default="vp9", help="Use this codec; jpeg is a folder of frames per clip."
 )
 @click.option("--mislabel", type=float, default=0.2, help="Mislabel this share of the training clips.")
 @click.option("--low-quality", type=float, default=0.2, help="Make this share of the training clips unusable.")

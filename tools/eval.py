@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Load the dataset from this folder.  [default: as in training]"
 )
-@click.option("--checkpoint", default="last", help="Evaluate this checkpoint: last, best, or a stored epoch.")
+@click.option(
+    "--checkpoint", default="last", help="Evaluate this checkpoint: last, best, or the number of an epoch that is kept."
+)
 @click.option("--split", type=click.Choice(["test", "val", "train"]), default="test", help="Evaluate on this split.")
 @click.option(
     "--views", type=click.IntRange(min=1), help="Average this many views of a clip.  [default: as in training]"

@@ -52,7 +52,11 @@ def _shown(value: object) -> str:
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Write the run into this folder, which must be new.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write the run into this folder, which must be new or empty unless --resume is given.",
+)
 @click.option("--preset", help="Start from a preset: ferv39k, dfew, mafw or demo.")
 @click.option(
     "--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Read settings from a TOML file."

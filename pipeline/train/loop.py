@@ -12,7 +12,7 @@ from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.feed.plan.plan import Plan
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.evaluation.evaluate import evaluate
-from sciu.pipeline.train.purify import close_epoch, index_of, require_every_class
+from sciu.pipeline.train.purify import close_epoch, publish_index, require_every_class
 from sciu.pipeline.train.record.epoch_record import EpochRecord, Spent, SplitResult
 from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.resume import name_checkpoint, save, statistics
@@ -28,7 +28,7 @@ _STEPS_BETWEEN_CHECKS = 64  # of the loss; each check waits for the GPU
 
 def train(run: Run, state: RunState) -> None:
     """Train to the last epoch. A stop request takes effect after the current step, once a checkpoint is written."""
-    index = index_of(run.purifier, state.epoch, run.folder)
+    index = publish_index(run.purifier, state.epoch, run.folder)
     while state.epoch <= run.settings.epochs:
         if state.measured is None:
             try:
@@ -122,7 +122,7 @@ def _spent(run: Run, state: RunState, throughput: Throughput) -> Spent:
 
 def dry_run(run: Run) -> float:
     """Take one step on real clips and restore everything; return its seconds."""
-    index = index_of(run.purifier, 1, run.folder)
+    index = publish_index(run.purifier, 1, run.folder)
     step, plan = run.step, _plan(run, RunState(), index)
     step.begin(index.labels, index.targets, seed=run.settings.seed)
     with explain_failures(run.settings), unchanged_after(step):

@@ -91,7 +91,7 @@ def hold_out(labels: Labels, ids: NDArray[np.int64], share: float, seed: int) ->
     return chosen
 
 
-def index_of(shared: SharedPurifier, epoch: int, folder: RunFolder) -> EpochIndex:
+def publish_index(shared: SharedPurifier, epoch: int, folder: RunFolder) -> EpochIndex:
     """Publish an epoch's index and return it. Collective."""
     return shared.ask(lambda purifier: _published(purifier, epoch, folder))
 

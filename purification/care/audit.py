@@ -13,7 +13,7 @@ from sciu.purification.clip_state import Action, ClipStates
 from sciu.purification.errors import DamagedError
 from sciu.purification.index import EpochIndex, published_epochs
 from sciu.purification.purifier import Purifier
-from sciu.purification.rules.registry import METHODS
+from sciu.purification.rules.registry import POLICIES
 from sciu.purification.store import layout
 from sciu.purification.store.store import Store, Transaction, structural_problems
 
@@ -87,7 +87,7 @@ def _expected_keys(transaction: Transaction) -> list[str]:
     except DamagedError:
         return keys
     clips = meta.clips
-    if METHODS[meta.policy["method"]].averages:
+    if POLICIES[meta.policy["method"]].averages:
         epochs = range(2, head["epoch"] + 1)
         keys += [layout.running_key(epoch, number) for epoch in epochs for number, _ in layout.blocks(clips)]
     keys += [f"{name}/{number:04d}" for name in ("lines", *layout.COLUMNS) for number, _ in layout.blocks(clips)]

@@ -43,18 +43,19 @@ def _by_averages(purifier: Purifier, event: Event, row: np.void, action: Action)
     names, given = purifier.class_names, int(purifier.given[row["clip"]])
     before, after = int(row["label_before"]), int(row["label_after"])
     score, margin, limits = float(row["confidence"]), float(row["delta"]), event.thresholds
-    says, usual = f"its scores say {score:.3f} of 1", f"{limits.get('usual_information', np.nan):.3f}"
+    information = f"its predictions carry information {score:.3f} (of 1)"
     if action == Action.PRUNE:
-        return f"pruned: {says} after {event.epoch} epochs, where clips that are understood say {usual}"
+        usual = limits.get("usual_information", np.nan)
+        return f"pruned: {information} after {event.epoch} epochs; clips that agree with their label carry {usual:.3f}"
     if action == Action.RESTORE:
-        return f"restored: {says} now, not below {limits.get('prune_below', np.nan):.3f}"
+        return f"restored: {information} now, not below {limits.get('prune_below', np.nan):.3f}"
     if after == given:
-        return f"given its label {names[after]} back: no other is surely right any more"
+        return f"given label {names[after]} restored: no other class is probable enough any more"
     often = event.transition[after][given] if event.transition else np.nan
     return (
-        f"relabelled {names[before]} -> {names[after]}: on average over its epochs {names[after]} is more probable than"
-        f" {names[given]} by {margin:.2f}, and {often:.0%} of {names[after]} clips are labelled {names[given]}: right"
-        f" with {score:.2f}"
+        f"relabelled {names[before]} -> {names[after]}: averaged over epochs {names[after]} is more probable than"
+        f" {names[given]} by {margin:.2f}, and {often:.0%} of {names[after]} clips are labelled {names[given]};"
+        f" right with probability {score:.2f}"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sciu.purification.rules.auto.policy import Auto, Elr
 from sciu.purification.rules.policy import Keep, Policy, Sciu, Scn
 
-METHODS: dict[str, type[Policy]] = {rule.method: rule for rule in (Auto, Elr, Keep, Sciu, Scn)}
+POLICIES: dict[str, type[Policy]] = {rule.method: rule for rule in (Auto, Elr, Keep, Sciu, Scn)}
 
 
 def policy_to_json(policy: Policy) -> dict[str, Any]:
@@ -18,6 +18,6 @@ def policy_to_json(policy: Policy) -> dict[str, Any]:
 
 def policy_from_json(content: dict[str, Any]) -> Policy:
     """Build a policy from JSON, with all checks."""
-    rule = METHODS[content["method"]]
+    rule = POLICIES[content["method"]]
     known = {setting.name for setting in fields(rule)}
     return rule(**{name: value for name, value in content.items() if name in known})

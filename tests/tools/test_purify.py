@@ -74,8 +74,7 @@ def test_quarantine_and_release(sciu: Sciu, run: Path) -> None:
     assert [row["clip"] for row in rows] == [clip]
     assert "quarantined: by anna: green frames" in sciu("purify", "show", run, clip).out
     assert sciu("purify", "release", run, clip, "--json").json["clips"][0]["status"] == "training"
-    nothing = sciu("purify", "release", run, clip)
-    assert nothing.code == 0
+    assert "Nothing changed." in sciu("purify", "release", run, clip).out
     assert sciu("purify", "show", run, clip).out.count("released from quarantine") == 1
 
 
@@ -129,6 +128,8 @@ def test_a_review_goes_out_and_comes_back(sciu: Sciu, run: Path, tmp_path: Path)
         writer.writerows(rows)
     told = sciu("purify", "import-review", run, out, "--who", "anna", "--json").json
     assert [row["status"] for row in told["clips"]] == ["pin keep", "pin label"]
+    assert told["clips"][0]["why"] == "pinned: stays by anna: fine"
+    assert told["clips"][1]["why"] == "pinned: is Happy by anna", "the policy's reason is not the reviewer's"
     rows[2].update(action="label", label="Joy")
     with out.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))

@@ -20,7 +20,7 @@ from sciu.pipeline.train.evaluation.evaluate import Progress
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.job.stopping import Stop
 from sciu.pipeline.train.loop import learn
-from sciu.pipeline.train.purify import index_of
+from sciu.pipeline.train.purify import publish_index
 from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.run import Run, RunRequest, opened
 from sciu.pipeline.train.step.throughput import Throughput
@@ -99,7 +99,7 @@ def open_run(
 
 def training(run: Run, index: EpochIndex | None = None) -> Epoch:
     """Train with the trainer's own loop, on all clips or on those of an index."""
-    index = index or index_of(run.purifier, 1, run.folder)
+    index = index or publish_index(run.purifier, 1, run.folder)
 
     def epoch(number: int) -> tuple[float, float]:
         throughput = Throughput()
@@ -110,7 +110,7 @@ def training(run: Run, index: EpochIndex | None = None) -> Epoch:
 
 
 def _feeding(run: Run) -> Epoch:
-    index = index_of(run.purifier, 1, run.folder)
+    index = publish_index(run.purifier, 1, run.folder)
 
     def epoch(number: int) -> tuple[float, float | None]:
         began = time.perf_counter()
@@ -122,7 +122,7 @@ def _feeding(run: Run) -> Epoch:
 
 
 def _by_the_book(trainer: ReferenceTrainer, run: Run) -> Epoch:
-    index = index_of(run.purifier, 1, run.folder)
+    index = publish_index(run.purifier, 1, run.folder)
 
     def epoch(number: int) -> tuple[float, float | None]:
         began = time.perf_counter()

@@ -59,7 +59,12 @@ def status(run: Path, as_json: bool) -> None:
 @run_argument
 @click.option("--what", type=click.Choice(KINDS), default="pruned", help="List clips of this kind.")
 @click.option("--class", "given", help="List only clips that were given this label.")
-@click.option("--sort", type=click.Choice(SORTS), default="score", help="Sort by this, the most doubtful first.")
+@click.option(
+    "--sort",
+    type=click.Choice(SORTS),
+    default="score",
+    help="Sort by this, the most doubtful first; clip and epoch ascend.",
+)
 @click.option("--limit", type=click.IntRange(min=1), default=50, help="List at most this many clips.")
 @json_option
 def list_clips(run: Path, what: str, given: str | None, sort: str, limit: int, as_json: bool) -> None:

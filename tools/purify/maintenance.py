@@ -19,10 +19,10 @@ from sciu.tools.purify.inspection import KINDS
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write this file.")
 @json_option
 def export(run: Path, kind: str, what: str, out: Path, as_json: bool) -> None:
-    """Export what is known of every clip.
+    """Export what is known of the clips.
 
-    csv and parquet have every column, file_list has `path label` of the clips that train, as DALI readers take it, and
-    cleanlab has its columns is_label_issue, label_score, given_label, predicted_label.
+    csv and parquet have every column. file_list has `path label` of the clips that train, as DALI readers take it.
+    cleanlab has clip, path, is_label_issue, label_score, given_label, predicted_label, is_low_quality_issue.
 
     Example: sciu-purify export runs/dfew --format cleanlab --out issues.csv
     """

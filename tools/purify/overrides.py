@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import getpass
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,13 +86,14 @@ def undo(run: Path, clip: str | None, epoch: int | None, who: str, why: str, as_
 def import_review(run: Path, file: Path, who: str, as_json: bool) -> None:
     """Import a reviewer's decisions from a CSV file, all or none.
 
-    Its columns are clip (an id or a path), action (keep, drop, label, free), label and why: an edited export will do.
+    Its columns are clip (an id or a path), action (keep, drop, label, free), label, why and who; others are ignored. An
+    export with a column `action` will do: a `why` that is still the export's own is not taken for the reviewer's.
 
     Example: sciu-purify import-review runs/dfew reviewed.csv --who anna
     """
     with open_run(run) as purifier:
         pins = [_reviewed(purifier, f"line {line} of '{file}'", row, who) for line, row in _read_review(file)]
-        purifier.review(pins)
+        purifier.review(_own_reasons(purifier, pins))
         _answer(purifier, [pin.clip for pin in pins], as_json)
 
 
@@ -108,8 +110,7 @@ def quarantine(run: Path, clip: str, who: str, why: str, as_json: bool) -> None:
     """
     with open_run(run) as purifier:
         number = clip_number(purifier, clip)
-        purifier.quarantine([number], why, who=who)
-        _answer(purifier, [number], as_json)
+        _answer(purifier, purifier.quarantine([number], why, who=who).tolist(), as_json)
 
 
 @click.command()
@@ -127,8 +128,7 @@ def release(run: Path, clip: str, who: str, why: str, as_json: bool) -> None:
     """
     with open_run(run) as purifier:
         number = clip_number(purifier, clip)
-        purifier.release([number], why, who=who)
-        _answer(purifier, [number], as_json)
+        _answer(purifier, purifier.release([number], why, who=who).tolist(), as_json)
 
 
 def _pin(purifier: Purifier, clip: int, action: str, label: str | None, who: str, why: str) -> Pin:
@@ -154,7 +154,7 @@ def _read_review(file: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def _reviewed(purifier: Purifier, where: str, row: dict[str, str], who: str) -> Pin:
-    """Return the pin of a row. Other columns are ignored, and so is the label unless the action is `label`."""
+    """Return the pin of a row; its label counts only if the action is `label`."""
     action = row["action"].strip().lower()
     if action not in ACTIONS:
         raise click.UsageError(f"{where}: action must be one of {list(ACTIONS)}, but is {row['action']!r}.")
@@ -168,6 +168,14 @@ def _reviewed(purifier: Purifier, where: str, row: dict[str, str], who: str) -> 
         raise click.UsageError(f"{where}: {message}") from None
 
 
+def _own_reasons(purifier: Purifier, pins: list[Pin]) -> list[Pin]:
+    """Drop reasons that are those of the policy, from the export that the review was made of."""
+    from sciu.purification.care.report import Report
+
+    rows = rows_of_clips(Report.of(purifier), purifier, [pin.clip for pin in pins])
+    return [replace(pin, why="") if pin.why == row.why else pin for pin, row in zip(pins, rows, strict=True)]
+
+
 def _answer(purifier: Purifier, clips: list[int], as_json: bool) -> None:
     from sciu.purification.care.report import Report
 
@@ -176,4 +184,7 @@ def _answer(purifier: Purifier, clips: list[int], as_json: bool) -> None:
         print_json({"clips": [row.to_json() for row in rows], "from_epoch": purifier.epoch + 1})
         return
     print_clips(("clip", "path", "given", "label", "status", "why"), rows[:SHOWN])
-    click.echo(f"{len(rows):,} clips changed, from epoch {purifier.epoch + 1} on.")
+    if len(rows) > SHOWN:
+        click.echo(f"... and {len(rows) - SHOWN:,} more")
+    changed = "1 clip" if len(rows) == 1 else f"{len(rows):,} clips"
+    click.echo(f"{changed} changed, from epoch {purifier.epoch + 1} on." if rows else "Nothing changed.")

@@ -252,7 +252,7 @@ def _require_a_sound_machine(taken: list[Source | Refused]) -> None:
     refused = [source.why for source in taken if isinstance(source, Refused)]
     of_machine = [why for why in refused if "cuda" in why.lower() or MEMORY_IS_FULL.search(why)]
     if 1 < len(taken) == len(of_machine):
-        raise FeedError(f"DALI failed: {refused[0]}. Use smaller batches or another device.")
+        raise FeedError(f"DALI failed: {refused[0]}. Try a smaller --batch-size or --cache, or --decode cpu.")
 
 
 def _reason(error: Exception) -> str:

@@ -30,8 +30,12 @@ def fault(clip: int, dataset: Dataset, error: Exception) -> Fault:
     """Return the fault of a clip; raise a FeedError if the error is the machine's."""
     if isinstance(error, FileNotFoundError):
         return Fault(clip, MISSING)
-    full = MEMORY_IS_FULL.search(str(error)) or _NO_THREAD in str(error)
-    if is_outage(error) or _lacks_memory(error) or full:
+    if MEMORY_IS_FULL.search(str(error)) or _NO_THREAD in str(error) or _lacks_memory(error):
+        raise FeedError(
+            f"Out of memory while '{dataset.path(clip)}' was decoded: {reason(error)}. Try a smaller --cache,"
+            " --threads or --batch-size, then --resume."
+        ) from error
+    if is_outage(error):
         raise FeedError(
             f"'{dataset.path(clip)}' cannot be read: {reason(error)}. Fix the disk or its permissions, and resume."
         ) from error

@@ -140,7 +140,7 @@ class Planner:
             reason = self.dataset.clips.quarantine[int(unusable[0])] or "it has no frames"
             raise FeedError(
                 f"{what} names clip {unusable[0]}, which the dataset has in quarantine: {reason}."
-                " Repair the clip and run `sciu-data check`, or remove it from the run with Purifier.quarantine()."
+                " Repair the clip and run `sciu-data check`, or take it out of the run with `sciu-purify quarantine`."
             )
         return ids
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sciu.pipeline.errors import require
 
-HOWS = {
+SAMPLINGS = {
     "segment": "one frame from each of T equal parts: random in training, the middle one in testing",
     "segment2": "two neighbours from each of T/2 equal parts (Former-DFER)",
     "dense": "a window of T frames, stride apart",
@@ -32,7 +32,7 @@ class Sampling:
     stride: int = 2  # of `dense`
 
     def __post_init__(self) -> None:
-        require(self.how in HOWS, "sampling", f"one of {list(HOWS)}", repr(self.how))
+        require(self.how in SAMPLINGS, "sampling", f"one of {list(SAMPLINGS)}", repr(self.how))
         require(self.frames >= 1, "frames", "at least 1", self.frames)
         require(self.stride >= 1, "stride", "at least 1", self.stride)
         require(self.how != "segment2" or self.frames % 2 == 0, "frames", "even with segment2", self.frames)

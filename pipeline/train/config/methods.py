@@ -57,13 +57,13 @@ def _keep(settings: Settings) -> Policy:
 METHODS: dict[str, Method] = {
     "auto": Method(
         objective="pulled", policy=_auto,
-        uses=("label_smoothing", "pull", "sure", "revive_every", "max_pruned", "keep_per_class"),
+        uses=("label_smoothing", "window", "pull", "sure", "revive_every", "max_pruned", "keep_per_class"),
     ),
     "sciu": Method(
         objective="weighted", policy=_sciu, weight_head="mlp",
         uses=(
-            "label_smoothing", "cgp", "fgc", "prune_below", "correct_above", "confidence", "warmup", "revive_every",
-            "max_pruned", "keep_per_class",
+            "label_smoothing", "window", "cgp", "fgc", "prune_below", "correct_above", "confidence", "warmup",
+            "revive_every", "max_pruned", "keep_per_class",
         ),
     ),
     "scn": Method(
@@ -72,10 +72,10 @@ METHODS: dict[str, Method] = {
             "label_smoothing", "relabel_above", "low_share", "rank_margin", "rank_beta", "warmup", "keep_per_class",
         ),
     ),
-    "elr": Method(objective="pulled", policy=_elr, uses=("label_smoothing", "pull")),
-    "plain": Method(objective="plain", policy=_keep, uses=("label_smoothing",)),
-    "sce": Method(objective="symmetric", policy=_keep, uses=()),
-    "mae": Method(objective="absolute", policy=_keep, uses=()),
+    "elr": Method(objective="pulled", policy=_elr, uses=("label_smoothing", "window", "pull")),
+    "plain": Method(objective="plain", policy=_keep, uses=("label_smoothing", "window")),
+    "sce": Method(objective="symmetric", policy=_keep, uses=("window",)),
+    "mae": Method(objective="absolute", policy=_keep, uses=("window",)),
 }  # fmt: skip
 
 

@@ -44,8 +44,10 @@ class Resolved:
     def toml(self) -> str:
         """Return a file that --config takes; each line says where its value came from."""
         lines = tomli_w.dumps(asdict(self.settings)).splitlines()
-        width = max(map(len, lines)) + 2
-        return "".join(f"{line:<{width}}# {self.origins[line.split(' = ')[0]]}\n" for line in lines)
+        width, described = max(map(len, lines)) + 2, by_name()
+        names = [line.split(" = ")[0] for line in lines]
+        remarks = [f"{self.origins[name]}. {described[name].metadata['about']}" for name in names]
+        return "".join(f"{line:<{width}}# {remark}\n" for line, remark in zip(lines, remarks, strict=True))
 
 
 def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Resolved:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_type_hints
 from sciu.pipeline.errors import SettingError, require
 from sciu.pipeline.feed.files.routes import DECODES
 from sciu.pipeline.feed.plan.augmentation import CROPS, Augmentation
-from sciu.pipeline.feed.plan.sampling import HOWS, Sampling
+from sciu.pipeline.feed.plan.sampling import SAMPLINGS, Sampling
 from sciu.pipeline.train.config.methods import METHODS
 from sciu.pipeline.train.config.schedule import SHAPES, Schedule
 
@@ -43,12 +43,19 @@ class Settings:
     """How to train."""
 
     # ---- method and run
-    method: str = setting("auto", "Choose what is done about noisy labels.", choices=tuple(METHODS), flag=True)
+    method: str = setting(
+        "auto",
+        "Choose what is done about noisy clips: auto, sciu and scn clean; elr resists; plain, sce and mae only train.",
+        choices=tuple(METHODS),
+        flag=True,
+    )
     cgp: bool = setting(True, "Method sciu: prune unusable clips (coarse-grained pruning).", flag=True)
     fgc: bool = setting(True, "Method sciu: correct wrong labels (fine-grained correction).", flag=True)
     fold: int = setting(1, "Train on this fold of the dataset.", flag=True)
     backbone: str = setting(
-        "resnet18_lstm", "Name a backbone, or your own as package.module:Class; `list` shows all.", flag=True
+        "resnet18_lstm",
+        "Name a backbone, or your own as package.module:Class or file.py:Class; `list` shows all.",
+        flag=True,
     )
     weights: str = setting("", "Load pretrained weights from a file, or `imagenet` from torchvision.", flag=True)
     labels_from: str = setting(
@@ -66,17 +73,24 @@ class Settings:
         between=(0, 4096),
         flag=True,
     )
-    sampling: str = setting("segment", "Choose how frames are sampled.", choices=tuple(HOWS), flag=True)
+    sampling: str = setting(
+        "segment",
+        "Sample frames as " + ", or as ".join(f"{name} ({about})" for name, about in SAMPLINGS.items()) + ".",
+        choices=tuple(SAMPLINGS),
+        flag=True,
+    )
     stride: int = setting(2, "Dense sampling: take every Nth frame.")
     crop: str = setting("resized", "Choose how frames are cropped in training.", choices=tuple(CROPS))
     flip: float = setting(0.5, "Mirror a clip with this probability.")
     rotation: float = setting(0.0, "Rotate a clip by at most this many degrees.")
     brightness: float = setting(0.0, "Scale the brightness by 1 - this to 1 + this.")
     contrast: float = setting(0.0, "Scale the contrast by 1 - this to 1 + this.")
-    cache: str = setting("auto", "Keep decoded clips in memory: auto, off, 8G, or gpu:8G.", flag=True, may_change=True)
+    cache: str = setting(
+        "auto", "Keep decoded clips: auto, off, 8G in host memory, or gpu:8G in GPU memory.", flag=True, may_change=True
+    )
     decode: str = setting("auto", "Choose where DALI decodes while the GPU trains.", choices=DECODES, flag=True)
     threads: int = setting(
-        0, "Decode with this many threads; 0 takes one a core.", between=(0, 1024), flag=True, may_change=True
+        0, "Decode with this many threads; 0 takes one per core.", between=(0, 1024), flag=True, may_change=True
     )
     max_faulty: float = setting(
         0.02, "Stop when more than this share of the clips cannot be decoded.", flag=True, may_change=True
@@ -90,13 +104,17 @@ class Settings:
     weight_decay: float = setting(1e-4, "Set the weight decay, for all weights.", between=(0, 1e9))
     schedule: str = setting("cosine", "Choose how the learning rate falls.", choices=tuple(SHAPES))
     lr_warmup: float = setting(0.0, "Raise the learning rate from 0 during this many epochs.")
-    decay: float = setting(0.1, "Schedules step and exponential: multiply the learning rate by this ...")
-    decay_every: float = setting(40.0, "... after this many epochs.")
+    decay: float = setting(
+        0.1, "Schedules step and exponential: multiply the learning rate by this every `decay_every` epochs."
+    )
+    decay_every: float = setting(
+        40.0, "Schedules step and exponential: multiply the learning rate by `decay` after this many epochs."
+    )
     label_smoothing: float = setting(0.0, "Smooth the labels of cross entropy by this much.", below_1=True)
     clip_gradients: float = setting(0.0, "Clip the norm of the gradients at this value; 0 does not.", between=(0, 1e9))
     average: float = setting(
         0.99,
-        "Evaluate an exponential average of the weights with this decay a step; 0 evaluates the weights.",
+        "Evaluate an exponential average of the weights with this decay per step; 0 evaluates the weights.",
         below_1=True,
         flag="weights-average",
     )
@@ -105,27 +123,33 @@ class Settings:
     )
 
     # ---- purification
-    prune_below: float | str = setting(0.7, "Prune clips whose score is not above this (lambda); `auto` derives it.")
+    prune_below: float | str = setting(
+        0.7, "Method sciu: prune clips whose score is not above this (lambda); `auto` derives it."
+    )
     correct_above: float | str = setting(
-        0.2, "Correct labels that another class beats by more than this (tau); `auto` derives it."
+        0.2, "Method sciu: correct labels that another class beats by more than this (tau); `auto` derives it."
     )
     window: int = setting(3, "Average the scores of this many epochs (t).")
-    warmup: int = setting(10, "Let this many epochs end before the first decision.")
+    warmup: int = setting(10, "Methods sciu and scn: let this many epochs end before the first decision.")
     confidence: str = setting(
-        "predicted", "Prune by the score of the predicted class, or of the label.", choices=("predicted", "label")
+        "predicted",
+        "Method sciu: prune by the score of the predicted class, or of the label.",
+        choices=("predicted", "label"),
     )
-    revive_every: int = setting(0, "Score pruned clips again every N epochs; 0 never does.")
-    keep_per_class: float = setting(0.5, "Never prune this share of each class.")
-    max_pruned: float = setting(0.6, "Never prune more than this share of all clips.")
+    revive_every: int = setting(0, "Methods auto and sciu: score pruned clips again every N epochs; 0 never does.")
+    keep_per_class: float = setting(0.5, "Methods auto, sciu and scn: keep at least this share of each class.")
+    max_pruned: float = setting(0.6, "Methods auto and sciu: never prune more than this share of all clips.")
     scores: str = setting(
         "plain", "Score by softmax(z), or by softmax(w z) with the clip's weight w.", choices=("plain", "weighted")
     )
     pull: float = setting(
-        3.0, "Pull the loss this strongly towards earlier predictions, where labels are noisy (auto) or always (elr)."
+        3.0, "Pull predictions this strongly towards earlier ones, where labels are noisy (auto) or always (elr)."
     )
     sure: float = setting(0.9, "Method auto: correct a label if another class has at least this probability.")
     relabel_above: float = setting(0.2, "Method scn: relabel if another class is more probable by this much.")
-    low_share: float = setting(1.0, "Method scn: relabel among this share of the lowest weights.")
+    low_share: float = setting(
+        1.0, "Method scn: relabel only among the clips with the lowest weights, this share of them."
+    )
     rank_margin: float = setting(
         0.07, "Method scn: set the margin of the rank regularisation; 0.15 suits batches of 1,024.", between=(0, 1)
     )
@@ -153,7 +177,7 @@ class Settings:
         1, "Evaluate every N epochs, and always after the last.", between=(1, 1_000_000), flag=True
     )
     views: int = setting(
-        1, "Average the predictions of this many samplings of a test clip.", between=(1, 64), flag=True
+        1, "Average the predictions for this many views (frame samplings) of a test clip.", between=(1, 64), flag=True
     )
     keep: int = setting(
         2,
@@ -162,7 +186,7 @@ class Settings:
         may_change=True,
     )
     previews: int = setting(
-        8, "Show this many pruned and corrected clips an epoch in TensorBoard.", between=(0, 64), may_change=True
+        8, "Show this many pruned and corrected clips per epoch in TensorBoard.", between=(0, 64), may_change=True
     )
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What TensorBoard shows: an epoch's numbers, histograms and pictures, in a layout with the main charts first."""
+"""The layout of TensorBoard's page, with the main charts first, and the event files."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def opened(request: RunRequest, device: torch.device, ranks: Ranks, stop: Stop) 
     """Create a run, or resume the one that exists. Collective."""
     dataset, folder = Dataset.load(request.data), RunFolder(request.out)
     settings = request.resolved.settings
-    _require_one_mind(request, dataset, ranks)
+    _require_same_on_all_ranks(request, dataset, ranks)
     with ExitStack() as stack:
         card = ranks.from_first(folder.read)
         if card is not None:
@@ -140,7 +140,7 @@ def _require_the_same(card: RunCard, settings: Settings, dataset: Dataset) -> No
     require_same({"dataset": card.dataset.fingerprint, **lasting(saved)}, now)
 
 
-def _require_one_mind(request: RunRequest, dataset: Dataset, ranks: Ranks) -> None:
+def _require_same_on_all_ranks(request: RunRequest, dataset: Dataset, ranks: Ranks) -> None:
     """Raise if ranks see different folders: each has read the settings and the dataset itself."""
     mine = asdict(request.resolved.settings), dataset.fingerprint
     if ranks.any(ranks.broadcast(mine) != mine):

@@ -61,14 +61,14 @@ class Step:
         self._weights = [weight for weight in self.network.parameters() if weight.requires_grad]
         self._learning = self._weights  # those that the loss depends on, once that is known
         self._lr = lr_of(self.optimiser)
-        self._nobody = torch.tensor([self.clip_tensors.nobody], device=self.device)
+        self._no_clip = torch.tensor([self.clip_tensors.nobody], device=self.device)
         self._replay: CapturedStep | None = None
 
     def prepare(self, batch_size: int, shape_THW: tuple[int, int, int], *, graph: bool) -> None:
         """Compile, capture, and find errors before the training; this changes nothing."""
         self.usual_size = batch_size
         frames_BTHWC = torch.zeros((batch_size, *shape_THW, 3), dtype=torch.uint8, device=self.device)
-        batch = ClipBatch(self._nobody.expand(batch_size).clone(), frames_BTHWC)
+        batch = ClipBatch(self._no_clip.expand(batch_size).clone(), frames_BTHWC)
         with unchanged_after(self):
             if graph:
                 self._replay = CapturedStep(self.learn, batch)
@@ -102,7 +102,7 @@ class Step:
             else:
                 self.learn(batch.ids, batch.frames_BTHWC)
         elif self.ranks.world > 1:
-            self._join(batch.frames_BTHWC.shape[1:])
+            self._step_without_clips(batch.frames_BTHWC.shape[1:])
 
     def learn(self, ids_B: Tensor, frames_BTHWC: Tensor) -> None:
         """Train on a batch: all that a CUDA graph captures."""
@@ -113,7 +113,7 @@ class Step:
         losses_B = self.objective(output, targets) * self.clip_tensors.class_weight_K[labels_B.clamp_min(0)]
         learnt = self.ranks.sum((labels_B >= 0).sum())
         self.scaler.scale(losses_B.sum() / learnt.clamp_min(1)).backward()
-        self._move()
+        self._update_weights()
         self._record(ids_B, labels_B, output, losses_B.detach())
 
     def _predict(self, frames_BTHWC: Tensor) -> Output:
@@ -123,18 +123,18 @@ class Step:
         with self.autocast():
             return forward(self.pixels(frames_BTHWC))
 
-    def _join(self, shape: torch.Size) -> None:
+    def _step_without_clips(self, shape: torch.Size) -> None:
         """Take part without clips: the other ranks wait for this one's gradients; with SyncBN, for its statistics."""
         if any(isinstance(module, nn.SyncBatchNorm) for module in self.network.modules()):
-            self.learn(self._nobody, torch.zeros((1, *shape), dtype=torch.uint8, device=self.device))
+            self.learn(self._no_clip, torch.zeros((1, *shape), dtype=torch.uint8, device=self.device))
             return
         for weight in self._learning:
             weight.grad = torch.zeros_like(weight)
         self.ranks.sum(torch.zeros((), dtype=torch.int64, device=self.device))
-        self._move()
+        self._update_weights()
         self.clip_tensors.step += 1
 
-    def _move(self) -> None:
+    def _update_weights(self) -> None:
         """Take the optimiser's step; the fused optimiser itself skips one whose fp16 gradients overflow."""
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
         self.ranks.sum_all(gradients)

@@ -21,12 +21,12 @@ from sciu.pipeline.errors import SettingError
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.plan.plan import Planner
-from sciu.pipeline.feed.plan.sampling import HOWS, Sampling
+from sciu.pipeline.feed.plan.sampling import SAMPLINGS, Sampling
 from sciu.pipeline.feed.torch_feed import TorchFeed
 from sciu.purification import Keep, Purifier
 
 
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", SAMPLINGS)
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_dali_and_torch_agree(zoo: Dataset, dali: DaliFeed, loader: TorchFeed, how: str, name: str) -> None:
     plan = plan_of(zoo, sampling=Sampling(how=how, frames=8), augmentation=AUGMENTATIONS[name])

@@ -66,14 +66,14 @@ def test_an_epoch_is_learnt_measured_saved_named_decided_and_told(
     def say(line: str) -> None:
         events.extend(["told"] if line.startswith("epoch ") else [])
 
-    for name in ("index_of", "save", "name_checkpoint", "close_epoch"):
+    for name in ("publish_index", "save", "name_checkpoint", "close_epoch"):
         listen(name)
     settings: dict[str, Any] = {"epochs": 3, "evaluate_every": 2, "validation": 0.3}
     with opened_run(frame_faces, tmp_path / "run", watch=watch, say=say, **settings) as run:
         train(run, restore(run))
     ended = ["save", "name_checkpoint", "close_epoch", "told"]
     assert events == [
-        "index_of",
+        "publish_index",
         *["epoch 1/3", *ended],
         *["epoch 2/3", "validation", "test", *ended],
         *["epoch 3/3", "validation", "test", *ended],

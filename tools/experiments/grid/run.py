@@ -23,11 +23,16 @@ from sciu.tools.experiments.grid.spec import Spec, read_spec
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Write the grid into this folder.")
 @click.option("--data", multiple=True, metavar="NAME=PATH", help="Load a dataset of the spec from this folder.")
 @click.option(
-    "--jobs", type=click.IntRange(min=1), help="Run this many at once.  [default: cores by threads; on a GPU 1]"
+    "--jobs", type=click.IntRange(min=1), help="Run this many at once.  [default: cores / threads; on a GPU 1]"
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Use so many in a run.  [default: 1; on a GPU all cores]")
 @click.option(
-    "--only", multiple=True, metavar="PATTERN", help="Run only those like data/backbone/method/seed; * is anything."
+    "--threads", type=click.IntRange(min=1), help="Use this many threads per run.  [default: 1; on a GPU all cores]"
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="PATTERN",
+    help="Run only runs that match data/backbone/method/seed, with * for anything.",
 )
 @click.option("--resume", is_flag=True, help="Resume the grid in --out; start it if there is none.")
 @click.option("--dry-run", is_flag=True, help="List the runs and do nothing.")

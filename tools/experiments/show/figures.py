@@ -20,11 +20,11 @@ from sciu.tools.experiments.show.layout import comma_separated
     "--out", type=click.Path(path_type=Path), required=True, help="Write the files here; old ones are replaced."
 )
 @click.option(
-    "--least", type=click.IntRange(min=1), default=10, help="Count classes with this many test clips in the UAR."
+    "--least", type=click.IntRange(min=1), default=10, help="Leave classes with fewer test clips out of the UAR."
 )
 @json_option
 def figures(folder: Path, out: Path, least: int, as_json: bool) -> None:
-    """Draw confusions, learning curves, reliability, weights, corrections, and WAR against UAR: SVG, and a CSV each.
+    """Draw confusions, curves, reliability, weights, corrections, WAR against UAR: SVG files, each with its CSV.
 
     Example: sciu-experiment figures toys --out toys/figures
     """

@@ -15,14 +15,17 @@ from sciu.tools.experiments.show.tables import as_in_papers, by_method, numbers,
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--shape", type=click.Choice(["methods", "paper"]), default="methods", help="Print tables for each dataset, or one."
+    "--shape",
+    type=click.Choice(["methods", "paper"]),
+    default="methods",
+    help="Print a table per dataset (methods), or one for all (paper).",
 )
 @click.option(
     "--format", "language", type=click.Choice(["md", "csv", "latex"]), default="md", help="Print this format."
 )
 @click.option("--metric", multiple=True, help="Show only these, as war, uar, pruned; a wrong name lists all.")
 @click.option(
-    "--least", type=click.IntRange(min=1), default=10, help="Count classes with this many test clips in UAR6."
+    "--least", type=click.IntRange(min=1), default=10, help="Leave classes with fewer test clips out of UAR6."
 )
 @json_option
 def table(folder: Path, shape: str, language: str, metric: tuple[str, ...], least: int, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from sciu.pipeline.errors import SettingError
 from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.plan.augmentation import Augmentation
 from sciu.pipeline.feed.plan.plan import Plan, Planner, Samples
-from sciu.pipeline.feed.plan.sampling import HOWS, Sampling
+from sciu.pipeline.feed.plan.sampling import SAMPLINGS, Sampling
 
 CLIPS = 60
 
@@ -70,7 +70,7 @@ def test_each_clip_is_in_the_plan_of_exactly_one_rank_and_all_take_as_many_steps
         assert max(sizes) - min(sizes) <= 1
 
 
-@given(IDS, IDS, st.integers(1, 5), st.sampled_from(list(HOWS)))
+@given(IDS, IDS, st.integers(1, 5), st.sampled_from(list(SAMPLINGS)))
 def test_removing_clips_changes_nothing_for_the_others(ids: set[int], gone: set[int], epoch: int, how: str) -> None:
     one = planner(sampling=Sampling(how=how, frames=8))
     before, after = (rows(one.training(index_of(SIXTY, kept, epoch))) for kept in (ids, ids - gone))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from sciu.pipeline.errors import SettingError
-from sciu.pipeline.feed.plan.sampling import HOWS, Sampling, distinct
+from sciu.pipeline.feed.plan.sampling import SAMPLINGS, Sampling, distinct
 
 LENGTHS = st.integers(1, 400)
 FRAMES = st.integers(1, 20).map(lambda n: 2 * n)
@@ -20,7 +20,7 @@ def taken(how: str, length: int, frames: int = 16, chance: float = 0.5, stride: 
     return sampling.numbers(np.array([length], np.int32), np.full((1, frames), chance))[0].tolist()
 
 
-@given(st.data(), st.sampled_from(list(HOWS)), LENGTHS, FRAMES, st.integers(1, 30))
+@given(st.data(), st.sampled_from(list(SAMPLINGS)), LENGTHS, FRAMES, st.integers(1, 30))
 def test_inside_the_clip_and_in_order(data: st.DataObject, how: str, length: int, frames: int, stride: int) -> None:
     chances = data.draw(npst.arrays(np.float64, (1, frames), elements=st.floats(0, 1, exclude_max=True)))
     sampling = Sampling(how=how, frames=frames, stride=stride)
@@ -31,7 +31,7 @@ def test_inside_the_clip_and_in_order(data: st.DataObject, how: str, length: int
     assert len(set(numbers.tolist())) == min(length, frames), "nothing is repeated unless the clip is too short"
 
 
-@given(st.sampled_from(list(HOWS)), st.integers(1, 16), st.floats(0, 1, exclude_max=True))
+@given(st.sampled_from(list(SAMPLINGS)), st.integers(1, 16), st.floats(0, 1, exclude_max=True))
 def test_short_clips_repeat_their_frames_evenly(how: str, length: int, chance: float) -> None:
     counts = np.bincount(taken(how, length, chance=chance))
     assert len(counts) == length
@@ -67,7 +67,7 @@ def test_uniform_reaches_both_ends_whatever_chance_says() -> None:
     assert taken("uniform", 31, chance=0.0) == taken("uniform", 31, chance=0.9) == list(range(0, 31, 2))
 
 
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", SAMPLINGS)
 def test_a_still_image_is_a_clip_of_one_frame(how: str) -> None:
     assert taken(how, 1) == [0] * 16
     if how != "segment2":

@@ -175,7 +175,7 @@ def test_weights_without_influence_are_not_part_of_what_ranks_sum() -> None:
     idle = step.network.get_parameter("backbone.idle.weight")
     before, used = idle.detach().clone(), len(step._learning)
     step._lr.fill_(0.1)
-    step._join(torch.Size((4, 32, 32, 3)))
+    step._step_without_clips(torch.Size((4, 32, 32, 3)))
     assert used == len(step._weights) - 2
     assert sum(weight.grad is not None for weight in step._weights) == used
     assert torch.equal(before, idle)

@@ -151,7 +151,7 @@ def test_a_correction_that_is_doubted_again_is_taken_back(ended: Purifier) -> No
         ended.end_epoch()
     assert ended.states().label[clip] == GIVEN[clip]
     last = ended.history(clip)[-1]
-    assert reason(ended, last.event, last.row).startswith(f"given its label {NAMES[GIVEN[clip]]} back")
+    assert reason(ended, last.event, last.row).startswith(f"given label {NAMES[GIVEN[clip]]} restored")
 
 
 def test_no_class_shrinks_by_more_than_a_seventh_whatever_the_scores_say(tmp_path: Path) -> None:
@@ -186,9 +186,11 @@ def test_every_decision_is_told_with_its_numbers(ended: Purifier) -> None:
     told = {
         clip: reason(ended, entry.event, entry.row) for clip in (corrected, pruned) for entry in ended.history(clip)
     }
-    assert told[corrected].startswith(f"relabelled {NAMES[GIVEN[corrected]]} -> {NAMES[TRUE[corrected]]}: on average")
+    assert told[corrected].startswith(
+        f"relabelled {NAMES[GIVEN[corrected]]} -> {NAMES[TRUE[corrected]]}: averaged over"
+    )
     assert "clips are labelled" in told[corrected]
-    assert told[pruned].startswith("pruned: its scores say 0.0")
+    assert told[pruned].startswith("pruned: its predictions carry information 0.0")
 
 
 def test_all_that_was_published_can_be_told_again(ended: Purifier, tmp_path: Path) -> None:
