@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	tools/demo.sh $(BIN) demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest -q -n 2 -m "not slow"
+	$(BIN)/pytest -q -n 3 -m "not slow"
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -n 2 -m slow
@@ -19,7 +19,7 @@ test-slow: $(VENV)/.installed-dev
 test-lowest:
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/pip install --quiet --editable '.[test]' --constraint tests/lowest.txt
-	$(VENV)-lowest/bin/pytest -q -n 2 -m "not slow"
+	$(VENV)-lowest/bin/pytest -q -n 3 -m "not slow"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(ROOMS)

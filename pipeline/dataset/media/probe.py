@@ -23,6 +23,7 @@ from sciu.pipeline.dataset.media.images import JPEG, PNG, TAIL, ends_whole
 from sciu.pipeline.dataset.media.kinds import frame_files, is_packed, require_file
 from sciu.pipeline.dataset.media.packed import frames_of
 from sciu.pipeline.dataset.media.read import load_image, upright, video_stream
+from sciu.pipeline.errors import first_line
 
 Depth = Literal["count", "probe", "decode"]
 """count: count frames, decode the first. probe: also read every frame file's head and tail. decode: decode all."""
@@ -195,9 +196,13 @@ def _packed(path: Path, depth: Depth) -> Iterator[tuple[str, bytes]]:
     content = require_file(path).read_bytes()
     yield from ((str(number), jpeg) for number, jpeg in enumerate(frames_of(content), start=1))
     if depth == "decode":
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if damaged := archive.testzip():
-                raise DatasetError(f"frame {damaged} is damaged: its checksum does not match")
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                damaged = archive.testzip()
+        except (zipfile.BadZipFile, RuntimeError) as error:  # of an entry that says it is encrypted, too
+            raise DatasetError(f"packed clip has a damaged directory: {first_line(error)}") from error
+        if damaged:
+            raise DatasetError(f"frame {damaged} is damaged: its checksum does not match")
 
 
 def _check_image(content: bytes, *, decode: bool) -> Image.Image | None:

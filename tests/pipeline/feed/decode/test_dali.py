@@ -127,7 +127,7 @@ def test_a_fault_of_the_machine_is_not_a_clips(monkeypatch: pytest.MonkeyPatch) 
         raise RuntimeError("CUDA allocation failed\nnvml error")
 
     monkeypatch.setattr(decoder, "_outputs", out_of_memory)
-    with pytest.raises(FeedError, match="DALI failed: CUDA allocation failed. Use smaller batches"):
+    with pytest.raises(FeedError, match="DALI failed: CUDA allocation failed. Try a smaller --batch-size"):
         decoder.take()
 
 
