@@ -17,7 +17,7 @@ import signal
 MEMORY_IS_FULL = re.compile(
     "out of memory|can't allocate memory|failed to allocate|bad_alloc|ALLOC_FAILED", re.IGNORECASE
 )
-"""The messages of torch, DALI, FFmpeg and cuDNN."""
+"""The messages of torch, DALI and cuDNN; FFmpeg's is that of damaged files, too, and not here."""
 
 
 class SettingError(ValueError):

@@ -8,8 +8,6 @@ from enum import IntEnum, IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
-NOT_OURS = -1  # label of a clip that is not in the training set; in an index also of one that does not train
-
 
 class Status(IntFlag):
     """Why a clip is in its state. Without a flag it trains, and the policy decides."""

@@ -15,7 +15,7 @@ import hashlib
 import io
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,8 @@ class IndexHeader:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> IndexHeader:
         """Read it; other keys of the json are ignored."""
-        return cls(**{each.name: content[each.name] for each in fields(cls)})
+        maps = {name: dict(content[name]) for name in ("counts", "policy", "thresholds", "spared")}
+        return cls(epoch=content["epoch"], generation=content["generation"], **maps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +201,7 @@ def _read_header(path: Path) -> tuple[IndexHeader, dict[str, str]]:
     try:
         read: dict[str, Any] = json.loads(content)
         header, hashes = IndexHeader.from_json(read), dict(read["sha256"])
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DamagedError(
             f"'{path}' is not an epoch index: {error!r}. Write it again: `sciu-purify verify RUN --rewrite`."
         ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -297,6 +297,11 @@ class Purifier:
             rows = rows_of_quarantine(clips, states, into=True)
             self._happened(transaction, states, rows, Event.now("quarantine", who=who, why=why))
         return rows["clip"].astype(np.int64)
+
+    def quarantine_each(self, faults: Mapping[int, str]) -> None:
+        """Quarantine clips, each for its own reason; an event per reason."""
+        for why in dict.fromkeys(faults.values()):
+            self.quarantine([clip for clip, reason in faults.items() if reason == why], why)
 
     def release(self, clips: Sequence[int], why: str = "", *, who: str = "") -> Ids:
         """Release clips from quarantine, from the next epoch on; return those that changed."""

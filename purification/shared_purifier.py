@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -59,20 +59,33 @@ class SharedPurifier:
         """Take this rank's scores; they are checked when the epoch ends."""
         self._scores.append((np.asarray(ids), np.asarray(weights), np.asarray(probs)))
 
-    def end_epoch(self) -> EpochIndex:
+    def end_epoch(
+        self,
+        epoch: int | None = None,
+        faults: Mapping[int, str] | None = None,
+        *,
+        publish: Callable[[EpochIndex], object] = lambda _index: None,
+    ) -> EpochIndex:
         """Send all scores to rank 0, which stores them and decides; return the next index. Collective.
 
-        An error on rank 0 is raised on all, so that no rank waits for it. It can be called again: the scores are kept.
+        Rank 0 also quarantines clips with `faults`, by reason, and publishes the index before the others have it. If
+        `epoch` has ended already, nothing is stored and its index is returned again. An error on rank 0 is raised on
+        all, so that no rank waits for it; this can then be called again: the scores are kept.
         """
         self._gathered += self.gather(self._scores)
         self._scores = []
 
         def end(purifier: Purifier) -> EpochIndex:
-            for scores in self._gathered:
-                for ids, weights, probs in scores:
-                    purifier.record(ids, weights, probs)
-            index = purifier.end_epoch()
+            if epoch in (None, purifier.epoch):
+                purifier.quarantine_each(faults or {})
+                for scores in self._gathered:
+                    for ids, weights, probs in scores:
+                        purifier.record(ids, weights, probs)
+                index = purifier.end_epoch()
+            else:
+                index = purifier.index_at(epoch + 1)
             self._gathered = []
+            publish(index)
             return index
 
         return self.ask(end)

@@ -17,6 +17,7 @@ from helpers import Answer
 from training import COMPATIBILITY, indexes, log, tensors
 
 ARCHIVES = sorted(COMPATIBILITY.glob("*.tar.xz"))
+assert ARCHIVES, "without an archive nothing is tested"
 METHODS = ["sciu", "auto"]
 SAME_ON_ALL_PROCESSORS = {"ATEN_CPU_CAPABILITY": "default", "OMP_NUM_THREADS": "1"}
 

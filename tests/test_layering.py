@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import graphlib
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -104,11 +105,20 @@ def module_of(path: Path) -> str:
 
 def imported_at_once(path: Path) -> set[str]:
     """The modules of ours that are imported when a file is, not later inside a function or for type checkers only."""
-    nodes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
-    return {
-        name for node in nodes for each in node.names
-        for name in (str(node.module).removeprefix("sciu."), f"{node.module}.{each.name}".removeprefix("sciu."))
-    }  # fmt: skip
+    return {name.removeprefix("sciu.") for name in imports_in(ast.parse(path.read_text()).body)}
+
+
+def imports_in(body: Iterable[ast.AST]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module)
+            yield from (f"{node.module}.{each.name}" for each in node.names)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from imports_in(node.orelse)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from imports_in(ast.iter_child_nodes(node))
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:

@@ -68,6 +68,11 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise Stopped(message=_BY_SIGTERM)
 
 
+def pending_signal() -> int:
+    """Return SIGTERM if one has arrived whose exception was lost, else 0."""
+    return signal.SIGTERM if _stopping.is_set() else 0
+
+
 def _system_message(error: OSError | MemoryError) -> str:
     if isinstance(error, MemoryError):
         return "Out of memory. Choose smaller sizes, or a larger machine."
@@ -128,8 +133,11 @@ class Progress:
         self._tenth = 0
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Show that `done` of `total` are done, and a note; raise `Stopped` if the exception of a SIGTERM was lost."""
-        if _stopping.is_set():
+        """Show that `done` of `total` are done, and a note; raise `Stopped` if the exception of a SIGTERM was lost.
+
+        A passing bar only shows: it is drawn by a training, which stops where all of its ranks do.
+        """
+        if _stopping.is_set() and not self._passing:
             raise Stopped(message=_BY_SIGTERM)
         if sys.stderr is None:  # closed by the caller
             return

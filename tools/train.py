@@ -14,7 +14,7 @@ import click
 
 from sciu.pipeline.errors import Stopped
 from sciu.tools.backbone import list_or_name
-from sciu.tools.command import Command, Progress, json_option, print_json
+from sciu.tools.command import Command, Progress, json_option, pending_signal, print_json
 
 if TYPE_CHECKING:
     from sciu.pipeline.train.config.resolve import Resolved
@@ -137,6 +137,7 @@ def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
         run.say(f"device: {choice.value} ({choice.reason})")
         state = restore(run)
         try:
+            stop.signal = pending_signal()
             with stop, explain_failures(settings):
                 train(run, state)
         except Stopped as stopped:

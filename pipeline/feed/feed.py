@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.media.probe import MISSING
@@ -108,6 +109,11 @@ class Feed(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def try_again(self, ids: NDArray[np.int64]) -> None:
+        """Forget faults of clips that a new index lists: a user has released them."""
+        for clip in self.faults.keys() & set(ids.tolist()):
+            del self.faults[clip]
 
     def _good(self, samples: Samples) -> Samples:
         """Return the samples without the clips found bad so far; the next index will not list them."""

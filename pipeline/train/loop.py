@@ -12,7 +12,7 @@ from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.feed.plan.plan import Plan
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.evaluation.evaluate import evaluate
-from sciu.pipeline.train.purify import close_epoch, publish_index, require_every_class
+from sciu.pipeline.train.purify import close_epoch, left_out_of, publish_index, require_every_class
 from sciu.pipeline.train.record.epoch_record import EpochRecord, Spent, SplitResult
 from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.resume import name_checkpoint, save, statistics
@@ -51,6 +51,9 @@ def train(run: Run, state: RunState) -> None:
 def learn(run: Run, state: RunState, index: EpochIndex, throughput: Throughput) -> None:
     """Train on the clips that the index lists, from the state's step on."""
     require_every_class(index, run.dataset, run.settings.fold)
+    if not state.under_way:
+        state.left_out = left_out_of(index, run.dataset)
+        run.feed.try_again(index.ids)
     step, plan, schedule = run.step, _plan(run, state, index), run.settings.lr_schedule()
     step.begin(index.labels, index.targets, seed=None if state.under_way else _seed(run, state))
     progress = run.progress(f"epoch {state.epoch}/{run.settings.epochs}")

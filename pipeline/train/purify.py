@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +91,18 @@ def hold_out(labels: Labels, ids: NDArray[np.int64], share: float, seed: int) ->
 
 def publish_index(shared: SharedPurifier, epoch: int, folder: RunFolder) -> EpochIndex:
     """Publish an epoch's index and return it. Collective."""
-    return shared.ask(lambda purifier: _published(purifier, epoch, folder))
+
+    def publish(purifier: Purifier) -> EpochIndex:
+        if purifier.epoch < epoch:
+            raise RunError(
+                f"store '{purifier.path}' must have reached epoch {epoch} like the checkpoint, but is at"
+                f" {purifier.epoch}. Restore the store that belongs to it, or remove newer checkpoints."
+            )
+        index = purifier.index_at(epoch)
+        index.write(folder.index)
+        return index
+
+    return shared.ask(publish)
 
 
 def close_epoch(shared: SharedPurifier, state: RunState, scores: Scores, folder: RunFolder) -> EpochIndex:
@@ -101,29 +110,8 @@ def close_epoch(shared: SharedPurifier, state: RunState, scores: Scores, folder:
 
     A run that was killed between its checkpoint and this does it when it is resumed: nothing is decided twice.
     """
-    of_all_ranks = shared.gather(scores)
-
-    def close(purifier: Purifier) -> EpochIndex:
-        if purifier.epoch == state.epoch:
-            for why, clips in _by_reason(state.faults).items():
-                purifier.quarantine(clips, why)
-            for each in of_all_ranks:
-                purifier.record(each.ids, each.weights, each.probs)
-            purifier.end_epoch()
-        return _published(purifier, state.epoch + 1, folder)
-
-    return shared.ask(close)
-
-
-def _published(purifier: Purifier, epoch: int, folder: RunFolder) -> EpochIndex:
-    if purifier.epoch < epoch:
-        raise RunError(
-            f"store '{purifier.path}' must have reached epoch {epoch} like the checkpoint, but is at"
-            f" {purifier.epoch}. Restore the store that belongs to it, or remove newer checkpoints."
-        )
-    index = purifier.index() if purifier.epoch == epoch else purifier.index_at(epoch)
-    index.write(folder.index)
-    return index
+    shared.record(scores.ids, scores.weights, scores.probs)
+    return shared.end_epoch(state.epoch, state.faults, publish=lambda index: index.write(folder.index))
 
 
 def carry_quarantine(shared: SharedPurifier, dataset: Dataset) -> int:
@@ -134,35 +122,33 @@ def carry_quarantine(shared: SharedPurifier, dataset: Dataset) -> int:
 
     def carry(purifier: Purifier) -> int:
         states = purifier.states()
-        found = np.flatnonzero(states.ours & ~states.has(Status.QUARANTINED) & dataset.quarantined)
-        reasons = {clip: dataset.clips.quarantine[clip] or "" for clip in found.tolist()}
-        for why, clips in _by_reason(reasons).items():
-            purifier.quarantine(clips, why)
+        found = np.flatnonzero(states.ours & ~states.has(Status.QUARANTINED) & dataset.quarantined).tolist()
+        purifier.quarantine_each({clip: dataset.clips.quarantine[clip] or "" for clip in found})
         return len(found)
 
     return shared.ask(carry)
 
 
+def left_out_of(index: EpochIndex, dataset: Dataset) -> list[int]:
+    """Return the clips of an index that its plan leaves out, because the dataset has them in quarantine."""
+    return index.ids[dataset.quarantined[index.ids]].tolist()
+
+
 def quarantine_digest(dataset: Dataset) -> str:
-    """Return a digest of the clips that the dataset has in quarantine: an epoch's plan leaves them out."""
+    """Return a digest of the dataset's quarantine, to compare between ranks."""
     return hashlib.sha256(np.packbits(dataset.quarantined).tobytes()).hexdigest()
-
-
-def _by_reason(faults: Mapping[int, str]) -> dict[str, list[int]]:
-    reasons = defaultdict(list)
-    for clip, why in faults.items():
-        reasons[why].append(clip)
-    return reasons
 
 
 def require_every_class(index: EpochIndex, dataset: Dataset, fold: int) -> None:
     """Raise if a class has no clips left: a network would unlearn it unnoticed."""
-    given = labels_to_train(dataset, fold)
-    for k in emptied_classes(given, index.labels):
+    given = np.where(dataset.splits(fold).where("train"), dataset.labels, np.int16(-1))
+    trained = np.where(dataset.quarantined, np.int16(-1), index.labels)
+    for k in emptied_classes(given, trained):
         raise TrainError(
             f"class '{dataset.classes[k]}' must have clips to train on, but none of its {(given == k).sum()} are left"
-            f" in epoch {index.epoch}. Undo decisions with `sciu-purify undo RUN --epoch {index.epoch - 1}`, pin"
-            " some clips, or start a run with a higher keep_per_class or correct_above."
+            f" in epoch {index.epoch}. Undo decisions with `sciu-purify undo RUN --epoch {index.epoch - 1}`, pin some"
+            " clips, repair files and run `sciu-data check` and `sciu-purify release`, or start a run with a higher"
+            " keep_per_class or correct_above."
         )
 
 

@@ -31,8 +31,6 @@ from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_me
 from sciu.tools.benchmarks.reference_trainer import ReferenceTrainer
 from sciu.tools.command import print_table
 
-_CEILING = {"pipeline": "synthetic"}
-
 Epoch = Callable[[int], tuple[float, float | None]]
 """(its number) -> clips a second, and the share of the time that was spent waiting for data, where it is known."""
 

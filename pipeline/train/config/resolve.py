@@ -34,12 +34,18 @@ class Resolved:
         used = {origin.removeprefix("preset ") for origin in self.origins.values() if origin.startswith("preset ")}
         idle = [
             name for name in self.origins
-            if self.settings.method not in users_of(name) and not self.origins[name].startswith(("default", "preset "))
+            if self.settings.method not in users_of(name) and self._chosen(name)
         ]  # fmt: skip
         return [PRESETS[name].source for name in sorted(used)] + [
             f"{name} has no effect with method {self.settings.method}, only with {' and '.join(users_of(name))}"
             for name in idle
         ]
+
+    def _chosen(self, name: str) -> bool:
+        """Return whether a user chose a value; of a resumed run, one that is not the default."""
+        if self.origins[name] == "the run":
+            return bool(getattr(self.settings, name) != by_name()[name].default)
+        return not self.origins[name].startswith(("default", "preset "))
 
     def toml(self) -> str:
         """Return a file that --config takes; each line says where its value came from."""

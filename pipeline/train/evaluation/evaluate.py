@@ -41,7 +41,7 @@ def evaluate(
     views: int,
     ranks: Ranks,
     progress: Progress,
-    stop: Stop,
+    stop: Stop | None = None,
 ) -> Evaluation:
     """Evaluate clips, averaged over the views. Collective: each rank evaluates its part."""
     dataset = planner.dataset
@@ -56,7 +56,8 @@ def evaluate(
                     probs_NK[batch.ids] += _probabilities(step, batch.frames_BTHWC)
                     views_N[batch.ids] += 1
                 progress(view * plan.steps + number, views * plan.steps, "")
-                stop.check(ranks)
+                if stop is not None:
+                    stop.check(ranks)
     step.network.train()
     ranks.sum_all([probs_NK, views_N])
     seen = views_N.nonzero().squeeze(1)

@@ -9,6 +9,11 @@ Detection = dict[str, Any]
 """How well purification found what is known to be wrong: figures by name, some of them by kind or class."""
 
 
+def known(kind: Any, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a dataclass; what a later version has added to the content is ignored."""
+    return {each.name: content[each.name] for each in fields(kind) if each.name in content}
+
+
 @dataclass(frozen=True, kw_only=True)
 class SplitResult:
     """The evaluation of a split: recall, weighted and unweighted."""
@@ -27,7 +32,7 @@ class SplitResult:
     @classmethod
     def from_json(cls, content: dict[str, Any] | None) -> SplitResult | None:
         """Read what `to_json` returns; None if the split was not evaluated."""
-        return None if content is None else cls(**content)
+        return None if content is None else cls(**known(cls, content))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +53,9 @@ class PurifyResult:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PurifyResult:
         """Read what `to_json` returns."""
-        named = {each.name: content[each.name] for each in fields(cls) if each.name in content}
-        return cls(counts={name: value for name, value in content.items() if name not in named}, **named)
+        named = known(cls, content)
+        counts = {name: value for name, value in content.items() if name not in named and isinstance(value, int)}
+        return cls(**{**named, "counts": counts})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +98,12 @@ class EpochRecord:
     @property
     def clips_per_second(self) -> float:
         """Clips trained on per second."""
-        return self.spent.clips / self.spent.seconds
+        return self.spent.clips / self.spent.seconds if self.spent.seconds else 0.0
 
     @property
     def waiting(self) -> float:
         """Share of the time in which the device waited for data."""
-        return self.spent.waiting / self.spent.seconds
+        return self.spent.waiting / self.spent.seconds if self.spent.seconds else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` takes, and what a line of `log.jsonl` is."""
@@ -113,7 +119,7 @@ class EpochRecord:
         """Read what `to_json` returns."""
         return cls(
             epoch=content["epoch"], loss=content["loss"], accuracy=content["accuracy"], lr=content["rate"],
-            spent=Spent(**{each.name: content.get(each.name, 0) for each in fields(Spent)}),
+            spent=Spent(**known(Spent, content)),
             validation=SplitResult.from_json(content.get("validation")),
             test=SplitResult.from_json(content.get("test")),
             purify=PurifyResult.from_json(content["purify"]) if "purify" in content else None,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.config.settings import Settings, checked
+from sciu.pipeline.train.record.epoch_record import known
 
 FORMAT = 1
 
@@ -48,10 +49,10 @@ class RunCard:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> RunCard:
         """Read what `to_json` returns; settings that it lacks get their defaults."""
-        known = {each.name: content["dataset"][each.name] for each in fields(DatasetCard)}
         return cls(
             run=content["run"], command=content.get("command", ""),
             settings=Settings(**{name: checked(name, value) for name, value in content["settings"].items()}),
-            origins=content.get("origins", {}), dataset=DatasetCard(**known), labels_from=content.get("labels_from"),
+            origins=content.get("origins", {}), dataset=DatasetCard(**known(DatasetCard, content["dataset"])),
+            labels_from=content.get("labels_from"),
             held_out=[*content["held_out"]], store=content["store"],
         )  # fmt: skip

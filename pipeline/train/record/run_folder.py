@@ -68,5 +68,7 @@ class RunFolder:
             if unknown := sorted(content["settings"].keys() - by_name().keys()):
                 raise RunError(f"'{self.card}' has settings that this version does not know: {unknown}. Update sciu.")
             return RunCard.from_json(content)
-        except (TypeError, KeyError, AttributeError, SettingError) as error:
-            raise RunError(f"'{self.card}' is damaged: {kind_and_line(error)} Start a new run.") from error
+        except SettingError as error:
+            raise RunError(f"'{self.card}' has a setting that is unknown here: {error} Update sciu.") from error
+        except (TypeError, KeyError, AttributeError) as error:
+            raise RunError(f"'{self.card}' is damaged: {kind_and_line(error)}. Start a new run.") from error

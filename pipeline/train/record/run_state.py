@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult, Spent
+from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult, Spent, known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class RunState:
     epoch: int = 1
     step: int = 0  # steps of the epoch's plan that were taken
     world: int = 1  # ranks that the plan is for
-    quarantine: str = ""  # digest of the quarantined clips the plan leaves out; empty in earlier versions' checkpoints
+    left_out: list[int] = field(default_factory=list)  # clips of the index that the dataset has in quarantine
     done: list[int] = field(default_factory=list)  # clips that an earlier plan of this epoch trained on
     faults: dict[int, str] = field(default_factory=dict)  # clips of this epoch that cannot be decoded
     spent: Spent = field(default_factory=Spent)  # on this epoch before it was interrupted
@@ -48,11 +48,14 @@ class RunState:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> RunState:
         """Read what `to_json` returns; what a later version adds is ignored."""
-        own = {each.name: content[each.name] for each in fields(cls) if each.name in content}
+        own = known(cls, content)
         measured, best = own["measured"], own["best"]
         return cls(**{
-            **own, "spent": Spent(**own["spent"]), "measured": measured and EpochRecord.from_json(measured),
-            "best": best and BestEpoch(**best), "history": [EpochRecord.from_json(each) for each in own["history"]],
+            **own,
+            "spent": Spent(**known(Spent, own["spent"])),
+            "measured": measured and EpochRecord.from_json(measured),
+            "best": best and BestEpoch(**known(BestEpoch, best)),
+            "history": [EpochRecord.from_json(each) for each in own["history"]],
         })  # fmt: skip
 
     def remaining(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -86,5 +89,5 @@ class RunState:
 
     def begin_next(self) -> None:
         """Begin the next epoch."""
-        self.epoch, self.step, self.done, self.faults = self.epoch + 1, 0, [], {}
+        self.epoch, self.step, self.done, self.left_out, self.faults = self.epoch + 1, 0, [], [], {}
         self.spent, self.measured = Spent(), None

@@ -103,7 +103,7 @@ def build_step(settings: Settings, clips: int, classes: int, device: torch.devic
         ranks=ranks, forward=compiled(network) if compile_.value == "on" else None,
     )  # fmt: skip
     size, wanted = size_of(settings), "on" in (graph.value, compile_.value)
-    with explain_failures(settings), _own_backbone_explained(settings.backbone):
+    with _own_backbone_explained(settings.backbone), explain_failures(settings):
         step.prepare(
             settings.batch_size if wanted else _TRIED, (settings.frames, size, size), graph=graph.value == "on"
         )

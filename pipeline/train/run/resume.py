@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sciu.pipeline.train.errors import RunError
-from sciu.pipeline.train.purify import carry_quarantine, quarantine_digest
+from sciu.pipeline.train.purify import carry_quarantine, left_out_of, publish_index
 from sciu.pipeline.train.record.checkpoints import read_checkpoint
 from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.run import Run
@@ -25,7 +25,6 @@ def save(run: Run, state: RunState, index: EpochIndex) -> None:
     faults = ranks.gather({clip: why for clip, why in run.feed.faults.items() if clip in listed})
     own = ranks.gather(own_state(step))
     scores = step.clip_tensors.of_all(ranks)
-    state.quarantine = quarantine_digest(run.dataset)
     if ranks.first:
         state.faults = {clip: why for each in faults or () for clip, why in each.items()}
         run.saver.save({
@@ -45,32 +44,49 @@ def name_checkpoint(run: Run, state: RunState) -> None:
 def restore(run: Run) -> RunState:
     """Restore the newest checkpoint's tensors in place; return its state, a new one without checkpoint. Collective."""
     step, ranks = run.step, run.ranks
-    content = ranks.from_first(lambda: _read(run))
+    content = ranks.from_first(lambda: _load_newest(run))
     ranks.share([t for name, group in step.tensors().items() if name != "board" for t in group.values()])
-    if count := carry_quarantine(run.purifier, run.dataset):
-        run.say(f"quarantine: {count:,} clips that `sciu-data check` has quarantined are left out from now on")
-    if content is None:
-        return RunState(world=ranks.world)
+    state = RunState(world=ranks.world) if content is None else RunState.from_json(content["state"])
+    index = publish_index(run.purifier, state.epoch, run.folder)  # refuses a store that is behind the checkpoint
+    if content is not None:
+        _restore_rank(run, content, same_world=state.world == ranks.world)
+    left_out = left_out_of(index, run.dataset)
+    if state.measured is None and (state.world, state.left_out) != (ranks.world, left_out):
+        seen = step.clip_tensors.seen_N[:-1].nonzero().squeeze(1).tolist()  # these are done, a new plan has the rest
+        state.done, state.step = ranks.broadcast(seen), 0
+    state.world, state.left_out = ranks.world, left_out
+    step.clip_tensors.step.fill_(state.step)
+    run.feed.faults.update(state.faults)
+    _carry_quarantine(run, state)
+    return state
+
+
+def _restore_rank(run: Run, content: dict[str, Any], *, same_world: bool) -> None:
+    """Restore what a rank has to itself; of another number of ranks none is this one."""
+    step = run.step
     if content["amp"] != step.amp:
         run.say(f"amp was {content['amp']} and is {step.amp} now: the run continues, but with other results")
     elif step.amp == "fp16":
         step.scaler.load_state_dict(content["scaler"])
-    state = RunState.from_json(content["state"])
-    if state.world == ranks.world:
-        own = content["of_each_rank"][ranks.rank]
+    if same_world:
+        own = content["of_each_rank"][run.ranks.rank]
         set_random_state(own["random"], step.device)
         copy_into({"": statistics(step)}, {"": own["statistics"]})
-    same_plan = state.world == ranks.world and state.quarantine in ("", quarantine_digest(run.dataset))
-    if state.measured is None and not same_plan:
-        seen = step.clip_tensors.seen_N[:-1].nonzero().squeeze(1).tolist()
-        state.done, state.step = ranks.broadcast(seen), 0
-    state.world = ranks.world
-    step.clip_tensors.step.fill_(state.step)
-    run.feed.faults.update(state.faults)
-    return state
 
 
-def _read(run: Run) -> dict[str, Any] | None:
+def _carry_quarantine(run: Run, state: RunState) -> None:
+    """Carry over what `sciu-data check` has quarantined meanwhile, and refuse a run that can no longer choose."""
+    if run.card.held_out and not len(run.held_out):
+        raise RunError(
+            f"all {len(run.card.held_out)} validation clips, which choose the best epoch, are in the dataset's"
+            " quarantine. Repair their files and run `sciu-data check`."
+        )
+    ended = state.measured is not None and state.epoch == run.settings.epochs
+    if not ended and (count := carry_quarantine(run.purifier, run.dataset)):
+        run.say(f"quarantine: {count:,} clips that `sciu-data check` has quarantined are left out from now on")
+
+
+def _load_newest(run: Run) -> dict[str, Any] | None:
     """Restore the tensors of the newest checkpoint in place; return the rest of it."""
     if (path := run.checkpoints.latest()) is None:
         return None

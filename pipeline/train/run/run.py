@@ -22,6 +22,7 @@ from sciu.pipeline.train.evaluation.detection import read_truth
 from sciu.pipeline.train.evaluation.evaluate import Progress
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.job.stopping import Stop
+from sciu.pipeline.train.purify import quarantine_digest
 from sciu.pipeline.train.record.checkpoints import Checkpoints
 from sciu.pipeline.train.record.run_card import RunCard
 from sciu.pipeline.train.record.run_folder import RunFolder
@@ -142,7 +143,7 @@ def _require_the_same(card: RunCard, settings: Settings, dataset: Dataset) -> No
 
 def _require_same_on_all_ranks(request: RunRequest, dataset: Dataset, ranks: Ranks) -> None:
     """Raise if ranks see different folders: each has read the settings and the dataset itself."""
-    mine = asdict(request.resolved.settings), dataset.fingerprint
+    mine = asdict(request.resolved.settings), dataset.fingerprint, quarantine_digest(dataset)
     if ranks.any(ranks.broadcast(mine) != mine):
         raise RunError(
             "all ranks must see the same dataset and the same --out, but do not. Put both where all can read them."

@@ -16,7 +16,6 @@ from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.evaluation.evaluate import Evaluation, Progress, evaluate
 from sciu.pipeline.train.job.ranks import Ranks
-from sciu.pipeline.train.job.stopping import Stop
 from sciu.pipeline.train.record.checkpoints import Checkpoints
 from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.run.build import build
@@ -47,9 +46,7 @@ class TrainedRun:
         content = Checkpoints(folder.checkpoints).load(checkpoint)
         other = dataset.fingerprint != card.dataset.fingerprint
         remark = f"'{dataset.folder}' is not the dataset that '{run}' was trained on" if other else ""
-        return cls(
-            folder=folder, settings=card.settings, dataset=dataset, content=content, remark=remark
-        )  # fmt: skip
+        return cls(folder=folder, settings=card.settings, dataset=dataset, content=content, remark=remark)
 
     @property
     def epoch(self) -> int:
@@ -83,13 +80,5 @@ class TrainedRun:
             step = parts.step
             tensors = step.tensors()
             copy_into({name: tensors[name] for name in ("model", "average")}, self.content)
-            return evaluate(
-                step,
-                parts.feed,
-                parts.planner,
-                ids,
-                views=views or settings.views,
-                ranks=Ranks(),
-                progress=progress,
-                stop=Stop(),
-            )
+            views = views or settings.views
+            return evaluate(step, parts.feed, parts.planner, ids, views=views, ranks=Ranks(), progress=progress)

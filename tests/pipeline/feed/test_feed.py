@@ -257,3 +257,13 @@ def test_folders_may_mix_jpeg_and_png(tmp_path: Path) -> None:
     with _feed("dali", dataset) as ours, _feed("torch", dataset) as theirs:
         assert same(delivered(ours, plan_of(dataset)), delivered(theirs, plan_of(dataset)))
         assert ours.tally.files - 1 == theirs.tally.files == 6
+
+
+def test_a_clip_that_is_listed_again_is_tried_again(frame_faces: Dataset) -> None:
+    """A user has released it; what no index lists stays known."""
+    with _feed("torch", frame_faces) as feed:
+        feed.faults.update({3: "cut off", 4: "cut off"})
+        assert 3 not in delivered(feed, plan_of(frame_faces))
+        feed.try_again(np.array([1, 2, 3]))
+        assert feed.faults == {4: "cut off"}
+        assert 3 in delivered(feed, plan_of(frame_faces))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.table import Categories
 from sciu.pipeline.train.errors import RunError, TrainError
 from sciu.pipeline.train.purify import hold_out, labels_of_file, labels_to_train, require_every_class
 
@@ -72,3 +74,12 @@ def test_a_class_that_purification_emptied_stops_the_run(faces: Dataset) -> None
     left = index_of(faces, [clip for clip in train.tolist() if faces.labels[clip] != sad], epoch=12)
     with pytest.raises(TrainError, match="class 'sad' must have clips .* left in epoch 12.*undo RUN --epoch 11"):
         require_every_class(left, faces, 1)
+
+
+def test_so_does_a_class_whose_clips_are_all_in_quarantine(faces: Dataset) -> None:
+    """They are in the index of the epoch that is under way, and not in its plan."""
+    index, sad = index_of(faces, faces.ids("train")), faces.classes.index("sad")
+    reasons = ["cut off" if label == sad else None for label in faces.labels]
+    checked = replace(faces, clips=faces.clips.replace(quarantine=Categories.of(reasons)))
+    with pytest.raises(TrainError, match="class 'sad' must have clips .*sciu-purify release"):
+        require_every_class(index, checked, 1)

@@ -90,13 +90,19 @@ def test_settings_that_nobody_knows_are_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"settings": []}, {"settings": None}, {"settings": {"lr": "abc"}}, {"settings": {"epochs": 0}},
+        {"settings": []}, {"settings": None},
         {"dataset": "faces"}, {"dataset": {}}, {"held_out": None},
     ],
 )  # fmt: skip
 def test_a_card_with_other_content_is_refused_in_one_line(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(RunError, match=r"run.json' is damaged: .* Start a new run\.$"):
         write(tmp_path, {**CARD.to_json(), **wrong}).read()
+
+
+@pytest.mark.parametrize("settings", [{"lr": "abc"}, {"method": "of a later version"}])
+def test_a_setting_that_cannot_be_read_is_not_taken_for_damage(tmp_path: Path, settings: dict[str, Any]) -> None:
+    with pytest.raises(RunError, match=r"unknown here: .* Update sciu\.$"):
+        write(tmp_path, {**CARD.to_json(), "settings": settings}).read()
 
 
 def test_a_dataset_card_of_a_later_version_is_read(tmp_path: Path) -> None:

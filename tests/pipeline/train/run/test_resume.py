@@ -226,7 +226,7 @@ def test_an_epoch_that_was_measured_needs_no_plan(data: Dataset, tmp_path: Path,
 
     def change(content: dict[str, Any]) -> None:
         content["state"]["world"] = world
-        content["state"]["quarantine"] = "of others"
+        content["state"]["left_out"] = [3]
 
     change_checkpoint(tmp_path / "run", change)
     with opened_run(data, tmp_path / "run") as run:
@@ -236,12 +236,35 @@ def test_an_epoch_that_was_measured_needs_no_plan(data: Dataset, tmp_path: Path,
     assert state.step > 0
 
 
-def test_a_checkpoint_that_does_not_tell_its_quarantine_is_taken_as_it_is(data: Dataset, tmp_path: Path) -> None:
-    """Those of earlier versions."""
-    change_checkpoint(tmp_path / "run", lambda content: content["state"].pop("quarantine"))
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_checkpoint_of_an_earlier_version_left_nothing_out(data: Dataset, tmp_path: Path, trained: bool) -> None:
+    """Its plan has the clips that were quarantined since: the rest of the epoch is planned anew, no clip is lost."""
+    change_checkpoint(tmp_path / "run", lambda content: content["state"].pop("left_out"))
     with opened_run(data, tmp_path / "run") as run:
         state = restore(run)
-    assert (state.step, state.done) == (STOPPED_AFTER, [])
+        assert (state.step, state.done) == (STOPPED_AFTER, [])
+        seen = run.step.clip_tensors.seen_N[:-1].nonzero().squeeze(1).tolist()
+    rest = np.setdiff1d(data.ids("train"), seen)
+    bad = int((seen if trained else rest)[0])
+    reasons = ["cut off" if clip == bad else None for clip in range(len(data))]
+    data.save_clips(data.clips.replace(quarantine=Categories.of(reasons)))
+    with opened_run(data, tmp_path / "run") as run:
+        state = restore(run)
+        assert (state.step, state.done) == (0, seen)
+        train(run, state)
+    trained_on = sorted({*data.ids("train").tolist()} - ({bad} if not trained else set()))
+    assert state.history[-1].spent.clips == len(trained_on)
+
+
+def test_a_run_whose_validation_clips_are_all_quarantined_is_refused(data: Dataset, tmp_path: Path) -> None:
+    with opened_run(data, tmp_path / "chooses", validation=0.3) as run:
+        held_out = run.held_out.tolist()
+        assert held_out
+    data.save_clips(
+        data.clips.replace(quarantine=Categories.of(["cut off" if k in held_out else None for k in range(len(data))]))
+    )
+    with opened_run(data, tmp_path / "chooses", validation=0.3) as run, pytest.raises(RunError, match="validation"):
+        restore(run)
 
 
 # ---- what is refused, or told
