@@ -30,7 +30,7 @@ from sciu.pipeline.feed.memory.buffers import keep_freed_memory
 from sciu.pipeline.feed.memory.cache import Cache
 from sciu.pipeline.feed.pixels.gpu_render import GpuRenderer
 from sciu.pipeline.feed.pixels.render import HostRenderer, Source
-from sciu.pipeline.feed.pixels.threads import Spread, spread
+from sciu.pipeline.feed.pixels.threads import InThreads, in_threads
 from sciu.pipeline.feed.plan.plan import Plan, Samples
 from sciu.pipeline.feed.plan.sampling import distinct
 
@@ -100,7 +100,7 @@ class DaliFeed(Feed):
         else:
             self._renderer = HostRenderer(threads)
         self._trained_on: NDArray[np.int64] = np.array([], np.int64)
-        self._reading: list[Spread[tuple[Encoded, int]]] = []
+        self._reading: list[InThreads[tuple[Encoded, int]]] = []
         if self.cache.device == "cuda":
             self.cache.device = str(self.device)
 
@@ -150,17 +150,19 @@ class DaliFeed(Feed):
 
     # ---- three stages, in order
 
-    def _read(self, samples: Samples) -> tuple[Samples, list[_Job], Spread[tuple[Encoded, int]]]:
+    def _read(self, samples: Samples) -> tuple[Samples, list[_Job], InThreads[tuple[Encoded, int]]]:
         """Start reading the clips that are not in the cache."""
         samples = self._good(samples)
         with self._own_stream():  # this stream is the first to write to memory of the cache
             jobs = [self._job(clip, samples.numbers[row]) for row, clip in enumerate(samples.ids.tolist())]
         missing = [job for job in jobs if job.cached is None]
-        reading = spread(self._readers, self._reader_count, lambda place: self._read_clip(missing[place]), len(missing))
+        reading = in_threads(
+            self._readers, self._reader_count, lambda place: self._read_clip(missing[place]), len(missing)
+        )
         self._reading.append(reading)
         return samples, jobs, reading
 
-    def _decode(self, samples: Samples, jobs: list[_Job], reading: Spread[tuple[Encoded, int]]) -> _Batch:
+    def _decode(self, samples: Samples, jobs: list[_Job], reading: InThreads[tuple[Encoded, int]]) -> _Batch:
         """Start decoding the clips that were read."""
         encoded: list[Encoded | None] = []
         read = iter(reading.results())

@@ -43,7 +43,7 @@ def train(run: Run, state: RunState) -> None:
         name_checkpoint(run, state)
         index = close_epoch(run.purifier, state, scores_of(run.step.clip_tensors), run.folder)
         if run.telemetry:
-            run.telemetry.tell(state, index)
+            run.telemetry.report(state, index)
         state.begin_next()
     run.saver.wait()
 

@@ -191,7 +191,7 @@ DEATHS = [
     (Purifier, "record"),
     (Purifier, "end_epoch"),
     (EpochIndex, "write"),
-    (Telemetry, "tell"),
+    (Telemetry, "report"),
     (Telemetry, "_write"),
     (EventFiles, "flush"),
 ]
@@ -207,7 +207,7 @@ def test_an_end_between_any_two_steps_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(Checkpoints, "save"), (Purifier, "end_epoch"), (EpochIndex, "write"), (Telemetry, "tell")]
+    ("owner", "name"), [(Checkpoints, "save"), (Purifier, "end_epoch"), (EpochIndex, "write"), (Telemetry, "report")]
 )
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_nor_where_the_loss_pulls_to_what_the_store_keeps(

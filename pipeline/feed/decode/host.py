@@ -13,7 +13,7 @@ import torch
 from sciu.pipeline.feed.decode.faults import FAULTS, Fault, fault
 from sciu.pipeline.feed.files.clip_files import ClipFiles, OnHost
 from sciu.pipeline.feed.pixels.render import Source, stacked
-from sciu.pipeline.feed.pixels.threads import Spread, spread
+from sciu.pipeline.feed.pixels.threads import InThreads, in_threads
 
 
 @dataclass
@@ -22,14 +22,14 @@ class HostDecoder:
 
     files: ClipFiles
     threads: int
-    _waiting: deque[Spread[Source | Fault]] = field(default_factory=deque)
+    _waiting: deque[InThreads[Source | Fault]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(self.threads, "sciu-decode")
 
     def put(self, clips: Sequence[OnHost]) -> None:
         """Start decoding a batch."""
-        self._waiting.append(spread(self._pool, self.threads, lambda place: self.decode(clips[place]), len(clips)))
+        self._waiting.append(in_threads(self._pool, self.threads, lambda place: self.decode(clips[place]), len(clips)))
 
     def take(self) -> list[Source | Fault]:
         """Return the frames of the batch that was put in first."""

@@ -18,7 +18,7 @@ from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.memory.buffers import to_device
 from sciu.pipeline.feed.memory.lent import Lent
 from sciu.pipeline.feed.pixels.render import Source, render_clip
-from sciu.pipeline.feed.pixels.threads import single_threaded_pool, spread
+from sciu.pipeline.feed.pixels.threads import in_threads, single_threaded_pool
 from sciu.pipeline.feed.pixels.upload import Part, Picks, Staging, Upload
 from sciu.pipeline.feed.plan.plan import Samples
 
@@ -57,7 +57,7 @@ class GpuRenderer:
             return found, places
         parts = [Part(sources[row], None if whole[row] else picks[row]) for row in rows]
         upload = Upload(parts, self._staging)
-        spread(self._pool, self._threads, upload.gather, len(rows)).results()
+        in_threads(self._pool, self._threads, upload.gather, len(rows)).results()
         for row, source in zip(rows, upload.send(self._device), strict=True):
             found[row] = source
             places[row] = picks[row] if whole[row] else np.arange(len(picks[row]))

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.memory.buffers import Buffers, to_device
-from sciu.pipeline.feed.pixels.threads import Spread, single_threaded_pool, spread
+from sciu.pipeline.feed.pixels.threads import InThreads, in_threads, single_threaded_pool
 from sciu.pipeline.feed.plan.plan import Samples
 
 _MIDDLE_GREY = 127.5
@@ -41,7 +41,7 @@ class HostRenderer:
 
     def start(
         self, sources: list[Source], picks: list[NDArray[np.int64]], samples: Samples, size: int
-    ) -> tuple[ClipBatch, Spread[None]]:
+    ) -> tuple[ClipBatch, InThreads[None]]:
         """Start rendering a batch; `picks` are the indices of the frames to take from each source."""
         clips_BTHWC = self._buffers.take((len(sources), samples.numbers.shape[1], size, size, 3))
 
@@ -49,7 +49,7 @@ class HostRenderer:
             render_clip(sources[row], picks[row], samples, row, clips_BTHWC[row])
 
         batch = ClipBatch(torch.from_numpy(samples.ids), clips_BTHWC)
-        return batch, spread(self._pool, self._threads, render_row, len(sources))
+        return batch, in_threads(self._pool, self._threads, render_row, len(sources))
 
 
 def render_clip(source: Source, picks: NDArray[np.int64], samples: Samples, row: int, out_THWC: Tensor) -> None:

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Spread(Generic[Result]):
+class InThreads(Generic[Result]):
     """The work on a batch: one future per thread, because one per item would cost 30 us of Python each."""
 
     count: int
@@ -42,15 +42,17 @@ def single_threaded_pool(threads: int, name: str) -> ThreadPoolExecutor:
     usual = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads, name, initializer=torch.set_num_threads, initargs=(1,))
     all_here = threading.Barrier(threads)
-    spread(pool, threads, lambda _: all_here.wait(), threads).results()
+    in_threads(pool, threads, lambda _: all_here.wait(), threads).results()
     torch.set_num_threads(usual)
     return pool
 
 
-def spread(pool: ThreadPoolExecutor, threads: int, function: Callable[[int], Result], count: int) -> Spread[Result]:
+def in_threads(
+    pool: ThreadPoolExecutor, threads: int, function: Callable[[int], Result], count: int
+) -> InThreads[Result]:
     """Call a function for the numbers below `count` in at most `threads` of the pool's threads."""
     parts = min(threads, count)
-    return Spread(count, [pool.submit(_some, function, range(part, count, parts)) for part in range(parts)])
+    return InThreads(count, [pool.submit(_some, function, range(part, count, parts)) for part in range(parts)])
 
 
 def _some(function: Callable[[int], Result], numbers: range) -> list[Result]:

@@ -49,7 +49,7 @@ class Telemetry:
     def __post_init__(self) -> None:
         self._artist = ThreadPoolExecutor(1, "sciu-previews")
 
-    def tell(self, state: RunState, following: EpochIndex) -> None:
+    def report(self, state: RunState, following: EpochIndex) -> None:
         """Report an epoch: what was measured, and what its scores led to."""
         record = state.end_epoch(self._purified(following))
         self._write(state)

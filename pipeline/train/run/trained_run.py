@@ -66,9 +66,9 @@ class TrainedRun:
             raise RunError(
                 f"split '{split}' of fold {self.settings.fold} must have clips, but has none. Choose another."
             )
-        return self.look_at(ids, device, views=views, progress=progress)
+        return self.evaluate_clips(ids, device, views=views, progress=progress)
 
-    def look_at(
+    def evaluate_clips(
         self, ids: NDArray[np.int64], device: torch.device, *, views: int | None, progress: Progress
     ) -> Evaluation:
         """Evaluate any clips."""

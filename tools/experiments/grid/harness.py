@@ -42,7 +42,7 @@ class Harness:
         path = self.places.result(job.id)
         if not path.exists():
             return False
-        if (key := read_result(path).told["key"]) != job.key():
+        if (key := read_result(path).content["key"]) != job.key():
             raise DatasetError(
                 f"'{path}' must be the result of this spec's run {job.key()}, but is of {key}. Choose another --out, or"
                 " remove that result and its run."
@@ -110,7 +110,7 @@ class Harness:
         self.ended += 1
         if code == 0 and self.done(job):
             outcomes.done.append(job.id)
-            result = read_result(self.places.result(job.id)).told
+            result = read_result(self.places.result(job.id)).content
             last, seconds = result["last"], result["seconds"]["run"]
             outcome = f"WAR {last['war']:.1%}  UAR {last['uar']:.1%}  {seconds:,.0f} s"
             self._thin_out(job)

@@ -56,7 +56,7 @@ def by_margins(run: Result) -> Found | None:
 def by_confident_learning(parts: Sequence[Result]) -> Found | None:
     """Score cleanlab on clips that the networks never trained on; None without a truth or with parts missing."""
     arrays = [run.arrays() for run in parts]
-    if sorted(run.told["part"] for run in parts) != list(range(1, PARTS + 1)):
+    if sorted(run.content["part"] for run in parts) != list(range(1, PARTS + 1)):
         return None
     if any("unseen_true" not in each for each in arrays):
         return None

@@ -26,26 +26,26 @@ class Measure:
 def measures(least: int, large: int | None, classes: Sequence[str]) -> dict[str, Measure]:
     """Return all; `uar_large` covers the `large` classes with `least` test clips, and is absent if `large` is None."""
     found = {
-        "war": Measure("WAR", lambda run: run.told["last"]["war"]),
-        "uar": Measure("UAR", lambda run: run.told["last"]["uar"]),
+        "war": Measure("WAR", lambda run: run.content["last"]["war"]),
+        "uar": Measure("UAR", lambda run: run.content["last"]["uar"]),
         "uar_large": Measure(f"UAR{large}", lambda run: _uar_large(run, least)),
-        "war_best": Measure("WAR, best epoch", lambda run: run.told["best"].get("war")),
-        "uar_best": Measure("UAR, best epoch", lambda run: run.told["best"].get("uar")),
-        "pruned": Measure("pruned", lambda run: run.told["purify"]["pruned"], share=False),
-        "corrected": Measure("corrected", lambda run: run.told["purify"]["corrected"], share=False),
+        "war_best": Measure("WAR, best epoch", lambda run: run.content["best"].get("war")),
+        "uar_best": Measure("UAR, best epoch", lambda run: run.content["best"].get("uar")),
+        "pruned": Measure("pruned", lambda run: run.content["purify"]["pruned"], share=False),
+        "corrected": Measure("corrected", lambda run: run.content["purify"]["corrected"], share=False),
         "unusable_precision": _found("unusable: precision", "low_quality", "precision"),
         "unusable_recall": _found("unusable: recall", "low_quality", "recall"),
         "wrong_precision": _found("corrected: precision", "wrong_label", "precision"),
         "wrong_f1": _found("corrected: F1", "wrong_label", "f1"),
         "touched_f1": _found("pruned or corrected: F1", "wrong_label_touched", "f1"),
-        "doubted_f1": Measure("doubted: F1", lambda run: (run.told["doubted"] or {}).get("f1")),
+        "doubted_f1": Measure("doubted: F1", lambda run: (run.content["doubted"] or {}).get("f1")),
         "corrections_right": _found("corrections right", "correction_accuracy"),
         "right_touched": _found("right labels touched", "right_labels_touched"),
         "labels_right_before": _found("labels right, given", "label_accuracy_before"),
         "labels_right": _found("labels right, kept", "label_accuracy_after"),
         "least_kept": Measure("least class kept", _least_kept),
-        "pull": Measure("pull", lambda run: run.told["purify"]["thresholds"].get("pull"), share=False, digits=2),
-        "seconds": Measure("seconds", lambda run: run.told["seconds"]["epochs"], share=False),
+        "pull": Measure("pull", lambda run: run.content["purify"]["thresholds"].get("pull"), share=False, digits=2),
+        "seconds": Measure("seconds", lambda run: run.content["seconds"]["epochs"], share=False),
     }
     for name in classes:
         found[RECALL + name] = Measure(name, partial(_recall, name=name))
@@ -80,7 +80,7 @@ def _recall(run: Result, name: str) -> float | None:
 
 def _found(title: str, *keys: str) -> Measure:
     def read(run: Result) -> float | None:
-        value: Any = run.told["detection"]
+        value: Any = run.content["detection"]
         for key in keys:
             value = value.get(key) if value else None
         return value
@@ -91,6 +91,8 @@ def _found(title: str, *keys: str) -> Measure:
 def _least_kept(run: Result) -> float | None:
     """Return the share of true members kept, of the class that lost the most."""
     kept = [
-        share for share in ((run.told["detection"] or {}).get("class_members_kept") or {}).values() if share is not None
+        share
+        for share in ((run.content["detection"] or {}).get("class_members_kept") or {}).values()
+        if share is not None
     ]
     return min(kept, default=None)

@@ -24,32 +24,32 @@ PLAIN, ORACLE = "plain", "oracle"  # the rows that others are compared with
 class Result:
     """One run."""
 
-    told: dict[str, Any]
+    content: dict[str, Any]
     path: Path
 
     @property
     def place(self) -> tuple[str, str]:
         """The dataset and the backbone."""
-        return self.told["data"], self.told["backbone"]
+        return self.content["data"], self.content["backbone"]
 
     @property
     def method(self) -> str:
         """The row that the run is of."""
-        return str(self.told["method"])
+        return str(self.content["method"])
 
     @property
     def unit(self) -> str:
         """The seed, and the fold where there are several."""
-        return str(self.told["unit"])
+        return str(self.content["unit"])
 
     @property
     def classes(self) -> list[str]:
         """Names of the dataset's classes."""
-        return list(self.told["dataset"]["classes"])
+        return list(self.content["dataset"]["classes"])
 
     def confusion(self, epoch: str = "last") -> Confusion:
         """Return the confusion matrix of the test clips, of the last epoch or the best."""
-        return Confusion(np.array(self.told[epoch]["confusion"]))
+        return Confusion(np.array(self.content[epoch]["confusion"]))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what is known of every clip; nothing if only the numbers were kept."""
@@ -93,7 +93,7 @@ def load_groups(folder: Path) -> list[Group]:
     groups: dict[tuple[str, str], Group] = {}
     for result in results:
         group = groups.setdefault(result.place, Group(*result.place, {}, {}))
-        if result.told["labels"] == PART:
+        if result.content["labels"] == PART:
             group.parts.setdefault(result.unit, []).append(result)
         else:
             group.methods.setdefault(result.method, {})[result.unit] = result
@@ -132,9 +132,9 @@ def _order(folder: Path) -> Callable[[Result], tuple[Any, ...]]:
 
     def key(result: Result) -> tuple[Any, ...]:
         names = zip(
-            (result.told["data"], result.told["backbone"], result.method), (data, backbones, methods), strict=True
+            (result.content["data"], result.content["backbone"], result.method), (data, backbones, methods), strict=True
         )
-        return *(_place(name, known) for name, known in names), result.told["seed"], result.unit
+        return *(_place(name, known) for name, known in names), result.content["seed"], result.unit
 
     return key
 

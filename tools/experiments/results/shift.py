@@ -34,7 +34,10 @@ def shifted(probs_NK: NDArray[np.float32], given_K: Floats, found_K: Floats, exp
 def curve(plain: Result, found: Result, prior: str, least: int) -> Floats:
     """Return (WAR, UAR of the classes with enough clips) for every exponent, for one seed."""
     arrays = plain.arrays()
-    given_K, found_K = np.array(plain.told["train_classes"]["given"]), np.array(found.told["train_classes"][prior])
+    given_K, found_K = (
+        np.array(plain.content["train_classes"]["given"]),
+        np.array(found.content["train_classes"][prior]),
+    )
     points = []
     for exponent in EXPONENTS:
         named = shifted(arrays["test_probs"], given_K, found_K, float(exponent))

@@ -70,7 +70,7 @@ def _withheld(run: Path, facts: dict[str, Any]) -> Arrays:
     given = labels_to_train(trained.dataset, trained.settings.fold)
     seen = without_part(trained.dataset, trained.settings.fold, facts["part"], facts["seed"])
     unseen = np.flatnonzero((given >= 0) & (seen < 0))
-    probs = trained.look_at(unseen, device, views=None, progress=_silent).probs
+    probs = trained.evaluate_clips(unseen, device, views=None, progress=_silent).probs
     true = _true(trained.dataset, unseen)
     return {"unseen_ids": unseen, "unseen_given": given[unseen], "unseen_probs": probs, **_prefixed("unseen_", true)}
 

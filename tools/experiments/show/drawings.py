@@ -64,7 +64,7 @@ def _over_epochs(group: Group, what: str, title: str, axis: str) -> Figure:
     for number, (method, runs) in enumerate(group.methods.items()):
         values: dict[int, list[float]] = {}
         for run in runs.values():
-            for epoch in run.told["epochs"]:
+            for epoch in run.content["epochs"]:
                 if epoch[what] is not None:
                     values.setdefault(epoch["epoch"], []).append(epoch[what])
         means = [(epoch, float(np.mean(found))) for epoch, found in sorted(values.items())]
@@ -146,7 +146,7 @@ def _trade(group: Group, least: int) -> Figure:
     for number, (method, runs) in enumerate(group.methods.items()):
         for run in runs.values():
             counts = run.confusion().counts
-            point = (uar_of(counts, large_classes(counts, least)) or 0.0, run.told["last"]["war"])
+            point = (uar_of(counts, large_classes(counts, least)) or 0.0, run.content["last"]["war"])
             chart.points(method, [point], number)
             rows.append({"method": method, "of": "run", "at": run.unit, "uar": point[0], "war": point[1]})
         pairs = [(group.of(PLAIN)[unit], run) for unit, run in runs.items() if unit in group.of(PLAIN)]

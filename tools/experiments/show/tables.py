@@ -56,7 +56,7 @@ def by_method(group: Group, least: int, wanted: Sequence[str]) -> Iterator[Table
 
 
 def _of_which_epoch(group: Group) -> str:
-    return f" of the last epoch; the best one was chosen on the {group.any().told['best']['chosen_on']} clips"
+    return f" of the last epoch; the best one was chosen on the {group.any().content['best']['chosen_on']} clips"
 
 
 def _measures(groups: Sequence[Group], least: int, wanted: Sequence[str]) -> dict[str, Measure]:
@@ -85,7 +85,7 @@ def _spread(group: Group, method: str, measure: Measure) -> Spread | None:
 
 def _plainly(group: Group, title: str, columns: dict[str, Measure]) -> Table:
     rows = [
-        [method, str(len(runs)), *(told(_spread(group, method, each), each) for each in columns.values())]
+        [method, str(len(runs)), *(shown(_spread(group, method, each), each) for each in columns.values())]
         for method, runs in group.methods.items()
     ]
     return Table(title, ["method", "runs", *(each.title for each in columns.values())], rows)
@@ -140,14 +140,14 @@ def _detectors(group: Group, title: str) -> Table:
     """Compare the detectors of wrong labels: a run's averages, its margins over the epochs, and cleanlab."""
     found: dict[tuple[str, str], list[Found | None]] = {}
     for method, runs in group.methods.items():
-        found[method, "1"] = [run.told["doubted"] for run in runs.values()]
+        found[method, "1"] = [run.content["doubted"] for run in runs.values()]
         found[f"{method}, over all epochs", "1"] = [by_margins(run) for run in runs.values()]
     found["cleanlab on unseen clips", str(PARTS)] = [by_confident_learning(parts) for parts in group.parts.values()]
     rows = []
     for (detector, trainings), runs_found in found.items():
         if scored := [each for each in runs_found if each and each["recall"] is not None]:  # there are wrong labels
             spreads = [Spread.of([each[name] for each in scored]) for name in ("precision", "recall", "f1")]
-            shares = [told(spread, Measure("", lambda _run: None)) for spread in spreads]
+            shares = [shown(spread, Measure("", lambda _run: None)) for spread in spreads]
             rows.append([detector, trainings, str(len(scored)), *shares])
     return Table(title, ["by", "trainings", "runs", "precision", "recall", "F1"], rows)
 
@@ -169,7 +169,7 @@ def as_in_papers(groups: Sequence[Group], least: int, wanted: Sequence[str]) -> 
             row = [backbone, method]
             for name, known in by_data.items():
                 group = by_place.get((name, backbone))
-                row += [told(_spread(group, method, each), each) if group else "-" for each in known.values()]
+                row += [shown(_spread(group, method, each), each) if group else "-" for each in known.values()]
             rows.append(row)
     return Table("all", header, rows)
 
@@ -195,7 +195,7 @@ def _compared(difference: Spread | None) -> dict[str, float | None]:
     return {"minus_plain": difference.mean if difference else None, "low": low, "high": high}
 
 
-def told(spread: Spread | None, measure: Measure) -> str:
+def shown(spread: Spread | None, measure: Measure) -> str:
     """Return a mean and its standard deviation as short text."""
     if spread is None:
         return "-"

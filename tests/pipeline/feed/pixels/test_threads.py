@@ -7,19 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sciu.pipeline.feed.feed import ahead
-from sciu.pipeline.feed.pixels.threads import spread
+from sciu.pipeline.feed.pixels.threads import in_threads
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 16])
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_results_in_order(count: int, threads: int) -> None:
     with ThreadPoolExecutor(threads) as pool:
-        assert spread(pool, threads, lambda k: k * k, count).results() == [k * k for k in range(count)]
+        assert in_threads(pool, threads, lambda k: k * k, count).results() == [k * k for k in range(count)]
 
 
 def test_an_exception_is_raised() -> None:
     with ThreadPoolExecutor(2) as pool, pytest.raises(ZeroDivisionError):
-        spread(pool, 2, lambda k: 1 // (k - 3), 5).results()
+        in_threads(pool, 2, lambda k: 1 // (k - 3), 5).results()
 
 
 def test_looking_ahead_keeps_the_order_and_no_more_than_it_should() -> None:

@@ -108,7 +108,7 @@ def decided(told: Told, data: Dataset) -> tuple[RunState, EpochIndex]:
 def line_of(told: Told, index: EpochIndex, state: RunState, **counts: int) -> list[str]:
     """The parts of the line of an epoch that led to other counts."""
     header = replace(index.header, counts={**dict.fromkeys(index.header.counts, 0), **counts}, thresholds={})
-    told.telemetry.tell(state, replace(index, header=header))
+    told.telemetry.report(state, replace(index, header=header))
     return told.lines[-1].split("  ")
 
 
@@ -140,7 +140,7 @@ def test_the_line_says_how_strong_the_pull_is(told: Told, data: Dataset) -> None
     """Of methods that pull."""
     state, index = decided(told, data)
     with told.telemetry:
-        told.telemetry.tell(state, replace(index, header=replace(index.header, thresholds={"pull": 1.5})))
+        told.telemetry.report(state, replace(index, header=replace(index.header, thresholds={"pull": 1.5})))
     assert "pull 1.50" in told.lines[-1].split("  ")
 
 
@@ -150,7 +150,7 @@ def test_the_line_says_how_strong_the_pull_is(told: Told, data: Dataset) -> None
 def test_log_and_summary_are_what_was_measured_and_decided(told: Told, data: Dataset) -> None:
     state, index = decided(told, data)
     with told.telemetry:
-        told.telemetry.tell(state, index)
+        told.telemetry.report(state, index)
     (line,) = told.log()
     assert EpochRecord.from_json(line) == state.history[0]
     assert {name: line["purify"][name] for name in ("clips", "pruned", "corrected", "newly_corrected")} == {
@@ -171,7 +171,7 @@ def test_where_the_truth_is_known_it_is_held_against_the_labels(told: Told, data
     told.telemetry.truth = truth = read_truth(data)
     assert truth is not None
     with told.telemetry:
-        told.telemetry.tell(state, index)
+        told.telemetry.report(state, index)
     found = told.log()[0]["purify"]["detection"]
     ids = data.ids("train")
     ids = ids[truth.label[ids] >= 0]
@@ -185,11 +185,11 @@ def test_telling_an_epoch_again_changes_nothing_however_far_the_store_is(told: T
     state, index = decided(told, data)
     then = RunState.from_json(state.to_json())
     with told.telemetry:
-        told.telemetry.tell(state, index)
+        told.telemetry.report(state, index)
         before = told.log(), json.loads((told.folder / "summary.json").read_text())
         end_epoch(told.purifier, unsure=data.ids("train")[8:12].tolist(), other=[])
         assert told.purifier.states().status.sum() > 1
-        told.telemetry.tell(then, told.purifier.index_at(2))
+        told.telemetry.report(then, told.purifier.index_at(2))
     assert (told.log(), json.loads((told.folder / "summary.json").read_text())) == before
     assert told.lines[0] == told.lines[1]
 
@@ -197,10 +197,10 @@ def test_telling_an_epoch_again_changes_nothing_however_far_the_store_is(told: T
 def test_epochs_that_have_ended_stay_in_the_log(told: Told, data: Dataset) -> None:
     state, index = decided(told, data)
     with told.telemetry:
-        told.telemetry.tell(state, index)
+        told.telemetry.report(state, index)
         state.begin_next()
         state.measured = record(2)
-        told.telemetry.tell(state, end_epoch(told.purifier, unsure=[], other=[]))
+        told.telemetry.report(state, end_epoch(told.purifier, unsure=[], other=[]))
     assert [line["epoch"] for line in told.log()] == [1, 2]
     assert json.loads((told.folder / "summary.json").read_text())["clips_per_epoch"] == [10, 10]
 
@@ -211,7 +211,7 @@ def test_epochs_that_have_ended_stay_in_the_log(told: Told, data: Dataset) -> No
 def test_tensorboard_has_the_numbers(told: Told, data: Dataset) -> None:
     state, index = decided(told, data)
     with told.telemetry:
-        told.telemetry.tell(state, index)
+        told.telemetry.report(state, index)
     events = told.events()
     tags = set(events.Tags()["scalars"])
     found = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
@@ -263,7 +263,7 @@ def test_clips_of_the_decision_are_shown_but_for_those_that_cannot_be_read(told:
     state, index = decided(told, data)
     shutil.rmtree(data.path(int(index.corrected[0])))
     with told.telemetry:
-        told.telemetry.tell(state, index)
+        told.telemetry.report(state, index)
     events = told.events()
     sizes = {}
     for what in ("pruned", "corrected"):
@@ -281,7 +281,7 @@ def test_none_are_shown_where_none_can_be(told: Told, data: Dataset) -> None:
     for clip in [*index.pruned.tolist(), index.corrected[0]]:
         shutil.rmtree(data.path(int(clip)))
     with told.telemetry:
-        told.telemetry.tell(state, index)
+        told.telemetry.report(state, index)
     assert not any(tag.startswith("previews/") for tag in told.events().Tags()["images"])
 
 
@@ -296,8 +296,8 @@ def test_what_goes_wrong_with_previews_is_heard_at_the_end(
     monkeypatch.setattr(reporting, "moving_clips", full)
     state, index = decided(told, data)
     with pytest.raises(ZeroDivisionError), told.telemetry:
-        told.telemetry.tell(state, index)
+        told.telemetry.report(state, index)
     other = telemetry_of(data, told.purifier, told.folder, told.lines)
     with pytest.raises(KeyError, match="another"), other:
-        other.tell(state, index)
+        other.report(state, index)
         raise KeyError("another")
