@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import struct
 import time
 import weakref
@@ -25,14 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.purification.errors import DamagedError, PurifierError, WriteFailedError
+from sciu.purification.store.network import refuse_network
 
 DATA, _READERS, _LOCK, _WITNESS = "data.mdb", "lock.mdb", "store.lock", "last_event"
 FILES = {DATA, _READERS, _LOCK, _WITNESS, f".{DATA}.partial"}
 _READERS_SIZE = 8192
 _RECORDING, _OPEN, _WRITING = 0, 1, 2  # bytes of the lock file
 _MAP_SIZE = 64 << 30  # address space, not memory or disk: 300 million clips
-_NETWORKS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "fuse.sshfs",
-             "fuse.glusterfs", "fuse.s3fs"}  # fmt: skip
 
 
 _open_stores: weakref.WeakSet[Store] = weakref.WeakSet()
@@ -57,9 +55,10 @@ class Store:
         self._pid = os.getpid()
         self._snapshot: Transaction | None = None
         self._lock: int | None = None
+        self._is_alone = False
         self._env: Any = None
         if not network:
-            _refuse_network(folder)
+            refuse_network(folder)
         if create:
             folder.mkdir(parents=True, exist_ok=True)
         elif not (folder / DATA).is_file():
@@ -76,11 +75,15 @@ class Store:
         _open_stores.add(self)
 
     def _environment(self) -> Any:
-        """Open the environment, again if a failed write has left it unusable."""
+        """Open the environment, again if a failed write has left it unusable.
+
+        No other process may write meanwhile: a process that finds no locks of others resets what LMDB's lock file says of
+        the last transaction, also if those have ended early (see `_alone`). One committed in between would be lost.
+        """
         if self._env is None:
             readers = self.folder / _READERS if (self.folder / _READERS).exists() else self.folder
             unlocked = self._read_only and not os.access(readers, os.W_OK)
-            with self._explained("opened"):
+            with self._explained("opened"), self._alone():
                 if not unlocked:
                     _reserve(self.folder / _READERS)
                 self._env = lmdb.open(
@@ -123,12 +126,19 @@ class Store:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Wait for other writers. LMDB's own lock ends as soon as this process copies or hashes its lock file."""
-        assert self._lock is not None
+        """Wait for other writers. LMDB's own lock ends as soon as this process copies or hashes its lock file.
+
+        In a nested block, and on media that are read only, there is nothing to wait for.
+        """
+        if self._is_alone or self._lock is None:
+            yield
+            return
         fcntl.fcntl(self._lock, fcntl.F_OFD_SETLKW, _span(fcntl.F_WRLCK, _WRITING))
+        self._is_alone = True
         try:
             yield
         finally:
+            self._is_alone = False
             if self._lock is not None:
                 fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, _span(fcntl.F_UNLCK, _WRITING))
 
@@ -369,24 +379,3 @@ def _reserve(path: Path) -> None:
         return  # opening and closing it would end LMDB's own locks in this process
     with path.open("ab") as file:
         os.posix_fallocate(file.fileno(), 0, _READERS_SIZE)
-
-
-def _refuse_network(folder: Path) -> None:
-    kind, mount = _file_system(folder)
-    if kind in _NETWORKS:
-        raise PurifierError(
-            f"'{folder}' must be on a local disk, but '{mount}' is a network file system ({kind}), where LMDB loses"
-            " data as soon as two machines open it. Choose a local folder, or `network=True` if only one ever will."
-        )
-
-
-def _file_system(folder: Path) -> tuple[str, str]:
-    """Return the type and the folder of the mount that a folder is on."""
-    path = os.path.realpath(folder)
-    best = ("", "")
-    for line in Path("/proc/mounts").read_text().splitlines():
-        mount, kind = line.split()[1:3]
-        mount = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), mount)
-        if (path == mount or path.startswith(mount.rstrip("/") + "/")) and len(mount) >= len(best[1]):
-            best = (kind, mount)
-    return best

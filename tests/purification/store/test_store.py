@@ -97,7 +97,7 @@ def test_one_process_records_and_others_may_pin(tmp_path: Path, recording: bool)
 
 
 def test_network_file_systems_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sciu.purification.store.store._file_system", lambda _: ("nfs4", "/mnt/data"))
+    monkeypatch.setattr("sciu.purification.store.network._file_system", lambda _: ("nfs4", "/mnt/data"))
     with pytest.raises(
         PurifierError, match=r"must be on a local disk, but '/mnt/data' is a network file system \(nfs4\)"
     ):
