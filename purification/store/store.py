@@ -77,8 +77,8 @@ class Store:
     def _environment(self) -> Any:
         """Open the environment, again if a failed write has left it unusable.
 
-        No other process may write meanwhile. A process that finds no locks of others resets what LMDB's lock file says of
-        the last transaction, also if those locks have ended early (see `_alone`); one committed in between would be lost.
+        No other process may write meanwhile. A process that finds no locks of others resets what LMDB's lock file says
+        of the last transaction, also if those locks have ended early (see `_alone`): one committed in between is lost.
         """
         if self._env is None:
             readers = self.folder / _READERS if (self.folder / _READERS).exists() else self.folder
