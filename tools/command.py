@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -21,7 +20,7 @@ RUN_FAILED = 1
 
 
 _BY_SIGTERM = "stopped by SIGTERM"
-_stopping = threading.Event()  # Python drops an exception that a signal raises inside a destructor; this remains
+_arrived: list[int] = []  # signals: Python drops an exception that one raises inside a destructor; this remains
 
 
 class Command(click.Command):
@@ -33,8 +32,10 @@ class Command(click.Command):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line and exit."""
-        _stopping.clear()
+        _arrived.clear()
         signal.signal(signal.SIGTERM, _stop)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, as in the background
+            signal.signal(signal.SIGINT, _stop)
         try:
             sys.exit(super().main(*args, **{**kwargs, "standalone_mode": False}) or 0)
         except click.ClickException as error:
@@ -57,20 +58,26 @@ class Command(click.Command):
             sys.exit(error.exit_code)
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)  # no clean stop while the interpreter ends
+            if signal.getsignal(signal.SIGINT) is _stop:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Group(Command, click.Group):
     """A group of commands that handles errors the same way."""
 
 
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    _stopping.set()
-    raise Stopped(message=_BY_SIGTERM)
+def _stop(number: int, _frame: FrameType | None) -> None:
+    _arrived.append(number)
+    _raise_for(number)
+
+
+def _raise_for(number: int) -> None:
+    raise KeyboardInterrupt if number == signal.SIGINT else Stopped(message=_BY_SIGTERM)
 
 
 def pending_signal() -> int:
-    """Return SIGTERM if one has arrived whose exception was lost, else 0."""
-    return signal.SIGTERM if _stopping.is_set() else 0
+    """Return a signal that has arrived and whose exception was lost, else 0."""
+    return _arrived[0] if _arrived else 0
 
 
 def _system_message(error: OSError | MemoryError) -> str:
@@ -133,12 +140,12 @@ class Progress:
         self._tenth = 0
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Show that `done` of `total` are done, and a note; raise `Stopped` if the exception of a SIGTERM was lost.
+        """Show that `done` of `total` are done, and a note; stop if a signal's exception was lost.
 
         A passing bar only shows: it is drawn by a training, which stops where all of its ranks do.
         """
-        if _stopping.is_set() and not self._passing:
-            raise Stopped(message=_BY_SIGTERM)
+        if _arrived and not self._passing:
+            _raise_for(_arrived[0])
         if sys.stderr is None:  # closed by the caller
             return
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from helpers import die_at_13, double, refuse
 
-from sciu.pipeline.dataset.system.workers import Crashed, map_tasks
+from sciu.pipeline.dataset.system.workers import PRELOADED, Crashed, map_tasks
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 100])
@@ -65,3 +66,9 @@ def members_of(session: int) -> list[str]:
             if int(fields[3]) == session and fields[0] != "Z":
                 members.append(entry.name)
     return members
+
+
+@pytest.mark.parametrize("module", PRELOADED)
+def test_what_the_workers_need_is_there_to_be_preloaded(module: str) -> None:
+    """Else each worker imports it anew, and nothing says so."""
+    importlib.import_module(module)
