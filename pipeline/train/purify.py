@@ -98,7 +98,7 @@ def publish_index(shared: SharedPurifier, epoch: int, folder: RunFolder) -> Epoc
                 f"store '{purifier.path}' must have reached epoch {epoch} like the checkpoint, but is at"
                 f" {purifier.epoch}. Restore the store that belongs to it, or remove newer checkpoints."
             )
-        index = purifier.index_at(epoch)
+        index = purifier.index() if purifier.epoch == epoch else purifier.index_at(epoch)  # the open one is known
         index.write(folder.index)
         return index
 
