@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
-import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -24,6 +17,7 @@ from sciu.models.backbones.tiny_lstm import TinyLstm
 from sciu.models.backbones.vgg_lstm import vgg13_lstm, vgg16_lstm
 from sciu.models.backbones.vit_lstm import vit_lstm
 from sciu.models.errors import ModelError
+from sciu.models.own import build_own
 
 
 @dataclass(frozen=True)
@@ -52,64 +46,10 @@ def build_backbone(name: str) -> nn.Module:
     if name in REGISTRY:
         return REGISTRY[name].build()
     if ":" in name:
-        return _build_own(name)
+        return build_own(name)
     close = get_close_matches(name, REGISTRY, n=3)
     hint = f"Did you mean {' or '.join(close)}?" if close else "Give your own as package.module:Class or file.py:Class."
     raise ModelError(f"backbone must be one of {list(REGISTRY)}, but is {name!r}. {hint}")
-
-
-def _build_own(name: str) -> nn.Module:
-    try:
-        backbone = _find_own(name)()
-    except ModelError:
-        raise
-    except (Exception, SystemExit) as error:  # the user's code may raise anything
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise ModelError(f"backbone {name!r} cannot be built without arguments: {reason}. Fix its module.") from error
-    return _check_contract(backbone, name)
-
-
-def _find_own(name: str) -> Callable[[], Any]:
-    place, _, attribute = name.rpartition(":")
-    if place.endswith(".py"):
-        module = _import_file(Path(place).expanduser().resolve())
-    elif re.fullmatch(r"\w+(\.\w+)*", place):
-        module = importlib.import_module(place)
-    else:
-        raise ModelError(f"backbone {name!r} must be package.module:Class or path/to/file.py:Class.")
-    if not hasattr(module, attribute):
-        raise ModelError(f"backbone {name!r} must name a class or a function, but '{place}' has no {attribute!r}.")
-    factory = getattr(module, attribute)
-    if not callable(factory) or isinstance(factory, nn.Module):
-        raise ModelError(f"backbone {name!r} must name a class or a function, but names {factory!r}.")
-    return factory
-
-
-def _import_file(path: Path) -> ModuleType:
-    """Import a file once, under a unique name: `random.py` must not replace the standard module."""
-    name = f"sciu_own_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses need their module there
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _check_contract(backbone: Any, name: str) -> nn.Module:
-    """Return the backbone if it meets the contract; `SciuModel` checks the shape of its output."""
-    if not isinstance(backbone, nn.Module):
-        raise ModelError(f"backbone {name!r} must make a torch.nn.Module, but made {type(backbone).__name__}.")
-    width = getattr(backbone, "embedding_size", None)
-    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-        raise ModelError(f"backbone {name!r} must have an `embedding_size`, the D of its [B, D], but has {width!r}.")
-    return backbone
 
 
 def frame_size(name: str) -> int:

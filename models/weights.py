@@ -6,7 +6,7 @@ import http.client
 import pickle
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from sciu.models.errors import ModelError
 from sciu.models.registry import REGISTRY
+from sciu.models.torch_file import read_torch, reason_of
 
 # Former-DFER's released checkpoints name their tensors after the wrappers of their code. (pattern, ours)
 _FORMER_DFER = (
@@ -44,7 +45,8 @@ _FORMER_DFER = (
 _VIT = ((r"\.mlp\.linear_1\.", ".mlp.0."), (r"\.mlp\.linear_2\.", ".mlp.3."))
 _WRAPPERS = ("module", "_orig_mod")  # of DataParallel and torch.compile
 _PLACES = ("", "backbone.", "backbone.image_network.")  # a whole model, a backbone, a torchvision image network
-_HEADS = ("classifier.", "weight_head.")  # whose shapes may differ: other classes, another method
+_CLASSIFIER = "classifier."
+_HEADS = (_CLASSIFIER, "weight_head.")  # whose shapes may differ: other classes, another method
 _ENOUGH = 0.9  # of the parameters of the part that a file is for; a file for another network fits in places too
 
 
@@ -56,16 +58,36 @@ class Loaded:
     missing: list[str] = field(default_factory=list)  # in the model only: they keep their random values
     unexpected: list[str] = field(default_factory=list)  # in the file only
     wrong_shape: list[str] = field(default_factory=list)
+    other_classes: list[str] = field(default_factory=list)  # of a classifier that is not for the model's classes
+    remark: str = ""  # what was done about the classes
 
     def __str__(self) -> str:
-        groups = {"missing": self.missing, "unexpected": self.unexpected, "of another shape": self.wrong_shape}
+        groups = {
+            "missing": self.missing, "unexpected": self.unexpected, "of another shape": self.wrong_shape,
+            "not loaded": self.other_classes,
+        }  # fmt: skip
         parts = [f"{len(names)} {what} ({_some(names)})" for what, names in groups.items() if names]
-        return "; ".join([f"{len(self.loaded)} tensors loaded", *parts])
+        return "; ".join([f"{len(self.loaded)} tensors loaded", *parts, *filter(None, [self.remark])])
 
 
-def load_weights(model: nn.Module, path: Path | str) -> Loaded:
-    """Load a torch or safetensors file into a model; code inside a file is never run."""
-    return place_tensors(model, _read(Path(path).expanduser()), f"'{path}'")
+@dataclass(frozen=True)
+class Classes:
+    """The classes that a model's outputs stand for, and those that a file's stand for, None if nobody knows."""
+
+    model: Sequence[str]
+    file: Sequence[str] | None = None
+
+
+def load_weights(model: nn.Module, path: Path | str, classes: Classes | None = None) -> Loaded:
+    """Load a torch or safetensors file into a model; code inside a file is never run.
+
+    With `classes` the classifier is loaded for the model's classes, or not at all: checkpoints of a training name
+    theirs, `classes.file` is for files that do not. Without, it is loaded as it is, where its shape fits.
+    """
+    content = _read(Path(path).expanduser())
+    if classes and (named := _find_classes(content)):
+        classes = Classes(classes.model, named)
+    return place_tensors(model, _find_tensors(content), f"'{path}'", classes)
 
 
 def load_imagenet(model: nn.Module, backbone: str) -> Loaded:
@@ -82,32 +104,63 @@ def load_imagenet(model: nn.Module, backbone: str) -> Loaded:
         cached = Path(torch.hub.get_dir()) / "checkpoints" / source.url.rpartition("/")[2]
         broken = f" Remove the broken '{cached}'." if cached.exists() else ""
         raise ModelError(
-            f"{network}'s ImageNet weights cannot be downloaded from {source.url}: {_first_line(error)}.{broken}"
+            f"{network}'s ImageNet weights cannot be downloaded from {source.url}: {reason_of(error)}.{broken}"
             " Without a network, give --weights a file."
         ) from error
     return place_tensors(model, tensors, f"torchvision's {network}")
 
 
-def place_tensors(model: nn.Module, tensors: dict[str, Tensor], source: str) -> Loaded:
+def place_tensors(model: nn.Module, tensors: dict[str, Tensor], source: str, classes: Classes | None = None) -> Loaded:
     """Load tensors where they fit; a file for another network is an error and changes nothing."""
     for name, value in tensors.items():
         _check_usable(name, value, source)
     wanted = model.state_dict()
     place, named = max(_namings(tensors), key=lambda naming: _fitting(naming[1], wanted))
-    fitting = [name for name, value in named.items() if name in wanted and value.shape == wanted[name].shape]
-    wrong_shape = [name for name in named if name in wanted and name not in fitting]
+    unexpected = [theirs for theirs, name in zip(tensors, named, strict=True) if name not in wanted]
+    usable, remark = (named, "") if classes is None else _for_classes(named, classes)
+    fitting = [name for name, value in usable.items() if name in wanted and value.shape == wanted[name].shape]
+    wrong_shape = [name for name in usable if name in wanted and name not in fitting]
     _check_enough(place, fitting, wrong_shape, wanted, tensors, source)
-    model.load_state_dict({name: named[name] for name in fitting}, strict=False)
+    model.load_state_dict({name: usable[name] for name in fitting}, strict=False)
     return Loaded(
         loaded=fitting,
         missing=[name for name in wanted if name not in named],
-        unexpected=[theirs for theirs, name in zip(tensors, named, strict=True) if name not in wanted],
+        unexpected=unexpected,
         wrong_shape=wrong_shape,
+        other_classes=[name for name in named if name not in usable],
+        remark=remark,
+    )
+
+
+def _for_classes(named: dict[str, Tensor], classes: Classes) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors with a classifier for the model's classes, or without one, and what was done."""
+    head = {name: value for name, value in named.items() if name.startswith(_CLASSIFIER)}
+    if not head:
+        return named, ""
+    ours, theirs = [*classes.model], None if classes.file is None else [*classes.file]
+    if theirs is None:
+        remark = "the classifier was left out: nothing says which classes it is for"
+    elif sorted(theirs) != sorted(ours) or any(value.shape[:1] != (len(theirs),) for value in head.values()):
+        remark = f"the classifier was left out: it is for other classes{_difference(theirs, ours)}"
+    elif theirs == ours:
+        return named, ""
+    else:
+        order = [theirs.index(name) for name in ours]
+        moved = {name: value[order] for name, value in head.items()}
+        return {**named, **moved}, "the classifier's rows were put into the order of this dataset's classes"
+    return {name: value for name, value in named.items() if name not in head}, remark
+
+
+def _difference(theirs: list[str], ours: list[str]) -> str:
+    there, here = ([name for name in one if name not in other] for one, other in ((theirs, ours), (ours, theirs)))
+    return "".join(
+        f", with {_some(names)} only {where}" for where, names in (("there", there), ("here", here)) if names
     )
 
 
 def _check_usable(name: str, value: Tensor, source: str) -> None:
-    if value.layout != torch.strided or value.is_meta or value.is_quantized or value.is_complex():
+    dense = value.layout == torch.strided and value.numel() * value.itemsize <= value.untyped_storage().nbytes()
+    if not dense or value.is_meta or value.is_quantized or value.is_complex():
         raise ModelError(
             f"tensor '{name}' of {source} must be dense real numbers, but is {value.dtype} {value.layout}."
         )
@@ -165,17 +218,17 @@ class _Inert:
     """Stands for classes of other training codes in their checkpoints; it does nothing."""
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path) -> Any:
     if not path.is_file():
         raise ModelError(f"weights '{path}' must be a file, but is missing or a folder. Correct the path.")
     try:
         content = load_file(path) if _is_safetensors(path) else _read_torch(path)
     except Exception as error:
-        raise ModelError(f"weights '{path}' cannot be read: {_first_line(error)}.") from error
-    tensors = _find_tensors(content)
-    if not tensors:
+        reason = str(error) if isinstance(error, ModelError) else reason_of(error)
+        raise ModelError(f"weights '{path}' cannot be read: {reason}.") from error
+    if not _find_tensors(content):
         raise ModelError(f"weights '{path}' must hold tensors by name, but hold none. Save a `state_dict()`.")
-    return tensors
+    return content
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -185,7 +238,7 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _read_torch(path: Path) -> Any:
-    """Read with `weights_only`. Former-DFER's code saves a `RecorderMeter` and its arrays beside the weights."""
+    """Read a torch file. Former-DFER's code saves a `RecorderMeter` and its arrays beside the weights."""
     reconstruct: Any = np.array(0.0).__reduce__()[0]
     allowed: list[Any] = [
         (_Inert, "__main__.RecorderMeter"),
@@ -193,8 +246,8 @@ def _read_torch(path: Path) -> Any:
         (reconstruct, "numpy._core.multiarray._reconstruct"),
         np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i8")),
     ]  # fmt: skip
-    with torch.serialization.safe_globals(allowed):
-        return torch.load(path, "cpu", weights_only=True)
+    with path.open("rb") as file:
+        return read_torch(file, allowed)
 
 
 def _find_tensors(content: Any) -> dict[str, Tensor]:
@@ -208,13 +261,11 @@ def _find_tensors(content: Any) -> dict[str, Tensor]:
     return {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
 
 
-def _some(names: list[str]) -> str:
+def _find_classes(content: Any) -> list[str] | None:
+    """Return the names of the classes that a checkpoint of a training is for."""
+    names = content.get("classes") if isinstance(content, dict) else None
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+
+
+def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _first_line(error: BaseException) -> str:
-    """Return the cause of the error, without torch's advice to trust the file."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    culprit = next((line for line in lines if "GLOBAL" in line or "WeightsUnpickler error" in line), None)
-    text = re.sub(r"\x1b\[[0-9;]*m", "", culprit or (lines[0] if lines else "it is empty or cut off"))
-    return f"{type(error).__name__}: {text.strip()[:200]}".rstrip(".")

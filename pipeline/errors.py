@@ -21,9 +21,12 @@ MEMORY_IS_FULL = re.compile(
 
 
 class SettingError(ValueError):
-    """A setting is invalid."""
+    """A setting is invalid. The message is one line, whatever names it contains."""
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))
 
 
 class Stopped(BaseException):
@@ -50,3 +53,10 @@ def kind_and_line(error: BaseException) -> str:
     """Return an error's type and the first line of its message, for errors of code that is not ours."""
     kind, line = type(error).__name__, first_line(error)
     return kind if line == kind else f"{kind}: {line}"
+
+
+def shown(text: str) -> str:
+    """Return a name or path for a message: what would end the line or control a terminal is escaped, as `repr` does."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

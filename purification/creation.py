@@ -15,11 +15,12 @@ from sciu.purification.clip_state import Action, ClipStates
 from sciu.purification.errors import DamagedError, PolicyError, PurifierError, whole
 from sciu.purification.event import Event
 from sciu.purification.rules.policy import Policy
-from sciu.purification.rules.registry import policy_to_json
+from sciu.purification.rules.registry import policy_from_json, policy_to_json
 from sciu.purification.store import layout
 from sciu.purification.store.list_lines import Lines
+from sciu.purification.store.pages import DATA
 from sciu.purification.store.records import as_array
-from sciu.purification.store.store import DATA, FILES, Store, Transaction
+from sciu.purification.store.store import FILES, Head, Store, Transaction
 
 
 def create_store(
@@ -57,7 +58,7 @@ def create_store(
         with store.writing() as transaction:
             _refuse_existing(transaction, folder)
             ours = True
-            transaction.put_json("head", {"events": 0, "epoch": 0})
+            transaction.put_head(Head(events=0, epoch=0))
             layout.save_lines(transaction, lines)
             layout.save_states(transaction, states)
             event = layout.append_event(transaction, created, states.rows(Action.PIN, np.zeros(0, np.int64)))
@@ -83,13 +84,38 @@ def read_meta(transaction: Transaction, folder: Path) -> layout.Meta:
         raise PurifierError(f"'{folder}' holds a store that was never finished. `Purifier.create` creates it again.")
     if not transaction.has("meta"):
         raise DamagedError(f"'{folder}' is an LMDB, but not a purifier's store, or damaged. Is it the right folder?")
-    schema = transaction.get_json("meta")["schema"]
+    content = transaction.get_json("meta")
+    schema = content.get("schema") if isinstance(content, dict) else content
     if schema != layout.SCHEMA:
         raise PurifierError(
             f"'{folder}' has schema {schema}, but this version of sciu reads schema {layout.SCHEMA}."
             " Use the version that wrote it."
         )
     return layout.load_meta(transaction)
+
+
+def require_same(meta: layout.Meta, folder: Path, *, fingerprint: str, policy: Policy | None) -> None:
+    """Raise unless a store is of a dataset, if its fingerprint is given, and of a policy, if one is."""
+    _refuse_others(folder, "dataset", fingerprint, meta.fingerprint)
+    if policy is None:
+        return
+    expected, found = policy_to_json(policy), policy_to_json(policy_from_json(meta.policy))
+    if expected["method"] == found["method"] and (unknown := sorted(meta.policy.keys() - found.keys())):
+        raise PurifierError(
+            f"'{folder}' was created by a version of sciu whose method {found['method']} decided otherwise: it has"
+            f" {', '.join(unknown)}, which this version has not. All of it can be shown, exported and pinned, but to be"
+            " continued it needs that version. Use that one, or start a new run."
+        )
+    for name in sorted(expected.keys() | found.keys(), key=lambda name: (name != "method", name)):
+        _refuse_others(folder, f"policy's `{name}`", expected.get(name), found.get(name))
+
+
+def _refuse_others(folder: Path, what: str, expected: Any, found: Any) -> None:
+    if expected not in ("", found):
+        raise PurifierError(
+            f"'{folder}' must be of this {what}: here it is {expected!r}, in the store {found!r}."
+            " Use the store that belongs to it, or create a new one."
+        )
 
 
 def _has_content(folder: Path) -> bool:
@@ -99,8 +125,10 @@ def _has_content(folder: Path) -> bool:
 
 def _checked_labels(labels: Any, num_classes: int) -> NDArray[np.int16]:
     given = as_array("labels", labels)
-    if not 2 <= num_classes <= 32_767:
-        raise PolicyError(f"`num_classes` must be a whole number from 2 to 32767, but is {num_classes!r}.")
+    if not 2 <= num_classes <= layout.MOST_CLASSES:
+        raise PolicyError(
+            f"`num_classes` must be a whole number from 2 to {layout.MOST_CLASSES}, but is {num_classes!r}."
+        )
     if given.ndim != 1 or not len(given) or not np.issubdtype(given.dtype, np.integer):
         raise PurifierError(f"`labels` must be a list of class numbers, but is {given.dtype} of shape {given.shape}.")
     wrong = np.flatnonzero((given < -1) | (given >= num_classes))

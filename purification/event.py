@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from sciu.purification.errors import PolicyError, declared
+
 Kind = Literal["create", "epoch", "pin", "undo", "quarantine", "release"]
 _NAMES = {"number": "event"}  # in the store, where they differ
 
@@ -31,6 +33,10 @@ class Event:
     @classmethod
     def now(cls, kind: Kind, **content: Any) -> Event:
         """Return an event with the current time."""
+        for name in ("who", "why"):
+            text = content.get(name, "")
+            if not isinstance(text, str) or text != text.encode("utf-8", "replace").decode():
+                raise PolicyError(f"`{name}` must be text in UTF-8, but is {text!r}.")
         return cls(kind=kind, time=datetime.now(timezone.utc).isoformat(timespec="seconds"), **content)
 
     def stored_as(self, number: int, rows: int) -> Event:
@@ -44,7 +50,8 @@ class Event:
         return {name: value for name, value in content.items() if value or name in kept}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Event:
+    def from_json(cls, content: Any) -> Event:
         """Read an event; what a later version adds is ignored."""
-        named = {each.name: _NAMES.get(each.name, each.name) for each in fields(cls)}
-        return cls(**{name: content[key] for name, key in named.items() if content.get(key) is not None})
+        if isinstance(content, dict):
+            content = {name: content.get(_NAMES.get(name, name)) for name in (each.name for each in fields(cls))}
+        return declared(cls, content, "an event")

@@ -22,8 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification.errors import DamagedError, PurifierError, WriteFailedError
+from sciu.purification.errors import DamagedError, PurifierError, WriteFailedError, declared
 from sciu.purification.store.list_lines import Lines
+
+_REMEDY = "Write it again: `sciu-purify verify RUN --rewrite`."
 
 Ids = NDArray[np.int64]
 Targets = NDArray[np.void]
@@ -58,10 +60,9 @@ class IndexHeader:
     spared: dict[str, int]
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> IndexHeader:
+    def from_json(cls, content: Any) -> IndexHeader:
         """Read it; other keys of the json are ignored."""
-        maps = {name: dict(content[name]) for name in ("counts", "policy", "thresholds", "spared")}
-        return cls(epoch=content["epoch"], generation=content["generation"], **maps)
+        return declared(cls, content, "the header of an index")
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,49 +132,55 @@ class EpochIndex:
     def write(self, folder: Path | str) -> Path:
         """Write the files, each whole or absent, the json last; return its path."""
         folder, files = Path(folder), self.files()
+        path = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for left in folder.glob(".epoch_*.partial"):  # by a process that was killed
                 left.unlink()
             for name, content in files.items():
-                _write_durably(folder / name, content)
+                path = folder / name
+                _write_durably(path, content)
             _sync(folder)
         except OSError as error:
             raise WriteFailedError(
-                f"index of epoch {self.epoch} cannot be written to '{folder}': {error.strerror}."
+                f"index of epoch {self.epoch} cannot be written to '{path}': {error.strerror}."
                 " Free some space or repair the folder, and write it again."
             ) from error
-        return folder / f"{_stem(self.epoch)}.json"
+        return path  # the json
 
     @classmethod
     def read(cls, folder: Path | str, epoch: int) -> EpochIndex:
         """Read the files; raise if they are not those that the json was written for."""
         folder, stem = Path(folder), _stem(epoch)
-        header, hashes = _read_header(folder / f"{stem}.json")
-        expected_names = {f"{stem}.list", f"{stem}.labels.npy", *hashes}
-        contents = {name: _read(folder / name) for name in sorted(expected_names)}
+        header, hashes = _read_header(folder / f"{stem}.json", epoch)
+        names = [f"{stem}.list", f"{stem}.labels.npy", f"{stem}.targets.npy"]
+        contents = {name: _read(folder / name) for name in names if name in hashes or name != names[-1]}
         for name, content in contents.items():
             expected, found = hashes.get(name), hashlib.sha256(content).hexdigest()
             if found != expected:
                 raise DamagedError(
                     f"'{folder / name}' must have the SHA-256 {str(expected)[:12]}..., but has {found[:12]}..."
-                    " Write it again: `sciu-purify verify RUN --rewrite`."
+                    f" {_REMEDY}"
                 )
-        arrays = {
-            name: np.load(io.BytesIO(content), allow_pickle=False)
-            for name, content in contents.items()
-            if name.endswith(".npy")
-        }
-        lines = contents[f"{stem}.list"].splitlines()
-        ids = np.array([int(line.rpartition(b" ")[2]) for line in lines], np.int64)
-        labels, targets = arrays[f"{stem}.labels.npy"], arrays.get(f"{stem}.targets.npy")
-        return cls(epoch=epoch, ids=ids, labels=labels, header=header, targets=targets)
+        try:
+            ids_N, label_N, target_N = _arrays(*(contents.get(name) for name in names))
+        except (ValueError, OverflowError) as error:
+            raise DamagedError(f"index of epoch {epoch} in '{folder}' is damaged: {error}. {_REMEDY}") from error
+        return cls(epoch=epoch, ids=ids_N, labels=label_N, header=header, targets=target_N)
 
 
 def published_epochs(folder: Path) -> list[int]:
     """Return the epochs that have an index, ascending."""
     names = [path.name for path in folder.glob("epoch_?????.json")]
     return sorted(int(name[6:11]) for name in names if name[6:11].isdigit())
+
+
+def _array(content: bytes) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
+    except Exception as error:  # its reader of headers raises whatever Python's tokenizer does
+        raise ValueError(f"no array: {type(error).__name__}") from error
+    return array
 
 
 def _npy(array: NDArray[Any]) -> bytes:
@@ -190,22 +197,35 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise DamagedError(
-            f"'{path}' is missing, so this index is incomplete. Write it again: `sciu-purify verify RUN --rewrite`."
-        ) from None
+        raise DamagedError(f"'{path}' is missing, so this index is incomplete. {_REMEDY}") from None
 
 
-def _read_header(path: Path) -> tuple[IndexHeader, dict[str, str]]:
+def _read_header(path: Path, epoch: int) -> tuple[IndexHeader, dict[str, str]]:
     """Return the header, and the hashes of the other files."""
     content = _read(path)
     try:
-        read: dict[str, Any] = json.loads(content)
-        header, hashes = IndexHeader.from_json(read), dict(read["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedError(
-            f"'{path}' is not an epoch index: {error!r}. Write it again: `sciu-purify verify RUN --rewrite`."
-        ) from error
+        read = json.loads(content)
+        header, hashes = IndexHeader.from_json(read), read.get("sha256")
+        if header.epoch != epoch or not isinstance(hashes, dict):
+            raise DamagedError(f"it is of epoch {header.epoch}, with the hashes {hashes!r:.60}")
+    except (ValueError, RecursionError) as error:  # ours among them
+        raise DamagedError(f"'{path}' is not an epoch index: {error}. {_REMEDY}") from error
     return header, hashes
+
+
+def _arrays(
+    listed: bytes | None, labels: bytes | None, targets: bytes | None
+) -> tuple[Ids, NDArray[np.int16], Targets | None]:
+    """Return ids, labels and targets from the content of their files; raise a ValueError unless they fit together."""
+    ids_N = np.array([int(line.rpartition(b" ")[2]) for line in (listed or b"").splitlines()], np.int64)
+    label_N, target_N = _array(labels or b""), None if targets is None else _array(targets)
+    if label_N.dtype != np.int16 or label_N.ndim != 1:
+        raise ValueError(f"labels must be int16 by clip, but are {label_N.dtype} of shape {label_N.shape}")
+    if len(ids_N) and not (ids_N.min() >= 0 and ids_N.max() < len(label_N) and (np.diff(ids_N) > 0).all()):
+        raise ValueError(f"the list must have ascending clip ids from 0 to {len(label_N) - 1}, but has others")
+    if target_N is not None and (target_N.shape != label_N.shape or target_N.dtype.names != ("pull", "average")):
+        raise ValueError(f"targets must be by clip, but are {target_N.dtype} of shape {target_N.shape}")
+    return ids_N, label_N, target_N
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.purification.clip_state import Action, ClipStates, Rows, Status, count_states
-from sciu.purification.creation import create_store, read_meta
+from sciu.purification.creation import create_store, read_meta, require_same
 from sciu.purification.errors import PurifierError
 from sciu.purification.event import Event
 from sciu.purification.history import Entry, clips_of, rows_of_verdict
 from sciu.purification.index import Changes, EpochIndex, Ids, IndexHeader, make_targets
 from sciu.purification.revision import Pin, PinAction, check_clips, rows_of_pin, rows_of_quarantine, rows_of_undo
 from sciu.purification.rules.policy import Policy
-from sciu.purification.rules.registry import policy_from_json, policy_to_json
+from sciu.purification.rules.registry import policy_from_json
 from sciu.purification.store import layout
 from sciu.purification.store.evidence import Evidence
 from sciu.purification.store.records import Records
@@ -36,14 +36,14 @@ class Purifier:
     def __init__(self, store: Store) -> None:
         self.store = store
         with store.reading() as transaction:
-            meta = read_meta(transaction, store.folder)
+            self.meta = meta = read_meta(transaction, store.folder)
             self.policy: Policy = policy_from_json(meta.policy)
             self.num_classes: int = meta.num_classes
             self.class_names: tuple[str, ...] = tuple(meta.class_names)
             self.fingerprint: str = meta.fingerprint
             self.clips: int = meta.clips
             self.lines = layout.load_lines(transaction, self.clips)
-            self.given = layout.load_states(transaction, self.clips).given
+            self.given = layout.load_states(transaction).given
         self._records: Records | None = None
         self._index: EpochIndex | None = None
 
@@ -89,21 +89,11 @@ class Purifier:
             if recording and not read_only:
                 store.claim_recording()
             purifier = cls(store)
-            purifier._refuse_others("dataset", fingerprint, purifier.fingerprint)
-            expected, found = (policy_to_json(rule) if rule else {} for rule in (policy, purifier.policy))
-            for name in sorted(expected.keys() | (found.keys() if expected else set()), key=_method_first):
-                purifier._refuse_others(f"policy's `{name}`", expected.get(name), found.get(name))
+            require_same(purifier.meta, store.folder, fingerprint=fingerprint, policy=policy)
         except BaseException:
             store.close()
             raise
         return purifier
-
-    def _refuse_others(self, what: str, expected: Any, found: Any) -> None:
-        if expected not in ("", found):
-            raise PurifierError(
-                f"'{self.path}' must be of this {what}: here it is {expected!r}, in the store {found!r}."
-                " Use the store that belongs to it, or create a new one."
-            )
 
     def __enter__(self) -> Purifier:  # noqa: PYI034 - Self needs Python 3.11
         return self
@@ -128,7 +118,7 @@ class Purifier:
         if self._index is not None:
             return self._index.epoch
         with self.store.reading() as transaction:
-            return int(transaction.get_json("head")["epoch"])
+            return transaction.head.epoch
 
     # ---- the loop: index, record, end_epoch
 
@@ -163,7 +153,7 @@ class Purifier:
                 f"epoch {epoch} must have scores to end, but nothing was recorded. Call `record` first."
             )
         with self._changing() as (transaction, states):
-            if transaction.get_json("head")["epoch"] != epoch:
+            if transaction.head.epoch != epoch:
                 raise PurifierError(
                     f"epoch {epoch} of '{self.path}' was ended by another process. Open the store again."
                 )
@@ -172,7 +162,7 @@ class Purifier:
             )
             if self.policy.averages:
                 running_KN = average(transaction, self._records, epoch, clips=self.clips, classes=self.num_classes)
-                opened = layout.load_event(transaction, transaction.get_json(f"opened/{epoch:05d}"))
+                opened = layout.load_event(transaction, layout.opening(transaction, epoch))
                 evidence = replace(evidence, running_KN=running_KN, before=opened.thresholds)
             verdict = self.policy.decide(evidence, states, epoch)
             rows = rows_of_verdict(verdict, verdict.grounds or self.policy.grounds(evidence, states), evidence, states)
@@ -201,15 +191,15 @@ class Purifier:
         """Return the states of all clips when an epoch was opened."""
         with self.store.reading() as transaction:
             self._require_opened(transaction, epoch)
-            return self._states_at(transaction, transaction.get_json(f"opened/{epoch:05d}"))
+            return self._states_at(transaction, layout.opening(transaction, epoch))
 
     def indexes(self) -> Iterator[EpochIndex]:
         """Yield the index of every epoch, from the first, in one pass through the history."""
         with self.store.reading() as transaction:
-            head = transaction.get_json("head")
-            past = ClipStates.begin(layout.load_states(transaction, self.clips).given)
-            opened = {transaction.get_json(f"opened/{e:05d}"): e for e in range(1, head["epoch"] + 1)}
-            for number in range(head["events"]):
+            head = transaction.head
+            past = ClipStates.begin(layout.load_states(transaction).given)
+            opened = {layout.opening(transaction, e): e for e in range(1, head.epoch + 1)}
+            for number in range(head.events):
                 rows = layout.load_rows(transaction, number)
                 past.apply(rows)
                 if number in opened:
@@ -220,7 +210,7 @@ class Purifier:
                     yield self._make_index(opened[number], event, rows, past.copy(), running_KN)
 
     def _derive(self, transaction: Transaction, epoch: int) -> EpochIndex:
-        number = transaction.get_json(f"opened/{epoch:05d}")
+        number = layout.opening(transaction, epoch)
         states = self._states_at(transaction, number)
         event, rows = layout.load_event(transaction, number), layout.load_rows(transaction, number)
         return self._make_index(epoch, event, rows, states, self._running(transaction, epoch))
@@ -232,16 +222,16 @@ class Purifier:
         return running_at(transaction, epoch, clips=self.clips, classes=self.num_classes)
 
     def _states_at(self, transaction: Transaction, number: int) -> ClipStates:
-        return layout.replay(transaction, layout.load_states(transaction, self.clips), number + 1)
+        return layout.replay(transaction, layout.load_states(transaction), number + 1)
 
     def states_before(self, event: int) -> ClipStates:
         """Return the labels and status of all clips before an event."""
         with self.store.reading() as transaction:
-            return layout.replay(transaction, layout.load_states(transaction, self.clips), event)
+            return layout.replay(transaction, layout.load_states(transaction), event)
 
     @staticmethod
     def _require_opened(transaction: Transaction, epoch: int) -> None:
-        last = transaction.get_json("head")["epoch"]
+        last = transaction.head.epoch
         if not 1 <= operator.index(epoch) <= last:
             raise PurifierError(f"`epoch` must be from 1 to {last}, the open one, but is {epoch}.")
 
@@ -262,7 +252,7 @@ class Purifier:
                 "newly_pruned": len(changes.pruned), "newly_corrected": len(changes.corrected),
                 "restored": len(changes.restored),
             },
-            policy=policy_to_json(self.policy),
+            policy=self.meta.policy,
             thresholds=event.thresholds,
             spared=event.spared,
         )  # fmt: skip
@@ -314,8 +304,8 @@ class Purifier:
     def undo(self, *, clip: int | None = None, epoch: int | None = None, who: str = "", why: str = "") -> Ids:
         """Undo the last change of a clip, what the end of an epoch changed, or what it changed of one clip.
 
-        Undoing an epoch leaves alone the clips that have changed since. Undone twice, a clip's change is in effect
-        again. An undone clip is judged by a whole window of new scores, perhaps with the same result: to make the undo
+        Undoing an epoch leaves alone the clips that have changed since. Undoing a clip twice undoes the change before,
+        too. An undone clip is judged by a whole window of new scores, perhaps with the same result: to make the undo
         last, use a pin. Returns the clips that were changed.
         """
         with self._changing() as (transaction, states):
@@ -327,7 +317,7 @@ class Purifier:
     def _changing(self) -> Iterator[tuple[Transaction, ClipStates]]:
         """Load the states, and write what has changed when the block ends without an error."""
         with self.store.writing() as transaction:
-            states = layout.load_states(transaction, self.clips)
+            states = layout.load_states(transaction)
             before = states.copy()
             yield transaction, states
             layout.save_states(transaction, states, before)
@@ -336,19 +326,19 @@ class Purifier:
         """Apply rows outside an epoch's end; without rows there is no event."""
         if len(rows):
             states.apply(rows)
-            layout.append_event(transaction, replace(event, epoch=transaction.get_json("head")["epoch"]), rows)
+            layout.append_event(transaction, replace(event, epoch=transaction.head.epoch), rows)
 
     # ---- reading
 
     def states(self) -> ClipStates:
         """Return the current states, pins included, as the next index will have them."""
         with self.store.reading() as transaction:
-            return layout.load_states(transaction, self.clips)
+            return layout.load_states(transaction)
 
     def evidence(self, *, against_given: bool = False) -> Evidence:
         """Return the evidence of the stored scores, pruned clips included, for the current labels or those given."""
         with self.store.reading() as transaction:
-            states = layout.load_states(transaction, self.clips)
+            states = layout.load_states(transaction)
             if against_given:
                 states.label = states.given
             return self.weigh(transaction, states)
@@ -365,20 +355,20 @@ class Purifier:
         with self.store.reading() as transaction:
             if (running_KN := self._running(transaction, self.epoch)) is not None:
                 return normalised(running_KN)
-            states = layout.load_states(transaction, self.clips)
+            states = layout.load_states(transaction)
             return mean_probabilities(transaction, states, classes=self.num_classes, window=self.policy.window)
 
     def scores(self, clip: int) -> list[tuple[int, float, list[float]]]:
         """Return a clip's last scores, oldest first: epoch, weight, probabilities."""
         with self.store.reading() as transaction:
-            states = layout.load_states(transaction, self.clips)
+            states = layout.load_states(transaction)
             check_clips([clip], states)
             return scores_of(transaction, states, clip, classes=self.num_classes, window=self.policy.window)
 
     def events(self) -> list[Event]:
         """Return all events, in order, without their rows."""
         with self.store.reading() as transaction:
-            count = transaction.get_json("head")["events"]
+            count = transaction.head.events
             return [layout.load_event(transaction, number) for number in range(count)]
 
     def rows(self, event: int) -> Rows:
@@ -393,7 +383,3 @@ class Purifier:
             rows = self.rows(event.number) if event.rows else ()
             entries += [Entry(event, row) for row in rows if row["clip"] == clip]
         return entries
-
-
-def _method_first(name: str) -> tuple[bool, str]:
-    return name != "method", name

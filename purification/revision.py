@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification.clip_state import PINS, Action, ClipStates, Rows, Status
+from sciu.purification.clip_state import PINS, ROW, Action, ClipStates, Rows, Status
 from sciu.purification.errors import PolicyError, PurifierError, whole
 from sciu.purification.store import layout
 from sciu.purification.store.store import Transaction
@@ -45,7 +45,7 @@ def check_clips(clips: Sequence[int], states: ClipStates) -> None:
 
 def rows_of_pin(pin: Pin, states: ClipStates, classes: int) -> Rows:
     """Return a pin as a row."""
-    if pin.action not in _PINS:
+    if str(pin.action) not in _PINS:
         raise PolicyError(f"pin must be one of {list(_PINS)}, but is {pin.action!r}.")
     if (pin.label is not None) != (pin.action == "label"):
         raise PolicyError(f"a label belongs to the pin 'label' and to no other, but '{pin.action}' has {pin.label!r}.")
@@ -71,30 +71,57 @@ def rows_of_quarantine(clips: Sequence[int], states: ClipStates, *, into: bool) 
 
 
 def rows_of_undo(transaction: Transaction, states: ClipStates, clip: int | None, epoch: int | None) -> Rows:
-    """Return the rows that undo the last change in effect: of a clip, of an epoch's end, or of both."""
+    """Return the rows that undo the last change in effect: of a clip, of an epoch's end, or of both.
+
+    An undo is no such change: the next one goes one change further back.
+    """
     if clip is None and epoch is None:
         raise PolicyError("undo needs a clip, an epoch or both, but got neither.")
     if clip is not None:
         check_clips([clip], states)
     if epoch is not None:
-        if epoch < 1 or not transaction.has(f"opened/{epoch + 1:05d}"):
+        if epoch < 1 or not layout.has_opened(transaction, epoch + 1):
             raise PurifierError(f"epoch {epoch} must have ended to be undone, but has not. See `status`.")
-        numbers = [transaction.get_json(f"opened/{epoch + 1:05d}")]
+        number = layout.opening(transaction, epoch + 1)
+        done = _changing(transaction, number, clip)
+        done = done[~np.isin(done["clip"], _changed_since(transaction, number))]
     else:
-        numbers = list(reversed(range(transaction.get_json("head")["events"])))
-    for number in numbers:
-        done = layout.load_rows(transaction, number)
-        if clip is not None:
-            done = done[done["clip"] == clip]
-        done = done[_changed(done)]
-        if epoch is not None:
-            done = done[~np.isin(done["clip"], _changed_since(transaction, number))]
-        if len(done):
-            rows = states.rows(Action.UNDO, done["clip"].astype(np.int64))
-            rows["status_after"], rows["label_after"] = done["status_before"], done["label_before"]
-            return rows
-    what = f"clip {clip}" if clip is not None else f"epoch {epoch}"
-    raise PurifierError(f"{what} has no change in effect, so there is nothing to undo. See `show`.")
+        done = _in_effect(transaction, clip)[-1:]
+    if not len(done):
+        what = f"clip {clip}" if clip is not None else f"epoch {epoch}"
+        raise PurifierError(f"{what} has no change in effect, so there is nothing to undo. See `show`.")
+    rows = states.rows(Action.UNDO, done["clip"].astype(np.int64))
+    rows["status_after"], rows["label_after"] = done["status_before"], done["label_before"]
+    return rows
+
+
+def _in_effect(transaction: Transaction, clip: int | None) -> Rows:
+    """Return a clip's changes that were not undone.
+
+    An undo returns to the state before the last of them. If it does not, an earlier version wrote it, in which undoing
+    an undo made the change again.
+    """
+    changes: list[Rows] = []
+    for number in range(transaction.head.events):
+        done = _changing(transaction, number, clip)
+        if not len(done):
+            continue
+        if done["action"][0] == Action.UNDO and changes and _returns(done, changes[-1]):
+            changes.pop()
+        else:
+            changes.append(done)
+    return np.concatenate(changes) if changes else np.zeros(0, ROW)
+
+
+def _returns(undo: Rows, change: Rows) -> bool:
+    return all(undo[f"{name}_after"][0] == change[f"{name}_before"][0] for name in ("status", "label"))
+
+
+def _changing(transaction: Transaction, event: int, clip: int | None) -> Rows:
+    """Return the rows of an event that change something, of a clip or of all."""
+    rows = layout.load_rows(transaction, event)
+    kept: Rows = rows[_changed(rows)]
+    return kept if clip is None else kept[kept["clip"] == clip]
 
 
 def _changed(rows: Rows) -> NDArray[np.bool_]:
@@ -103,5 +130,5 @@ def _changed(rows: Rows) -> NDArray[np.bool_]:
 
 def _changed_since(transaction: Transaction, event: int) -> NDArray[np.uint32]:
     """Return the clips that later events changed."""
-    later = [layout.load_rows(transaction, n) for n in range(event + 1, transaction.get_json("head")["events"])]
-    return np.concatenate([np.zeros(0, np.uint32), *(rows["clip"][_changed(rows)] for rows in later)])
+    later = range(event + 1, transaction.head.events)
+    return np.concatenate([np.zeros(0, np.uint32), *(_changing(transaction, n, None)["clip"] for n in later)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import random
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from sciu.pipeline.dataset.synth import Synth, generate
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores; must be set before torch is imported
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when Triton is imported, which torch does for itself
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script; commands under test inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.build import build
 from sciu.pipeline.dataset.importers import Listing
 from sciu.pipeline.dataset.media.encode import encode_clip, encode_jpeg, encode_video
+from sciu.pipeline.dataset.table import Categories
 
 
 def moving_picture(frames: int = 12, width: int = 48, height: int = 48) -> list[NDArray[np.uint8]]:
@@ -108,6 +110,12 @@ def refuse(_task: int) -> int:
 def make_dataset(listing: Listing, out: Path) -> Dataset:
     """Import what a source lists."""
     return build(listing, out, name=None, made_by="a test", progress=silent).dataset
+
+
+def without_groups(dataset: Dataset, place: Path) -> Dataset:
+    """Copy a dataset whose people are few, and forget who they are, so that its clips can be divided one by one."""
+    copied = Dataset.load(shutil.copytree(dataset.folder, place))
+    return copied.save_clips(copied.clips.replace(group=Categories.of([None] * len(copied))))
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,9 @@ def saved(path: Path) -> Any:
 
 
 def require_close(found: Any, expected: Any) -> None:
-    """Compare JSON, floating point numbers to within what processors differ by."""
+    """Compare JSON, floating point numbers to within what processors differ by; there may be more keys now."""
     if isinstance(expected, dict):
-        assert found.keys() == expected.keys()
+        assert found.keys() >= expected.keys()
         for name, value in expected.items():
             require_close(found[name], value)
     elif isinstance(expected, list):
@@ -49,13 +49,19 @@ def require_close(found: Any, expected: Any) -> None:
         assert found == (pytest.approx(expected, rel=1e-5) if isinstance(expected, float) else expected)
 
 
+def readable(contents: dict[str, bytes]) -> dict[str, Any]:
+    """Return the contents of index files; those of JSON files read, because they may say more now."""
+    return {name: json.loads(content) if name.endswith(".json") else content for name, content in contents.items()}
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_stopped_run_ends_as_it_would_have_ended_then(written: Path, method: str) -> None:
     command = [sys.executable, "-m", "sciu.tools.train", "faces", "--out", method, "--resume"]
     environment = {**os.environ, **SAME_ON_ALL_PROCESSORS}
     subprocess.run(command, cwd=written, env=environment, check=True)
     run, end = written / method, written / f"{method}-end"
-    assert indexes(run) == {name: content for name, content in indexes(end).items() if name >= "epoch_00004"}
+    then = {name: content for name, content in indexes(end).items() if name >= "epoch_00004"}
+    require_close(readable(indexes(run)), readable(then))
     require_close(log(run), log(end))
     found, expected = tensors(run), tensors(end)
     assert found.keys() == expected.keys()
@@ -70,11 +76,11 @@ def test_a_finished_run_is_reported_the_same(
     monkeypatch.chdir(written)
     end = f"{method}-end"
     for command in ("status", "list"):
-        assert sciu("purify", command, end, "--json").json == saved(written / end / f"{command}.json")
+        require_close(sciu("purify", command, end, "--json").json, saved(written / end / f"{command}.json"))
     require_close(sciu("eval", end, "--device", "cpu", "--json").json, saved(written / end / "eval.json"))
     assert sciu("purify", "verify", end).code == 0
 
 
 def test_a_dataset_is_described_the_same(written: Path, sciu: Callable[..., Answer]) -> None:
     now, then = sciu("data", "info", written / "faces", "--json").json, saved(written / "info.json")
-    assert {**now, "media": ""} == {**then, "media": ""}  # where the folder lies
+    require_close({**now, "media": ""}, {**then, "media": ""})  # where the folder lies

@@ -34,8 +34,15 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 def walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
     yield name, command
     if isinstance(command, click.Group):
-        for sub, child in command.commands.items():
-            yield from walk(f"{name} {sub}", child)
+        context = click.Context(command)
+        for sub in command.list_commands(context):
+            yield from walk(f"{name} {sub}", child_of(command, sub))
+
+
+def child_of(group: click.Group, name: str) -> click.Command:
+    child = group.get_command(click.Context(group), name)
+    assert child is not None, f"{group.name} has no command {name}"
+    return child
 
 
 COMMANDS = list(commands())
@@ -105,7 +112,7 @@ def test_commands_shown_in_the_docs_parse(line: str) -> None:
     module, name = SCRIPTS[script].split(":")
     command: click.Command = getattr(importlib.import_module(module), name)
     while isinstance(command, click.Group):
-        command = command.commands[words.pop(0)]
+        command = child_of(command, words.pop(0))
     command.make_context(script, words)
 
 

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pipeline.train.record": (*BELOW_TRAIN, *in_train("errors", "config")),
     "pipeline.train.step": (*BELOW_TRAIN, *in_train("errors", "job", "config")),
     "pipeline.train.evaluation": (*BELOW_TRAIN, *in_train("errors", "job", "record", "step")),
-    "pipeline.train.report": (*BELOW_TRAIN, *in_train("config", "record", "evaluation", "purify")),
+    "pipeline.train.report": (*BELOW_TRAIN, *in_train("errors", "config", "record", "evaluation", "purify")),
     "pipeline.train.run": (
         *BELOW_TRAIN,
         *in_train("errors", "job", "config", "record", "step", "evaluation", "report", "purify"),

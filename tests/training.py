@@ -1,4 +1,4 @@
-"""Runs of `sciu-train` in processes of their own, and what they leave compared."""
+"""Small runs of `sciu-train`, in this process or in others, and what they leave compared."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from helpers import Answer
 from torch import Tensor
 
+from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.job.ranks import joined
 
+Sciu = Callable[..., Answer]
 COMPATIBILITY = Path(__file__).parent / "compatibility"
 SMALL = ["--preset", "demo", "--size", "32", "--frames", "8", "--batch-size", "8"]
 QUICK = ["--method", "sciu", "--set", "lr_warmup=1", "--set", "warmup=1", "--set", "window=1"]
@@ -31,8 +35,14 @@ def stopped_run(folder: Path, method: str = "sciu") -> tuple[Path, Path]:
     return folder / "faces", folder / method
 
 
+def train(sciu: Sciu, data: Dataset | Path, out: Path, *more: object) -> Answer:
+    """Train for a few small epochs, in this process."""
+    folder = data.folder if isinstance(data, Dataset) else data
+    return sciu("train", folder, "--out", out, *SMALL, *QUICK, "--epochs", 2, *more)
+
+
 def start(data: Path, out: Path, *more: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-    """Start a training of a few small epochs."""
+    """Start a training of a few small epochs, in a process of its own."""
     command = [sys.executable, *launcher, "-m", "sciu.tools.train", str(data), "--out", str(out)]
     return subprocess.Popen(
         [*command, *SMALL, *QUICK, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -15,13 +15,15 @@ from sciu.pipeline.dataset import check as checking
 from sciu.pipeline.dataset.build import Built, build
 from sciu.pipeline.dataset.check import Problem
 from sciu.pipeline.dataset.importers import Listing, dfew, ferv39k, folder, mafw, table_file
+from sciu.pipeline.dataset.importers.classes import choose_classes
 from sciu.pipeline.dataset.media.encode import CODECS
 from sciu.pipeline.dataset.pack import FITS, Packing, pack
-from sciu.pipeline.dataset.summary import beside_published, class_counts, summarise
+from sciu.pipeline.dataset.splits.split import BY, Split, drawn, split_dataset
+from sciu.pipeline.dataset.splits.summary import beside_published, cautions, class_counts, summarise
 from sciu.pipeline.dataset.synth import Synth, generate
 from sciu.pipeline.dataset.synth.noise import KINDS as NOISES
-from sciu.pipeline.errors import require
-from sciu.tools.command import RUN_FAILED, Group, Progress, json_option, print_json, print_table
+from sciu.pipeline.errors import shown
+from sciu.tools.command import RUN_FAILED, Group, Progress, as_names, as_pairs, json_option, print_json, print_table
 
 _PATH = click.Path(path_type=Path)
 
@@ -46,19 +48,23 @@ def info(data: Path, fold: int, as_json: bool) -> None:
     dataset = Dataset.load(data)
     summary = summarise(dataset, fold)
     if as_json:
-        print_json(summary)
+        print_json({**summary, "notes": cautions(dataset, fold)})
         return
-    click.echo(
-        f"{dataset.name}: {len(dataset):,} clips ({dataset.kind}), fold {fold} of {dataset.folds},"
-        f" media in '{dataset.media}'"
-    )
+    clips = f"{len(dataset):,} clips ({dataset.kind}), fold {fold} of {dataset.folds}"
+    click.echo(shown(f"{dataset.name}: {clips}, media in '{dataset.media}'"))
     _print_classes(dataset, fold)
     frames = summary["frames"] or {"min": "-", "median": "-", "max": "-"}
     click.echo(f"frames       min {frames['min']}, median {frames['median']}, max {frames['max']}")
     for key in ("sizes", "codecs", "quarantine"):
         tally = list(summary[key].items())
-        shown = ", ".join(f"{name} ({count:,})" for name, count in tally[:4]) or "none"
-        click.echo(f"{key:<12} {shown}" + (f" and {len(tally) - 4} more" if len(tally) > 4 else ""))
+        first = ", ".join(f"{name} ({count:,})" for name, count in tally[:4]) or "none"
+        click.echo(shown(f"{key:<12} {first}") + (f" and {len(tally) - 4} more" if len(tally) > 4 else ""))
+    _print_notes(cautions(dataset, fold))
+
+
+def _print_notes(notes: list[str]) -> None:
+    for note in notes:
+        click.echo(shown(f"Note: {note}"))
 
 
 def _print_classes(dataset: Dataset, fold: int) -> None:
@@ -126,8 +132,8 @@ def pack_command(data: Path, out: Path, size: int, max_frames: int, codec: str, 
         print_json({"out": str(out), "clips": len(packed.dataset), **counts, **_problems(packed.problems)})
     else:
         _print_problems(packed.problems)
-        shown = ", ".join(f"{count:,} {how}" for how, count in packed.counts.items() if count)
-        click.echo(f"{len(packed.dataset):,} clips packed into '{out}': {shown}")
+        counted = ", ".join(f"{count:,} {how}" for how, count in packed.counts.items() if count)
+        click.echo(shown(f"{len(packed.dataset):,} clips packed into '{out}': {counted}"))
     if packed.counts["failed"]:
         sys.exit(RUN_FAILED)
 
@@ -167,8 +173,48 @@ def synth(out: Path, as_json: bool, **settings: Any) -> None:
         return
     _print_classes(dataset, 1)
     train = sum(counts["train"].values())
-    click.echo(f"{train:,} training clips, {round(chosen.mislabel * train):,} of them mislabelled ({chosen.noise}) and"
-               f" {round(chosen.low_quality * train):,} of low quality: see '{out / 'truth.csv'}'")  # fmt: skip
+    spoilt = f"{round(chosen.mislabel * train):,} of them mislabelled ({chosen.noise}) and"
+    spoilt += f" {round(chosen.low_quality * train):,} of low quality"
+    click.echo(shown(f"{train:,} training clips, {spoilt}: see '{out / 'truth.csv'}'"))
+
+
+# ---- split
+
+
+def _split_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--seed", type=int, default=0, help="Set the seed of all random numbers."),
+        click.option(
+            "--by", type=click.Choice(BY), help="Divide whole groups, or clips.  [default: groups if there are any]"
+        ),
+        click.option("--val", type=float, help="Take this share of the training clips to choose the best epoch by."),
+        click.option("--test", type=float, help="Take this share of the training clips for tests."),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("data", type=_PATH)
+@_split_options
+@click.option("--replace", "anew", is_flag=True, help="Replace the test or val split that there is.")
+@json_option
+def split(data: Path, as_json: bool, **settings: Any) -> None:
+    """Draw a test split, or a val split, for a dataset that came without one.
+
+    Every class gets its share. The split is stored in the dataset, and runs of the dataset as it was before cannot be
+    resumed.
+
+    Example: sciu-data split data/mine --test 0.2 --val 0.1
+    """
+    chosen = Split(**settings)
+    dataset = split_dataset(Dataset.load(data), chosen)
+    notes = drawn(dataset, chosen) + cautions(dataset)
+    if as_json:
+        print_json({"data": str(data), "split": asdict(chosen), **summarise(dataset), "notes": notes})
+    else:
+        _print_classes(dataset, 1)
+        _print_notes(notes)
 
 
 # ---- import
@@ -185,6 +231,19 @@ def import_group() -> None:
 def _importer(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         json_option,
+        click.option(
+            "--only",
+            multiple=True,
+            callback=as_names,
+            help='Import only these classes, by their new names, as in happy,"a, b".',
+        ),
+        click.option(
+            "--rename",
+            multiple=True,
+            metavar="OLD=NEW",
+            callback=as_pairs,
+            help="Rename a class, or merge it into NEW; give it for each.",
+        ),
         click.option("--name", help="Name the dataset; the default is the name of its source."),
         click.option("--out", type=_PATH, required=True, help="Create the new dataset in this folder."),
         click.argument("source", metavar="SRC", type=_PATH),
@@ -194,34 +253,37 @@ def _importer(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _CLASSES = click.option(
-    "--classes", default="", help="List the class names in order, separated by commas; any other is an error."
+    "--classes",
+    default="",
+    callback=as_names,
+    help='List the class names in order, as in happy,"a, b"; any other is an error.',
 )
 
 
 @import_group.command("dfew")
 @_importer
 @click.option("--media", type=click.Choice(list(dfew.MEDIA)), default="faces", help="Import this kind of files.")
-def import_dfew(source: Path, out: Path, name: str | None, as_json: bool, media: str) -> None:
+def import_dfew(source: Path, media: str, **common: Any) -> None:
     """Import DFEW, all five folds.
 
     SRC holds Clip/ and EmoLabel_DataSplit/ (or label/), as the archives unpack.
 
     Example: sciu-data import dfew /data/DFEW --out data/dfew --media faces
     """
-    _finish(dfew.read(source, media=media), out, name, as_json)
+    _finish(dfew.read(source, media=media), **common)
 
 
 @import_group.command("ferv39k")
 @_importer
 @click.option("--media", type=click.Choice(list(ferv39k.MEDIA)), default="faces", help="Import this kind of files.")
-def import_ferv39k(source: Path, out: Path, name: str | None, as_json: bool, media: str) -> None:
+def import_ferv39k(source: Path, media: str, **common: Any) -> None:
     """Import FERV39k, the official split.
 
     SRC holds 2_ClipsforFaceCrop/ or 0_7_LabelClips/, and 4_setups/.
 
     Example: sciu-data import ferv39k /data/FERV39k --out data/ferv39k
     """
-    _finish(ferv39k.read(source, media=media), out, name, as_json)
+    _finish(ferv39k.read(source, media=media), **common)
 
 
 @import_group.command("mafw")
@@ -230,53 +292,73 @@ def import_ferv39k(source: Path, out: Path, name: str | None, as_json: bool, med
 @click.option(
     "--labels", type=click.Choice(mafw.LABELS), default="single", help="Use the 11 single or the 43 compound classes."
 )
-def import_mafw(source: Path, out: Path, name: str | None, as_json: bool, media: str, labels: str) -> None:
+def import_mafw(source: Path, media: str, labels: str, **common: Any) -> None:
     """Import MAFW, all five folds.
 
     SRC holds data/ and "Train & Test Set"/.
 
     Example: sciu-data import mafw /data/MAFW --out data/mafw --labels single
     """
-    _finish(mafw.read(source, media=media, labels=labels), out, name, as_json)
+    _finish(mafw.read(source, media=media, labels=labels), **common)
 
 
 @import_group.command("csv")
 @_importer
 @_CLASSES
 @click.option("--encoding", default="utf-8-sig", help="Read the CSV file in this encoding.")
-def import_csv(source: Path, out: Path, name: str | None, as_json: bool, classes: str, encoding: str) -> None:
+@click.option("--delimiter", default=",", help="Set the character that separates the fields, such as ; or \\t.")
+@click.option(
+    "--columns",
+    default="",
+    callback=lambda context, option, given: as_pairs(context, option, as_names(context, option, given)),
+    help="Name the columns to read, as in path=filename,label=class.",
+)
+@_split_options
+def import_csv(
+    source: Path, classes: list[str], encoding: str, delimiter: str, columns: dict[str, str], **common: Any
+) -> None:
     """Import your own list of path,label[,split[,group]].
 
-    SRC is a CSV file, with or without that header. Paths start at its folder; clips without a split are for training.
+    SRC is a CSV file, with or without that header. Paths start at its folder; clips without a split are for training,
+    and --test draws a test split from them.
 
-    Example: sciu-data import csv clips.csv --out data/mine
+    Example: sciu-data import csv clips.csv --out data/mine --test 0.2
     """
-    _finish(table_file.read(source, classes=_names(classes), encoding=encoding), out, name, as_json)
+    listing = table_file.read(source, classes=classes, encoding=encoding, columns=columns, delimiter=delimiter)
+    _finish(listing, **common)
 
 
 @import_group.command("folder")
 @_importer
 @_CLASSES
-def import_folder(source: Path, out: Path, name: str | None, as_json: bool, classes: str) -> None:
+@_split_options
+def import_folder(source: Path, classes: list[str], **common: Any) -> None:
     """Import your own tree of split/class/clip.
 
-    Splits are train, test and val; a clip is a video, a folder of frames or a single image.
+    Splits are train, test and val; a clip is a video, a folder of frames or a single image. With --test the tree may
+    also be class/clip.
 
     Example: sciu-data import folder /data/rafdb --out data/rafdb
     """
-    _finish(folder.read(source, classes=_names(classes)), out, name, as_json)
+    listing = folder.read(source, classes=classes, unsplit=_split_of(common) is not None)
+    _finish(listing, **common)
 
 
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    require(len(set(names)) == len(names), "--classes", "different names", names)
-    return names
+def _split_of(settings: dict[str, Any]) -> Split | None:
+    """Return the split that an import is to draw, if any."""
+    asked = any(settings.get(name) is not None for name in ("test", "val", "by"))
+    return Split(**{name: settings[name] for name in ("test", "val", "by", "seed")}) if asked else None
 
 
-def _finish(listing: Listing, out: Path, name: str | None, as_json: bool) -> None:
-    built = build(
-        listing, out, name=name, made_by=f"import of '{listing.root.absolute()}'", progress=Progress("import")
-    )
+def _finish(
+    listing: Listing, out: Path, name: str | None, as_json: bool, rename: dict[str, str], only: list[str],
+    **settings: Any,
+) -> None:  # fmt: skip
+    made_by = f"import of '{listing.root.absolute()}'"
+    made_by += f", renamed {rename}" if rename else ""
+    made_by += f", only {only}" if only else ""
+    listing = choose_classes(listing, rename=rename, only=only)
+    built = build(listing, out, name=name, made_by=made_by, progress=Progress("import"), split=_split_of(settings))
     rows = beside_published(built.dataset, listing.published) if listing.published else []
     if as_json:
         print_json({"out": str(out), **summarise(built.dataset), "published": rows, "notes": built.notes})
@@ -292,9 +374,8 @@ def _print_built(built: Built, published: list[dict[str, Any]]) -> None:
             [f"{row['fold']}", row["split"], row["class"] or "all", row["here"], row["published"]] for row in published
         ]
         print_table(["fold", "split", "class", "here", "published"], table)
-    for note in built.notes:
-        click.echo(f"Note: {note}")
-    click.echo(f"{len(built.dataset):,} clips in '{built.dataset.folder}'")
+    _print_notes(built.notes)
+    click.echo(shown(f"{len(built.dataset):,} clips in '{built.dataset.folder}'"))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 @click.option(
     "--checkpoint", default="last", help="Evaluate this checkpoint: last, best, or the number of an epoch that is kept."
 )
-@click.option("--split", type=click.Choice(["test", "val", "train"]), default="test", help="Evaluate on this split.")
+@click.option(
+    "--split",
+    type=click.Choice(["test", "validation", "val", "train"]),
+    default="test",
+    help="Evaluate on this split of the dataset; `validation` is the clips that chose the best epoch.",
+)
 @click.option(
     "--views", type=click.IntRange(min=1), help="Average this many views of a clip.  [default: as in training]"
 )
@@ -38,17 +43,14 @@ def main(
 ) -> None:  # fmt: skip
     """Evaluate runs: WAR (accuracy), UAR (mean recall), recall of each class, confusion matrix.
 
-    `best` was chosen on the test clips unless the run held out validation clips, so `last` is the fair choice.
+    Several runs are shown side by side. `best` was chosen on the test clips unless the run held out validation clips,
+    so `last` is the fair choice.
 
     Example: sciu-eval runs/dfew-1 runs/dfew-2 runs/dfew-3 runs/dfew-4 runs/dfew-5 --folds
     """
     from sciu.pipeline.train.config.choices import choose_device
     from sciu.pipeline.train.run.trained_run import TrainedRun
 
-    if len(runs) > 1 and not folds:
-        raise click.UsageError(
-            f"one run is evaluated at a time, but {len(runs)} are given. Add --folds if they are folds of one dataset."
-        )
     trained = [TrainedRun.load(run, checkpoint=checkpoint, data=data) for run in runs]
     if folds:
         _require_folds(trained)
@@ -59,13 +61,14 @@ def main(
             click.echo(each.remark, err=True)
         seen = each.evaluate(chosen, split=split, views=views, progress=Progress(str(each.folder.path)))
         found.append((each, seen))
-    classes = trained[0].dataset.classes
+    if not folds:
+        _remark_on_other_clips(found)
     results = [_result(each, seen, split) for each, seen in found]
-    answer = _over_folds(results, [seen.confusion for _, seen in found], classes) if folds else results[0]
+    answer = _answer(results, [seen.confusion for _, seen in found], folds=folds)
     if as_json:
         print_json(answer)
     else:
-        _show(results, answer, classes)
+        _show(results, answer)
 
 
 def _require_folds(trained: list[TrainedRun]) -> None:
@@ -77,33 +80,48 @@ def _require_folds(trained: list[TrainedRun]) -> None:
         raise click.UsageError(f"runs must be folds of one dataset, but are of {[*datasets.values()]}.")
 
 
+def _remark_on_other_clips(found: list[tuple[TrainedRun, Evaluation]]) -> None:
+    if len({(each.dataset.fingerprint, seen.ids.tobytes()) for each, seen in found}) > 1:
+        click.echo("the runs were evaluated on different clips, so a difference may be that of the clips", err=True)
+
+
 def _result(trained: TrainedRun, seen: Evaluation, split: str) -> dict[str, Any]:
+    classes = trained.dataset.classes
     result = {"run": str(trained.folder.path), "fold": trained.settings.fold, "epoch": trained.epoch, "split": split}
     if trained.step:
         result["after_step"] = trained.step  # of an unfinished epoch
-    return {**result, **seen.confusion.result(trained.dataset.classes, seen.asked).to_json()}
+    return {**result, "classes": [*classes], **seen.confusion.result(classes, seen.asked).to_json()}
 
 
-def _over_folds(results: list[dict[str, Any]], confusions: list[Confusion], classes: tuple[str, ...]) -> dict[str, Any]:
-    """Average the folds, and pool their predictions: publications report one or the other."""
+def _answer(results: list[dict[str, Any]], confusions: list[Confusion], *, folds: bool) -> dict[str, Any]:
+    """Combine the results; of folds, publications report either the average or the values of the pooled predictions."""
+    if not folds:
+        return results[0] if len(results) == 1 else {"runs": results}
     average = {name: sum(result[name] for result in results) / len(results) for name in ("war", "uar")}
-    pooled = confusions[0]
+    pooled, classes = confusions[0], results[0]["classes"]
     for confusion in confusions[1:]:
         pooled += confusion
-    return {"average": average, "pooled": pooled.result(classes, pooled.clips).to_json(), "folds": results}
+    pooled_result = {"classes": classes, **pooled.result(classes, pooled.clips).to_json()}
+    return {"average": average, "pooled": pooled_result, "folds": results}
 
 
-def _show(results: list[dict[str, Any]], answer: dict[str, Any], classes: tuple[str, ...]) -> None:
+def _show(results: list[dict[str, Any]], answer: dict[str, Any]) -> None:
+    """Print a row for each run, then the confusion matrix of each, or of the pooled folds."""
+    pooled = [("pooled", answer["pooled"])] if "pooled" in answer else []
     rows = [(result["run"], result) for result in results]
-    rows += [("pooled", answer["pooled"])] if "pooled" in answer else []
-    table = [[name, result["clips"], *map(_percent, _shares(result))] for name, result in rows]
+    classes = list(dict.fromkeys(name for result in results for name in result["classes"]))
+    table = [[name, result["clips"], *map(_percent, _shares(result, classes))] for name, result in rows + pooled]
     if "average" in answer:
         table.append(["average", None, *map(_percent, answer["average"].values()), *[None] * len(classes)])
     print_table(["run", "clips", "WAR", "UAR", *classes], table)
+    for name, result in pooled or rows:
+        click.echo(f"\n{name}: true classes in rows, predicted classes in columns")
+        counts = zip(result["classes"], result["confusion"], strict=True)
+        print_table(["", *result["classes"]], [[true, *row] for true, row in counts])
 
 
-def _shares(result: dict[str, Any]) -> list[float | None]:
-    return [result["war"], result["uar"], *result["recalls"].values()]
+def _shares(result: dict[str, Any], classes: list[str]) -> list[float | None]:
+    return [result["war"], result["uar"], *map(result["recalls"].get, classes)]
 
 
 def _percent(value: float | None) -> str | None:

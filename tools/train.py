@@ -6,20 +6,25 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import Field, asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sciu.pipeline.errors import Stopped
-from sciu.tools.backbone import list_or_name
 from sciu.tools.command import Command, Progress, json_option, pending_signal, print_json
+from sciu.tools.command.backbone import list_or_name
 
 if TYPE_CHECKING:
     from sciu.pipeline.train.config.resolve import Resolved
+    from sciu.pipeline.train.config.settings import Settings
+    from sciu.pipeline.train.record.run_card import RunCard
     from sciu.pipeline.train.report.summary import Summary
     from sciu.pipeline.train.run.run import Run
+
+_MATTER = ("method", "backbone", "fold", "epochs", "batch_size", "lr", "seed")  # told of a run that nobody expected
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,8 +33,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     for name, described in reversed(by_name().items()):
         if described.metadata["flag"]:
-            kind, about = TYPES[name], described.metadata
-            flag = about["flag"] if isinstance(about["flag"], str) else name.replace("_", "-")
+            kind, about, flag = TYPES[name], described.metadata, _flag_of(described)
             is_switch = kind is bool
             option = click.option(
                 f"--{flag}/--no-{flag}" if is_switch else f"--{flag}",
@@ -44,13 +48,44 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _flag_of(setting: Field[Any]) -> str:
+    flag = setting.metadata["flag"]
+    return flag if isinstance(flag, str) else setting.name.replace("_", "-")
+
+
 def _shown(value: object) -> str:
     return (
         {True: "on", False: "off", "": "none"}.get(value, str(value)) if isinstance(value, bool | str) else str(value)
     )
 
 
-@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+class TrainCommand(Command):
+    """A command that suggests the setting for an option that does not exist: most settings have no flag."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = error.option_name.lstrip("-").replace("-", "_")
+            if not (meant := _options_meant(name)):
+                raise
+            message = f"No such option '{error.option_name}'. Did you mean {' or '.join(meant)}?"
+            raise click.UsageError(message, ctx) from error
+
+
+def _options_meant(name: str) -> list[str]:
+    """Return how to give a value to the settings that a user may have meant."""
+    from sciu.pipeline.train.config.settings import by_name, meant
+
+    settings = by_name()
+    return [
+        f"'--{_flag_of(settings[each])}'" if settings[each].metadata["flag"] else f"'--set {each}=VALUE'"
+        for each in ([name] if name in settings else meant(name))
+    ]
+
+
+@click.command(cls=TrainCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "--out",
@@ -65,13 +100,14 @@ def _shown(value: object) -> str:
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change any setting; --print-config shows all."
 )
 @settings_options
-@click.option("--resume", is_flag=True, help="Resume the run in --out; start it if there is none.")
+@click.option("--resume", is_flag=True, help="Resume the run in --out; begin it, with a warning, if there is none.")
+@click.option("--must-resume", is_flag=True, help="Resume the run in --out; refuse to begin one if there is none.")
 @click.option("--dry-run", is_flag=True, help="Build everything, take one step, and keep no files.")
 @click.option("--print-config", is_flag=True, help="Print every setting and where its value comes from.")
 @json_option
 def main(
     data: Path, out: Path | None, preset: str | None, config: Path | None, assignments: tuple[str, ...],
-    resume: bool, dry_run: bool, print_config: bool, as_json: bool, **flags: Any,
+    resume: bool, must_resume: bool, dry_run: bool, print_config: bool, as_json: bool, **flags: Any,
 ) -> None:  # fmt: skip
     """Train on a dataset, and clean it while training.
 
@@ -80,28 +116,42 @@ def main(
 
     Example: sciu-train data/dfew128 --out runs/dfew --preset dfew --fold 1 --pipeline dali
     """
-    resolved = _resolve(out if resume else None, preset, config, assignments, flags)
+    if out is None and (must_resume or not (print_config or dry_run)):
+        raise click.UsageError("--out must name the run's folder, but is not given.")
+    begun = _begun(out, must=must_resume) if out and (resume or must_resume) else None
+    resolved = _resolve(begun, preset, config, assignments, flags)
     if print_config:
+        _require_possible(resolved.settings)
         click.echo(resolved.toml(), nl=False)
         return
-    if out is not None:
-        _require_new_or_resume(out, resume=resume)
+    if out is not None and not (resume or must_resume):
+        _require_new(out)
     if dry_run:
         _dry_run(data, resolved, as_json=as_json)
         return
-    if out is None:
-        raise click.UsageError("--out must name the run's folder, but is not given.")
-    _train(data, out, resolved, as_json=as_json)
+    assert out is not None
+    _train(data, out, resolved, warn=resume and begun is None, as_json=as_json)
+
+
+def _begun(out: Path, *, must: bool) -> RunCard | None:
+    """Return the card of the run to resume, None if there is none."""
+    from sciu.pipeline.errors import SettingError
+    from sciu.pipeline.train.record.run_folder import RunFolder
+
+    card = RunFolder(out).read()
+    if must and card is None:
+        raise SettingError(
+            f"--must-resume must find a run, but '{out}' has none. Correct --out, or begin a run with --resume."
+        )
+    return card
 
 
 def _resolve(
-    run: Path | None, preset: str | None, config: Path | None, assignments: tuple[str, ...], flags: dict[str, Any]
+    card: RunCard | None, preset: str | None, config: Path | None, assignments: tuple[str, ...], flags: dict[str, Any]
 ) -> Resolved:
     """Combine the layers of settings; a run that is resumed is the lowest of them."""
     from sciu.pipeline.train.config.resolve import assignment_layer, file_layer, preset_layer, resolve
-    from sciu.pipeline.train.record.run_folder import RunFolder
 
-    card = RunFolder(run).read() if run else None
     layers: list[tuple[str, Any]] = [("the run", asdict(card.settings))] if card else []
     layers += [preset_layer(preset)] if preset is not None else []
     layers += [file_layer(config)] if config else []
@@ -110,15 +160,24 @@ def _resolve(
     return resolve(layers)
 
 
-def _require_new_or_resume(out: Path, *, resume: bool) -> None:
+def _require_possible(settings: Settings) -> None:
+    """Raise for what a training would refuse before it reads the dataset."""
+    from sciu.models.registry import frame_size
+    from sciu.pipeline.train.config.choices import require_here
+
+    require_here(settings)
+    frame_size(settings.backbone)  # its error lists the backbones
+
+
+def _require_new(out: Path) -> None:
     from sciu.pipeline.train.errors import RunError
 
-    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"--out must be new or empty, but '{out}' is not. Choose another, or --resume the run in it.")
 
 
-def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
-    """Train on this rank."""
+def _train(data: Path, out: Path, resolved: Resolved, *, warn: bool, as_json: bool) -> None:
+    """Train on this rank; warn, if asked to, that there is nothing to resume."""
     from sciu.pipeline.train.config.choices import choose_device
     from sciu.pipeline.train.job.ranks import joined
     from sciu.pipeline.train.job.stopping import Stop
@@ -133,7 +192,11 @@ def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
         data=data, out=out, resolved=resolved, say=_say, progress=_progress, command=shlex.join(sys.argv)
     )
     stop = Stop()
-    with joined(device) as ranks, opened(request, device, ranks, stop) as run:
+    with ExitStack() as stack:
+        ranks = stack.enter_context(joined(device))
+        if warn and ranks.first:
+            _warn_of_a_new_run(out, settings)
+        run = stack.enter_context(opened(request, device, ranks, stop))
         run.say(f"device: {choice.value} ({choice.reason})")
         state = restore(run)
         try:
@@ -146,6 +209,11 @@ def _train(data: Path, out: Path, resolved: Resolved, *, as_json: bool) -> None:
             raise Stopped(stopped.number, message if ranks.first else "") from None
         if run.telemetry:
             _report(run, run.telemetry.summary(state), as_json=as_json)
+
+
+def _warn_of_a_new_run(out: Path, settings: Settings) -> None:
+    matter = ", ".join(f"{name} {getattr(settings, name)}" for name in _MATTER)
+    click.secho(f"Warning: nothing to resume in '{out}': beginning a new run ({matter})", fg="yellow", err=True)
 
 
 def _say(line: str) -> None:

@@ -75,6 +75,7 @@ def check(dataset: Dataset, depth: Depth, progress: Progress) -> tuple[Dataset, 
             f"'{dataset.folder}' must be writable to mark bad clips, but is not. Copy it, or change its permissions."
         )
     with only_writer(dataset.folder / MANIFEST):
+        dataset = Dataset.load(dataset.folder)  # another process may have written it since
         paths = [str(dataset.path(clip)) for clip in range(len(dataset))]
         kinds = [dataset.kind_of(clip) for clip in range(len(dataset))]
         depths: list[Depth] = ["decode" if marked else depth for marked in dataset.quarantined]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.media.read import read_frames
-from sciu.pipeline.dataset.system.files import write_atomically
+from sciu.pipeline.dataset.system.files import sync_folder, write_atomically
 from sciu.pipeline.dataset.table import KINDS, SPLITS, Categories, ClipTable, read_table, write_table
 from sciu.pipeline.errors import SettingError, require
 
@@ -27,8 +27,11 @@ else:
 
 FORMAT = 1
 MANIFEST = "dataset.toml"
+_NEXT = ".dataset.toml.next"  # the manifest that belongs to a table that was replaced with it
 TABLE = "clips.parquet"
 TRUTH = "truth.csv"
+_MOST_FOLDS = 1000
+MOST_CLASSES = np.iinfo(np.int16).max  # labels are int16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,7 +49,22 @@ class Dataset:
     def load(cls, folder: Path | str) -> Dataset:
         """Read a dataset, but not its media."""
         folder = Path(folder).absolute()
-        manifest = _read_manifest(folder)
+        dataset, names = None, (MANIFEST, _NEXT, MANIFEST)  # the third time: it was replaced while it was read
+        for manifest in filter(None, (_read_manifest(folder / name) for name in names)):
+            dataset = cls._read(folder, manifest)
+            if dataset.fingerprint == manifest["fingerprint"]:
+                return dataset
+        if dataset is None:
+            raise DatasetError(
+                f"no dataset in '{folder}': it has no {MANIFEST}. Create one: `sciu-data import --help`."
+            )
+        raise DatasetError(
+            f"'{folder / TABLE}' does not match '{MANIFEST}': names, labels, folds or classes have changed."
+            " Import the dataset again."
+        )
+
+    @classmethod
+    def _read(cls, folder: Path, manifest: dict[str, Any]) -> Dataset:
         classes = tuple(manifest["classes"])
         clips = read_table(folder / TABLE, classes=classes, folds=manifest["folds"])
         if len(clips) != manifest["clips"]:
@@ -54,16 +72,10 @@ class Dataset:
                 f"'{folder / MANIFEST}' lists {manifest['clips']} clips, but '{TABLE}' has {len(clips)}."
                 " They belong to different datasets. Import the dataset again."
             )
-        dataset = cls(
+        return cls(
             folder=folder, name=manifest["name"], classes=classes, root=manifest["root"], clips=clips,
             made_by=str(manifest.get("made_by", "")),
         )  # fmt: skip
-        if dataset.fingerprint != manifest["fingerprint"]:
-            raise DatasetError(
-                f"'{folder / TABLE}' does not match '{MANIFEST}': names, labels, folds or classes have changed."
-                " Import the dataset again."
-            )
-        return dataset
 
     def save(self) -> None:
         """Write the table, then the manifest: a folder with a manifest is a complete dataset."""
@@ -71,7 +83,7 @@ class Dataset:
             raise DatasetError(f"dataset '{self.name}' has no clips. Check the folder it was made from.")
         self.folder.mkdir(parents=True, exist_ok=True)
         write_table(self.clips, self.folder / TABLE)
-        write_atomically(self.folder / MANIFEST, tomli_w.dumps(self._manifest()).encode())
+        write_atomically(self.folder / MANIFEST, self.manifest())
 
     def save_clips(self, clips: ClipTable) -> Dataset:
         """Replace the table of a saved dataset in one rename; the clips must be the same."""
@@ -79,11 +91,36 @@ class Dataset:
         write_table(clips, self.folder / TABLE)
         return replace(self, clips=clips)
 
-    def _manifest(self) -> dict[str, Any]:
-        return {
+    def save_changed(self, clips: ClipTable, *, made_by: str) -> Dataset:
+        """Replace table and manifest of a saved dataset, as one: the new manifest waits beside the old one.
+
+        A reader takes the one that fits the table, whose rename is the moment of the change.
+        """
+        assert not self.interrupted, "the change that was interrupted may be all that the table fits"
+        changed = replace(self, clips=clips, made_by=made_by)
+        write_atomically(self.folder / _NEXT, changed.manifest())
+        write_table(clips, self.folder / TABLE)
+        (self.folder / _NEXT).replace(self.folder / MANIFEST)
+        sync_folder(self.folder)
+        return changed
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a change of table and manifest was interrupted: its manifest still waits."""
+        return (self.folder / _NEXT).exists()
+
+    def complete(self) -> None:
+        """Make the manifest that this was read from the only one. It replaces the file, and ends a lock on it."""
+        write_atomically(self.folder / MANIFEST, self.manifest())
+        (self.folder / _NEXT).unlink()
+
+    def manifest(self) -> bytes:
+        """Return the content of `dataset.toml`."""
+        content = {
             "format": FORMAT, "name": self.name, "kind": self.kind, "classes": list(self.classes), "root": self.root,
             "folds": self.folds, "clips": len(self), "fingerprint": self.fingerprint, "made_by": self.made_by,
         }  # fmt: skip
+        return tomli_w.dumps(content).encode()
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -164,14 +201,12 @@ class Dataset:
             )
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
+def _read_manifest(path: Path) -> dict[str, Any] | None:
+    """Return a manifest, or None if there is none."""
     try:
         manifest: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise DatasetError(
-            f"no dataset in '{folder}': it has no {MANIFEST}. Create one: `sciu-data import --help`."
-        ) from None
+        return None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise DatasetError(f"'{path}' is not valid TOML: {error}. Fix it, or import the dataset again.") from error
     if manifest.get("format") != FORMAT:
@@ -181,10 +216,16 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     _require_types(
         path, manifest, {"name": str, "classes": list, "root": str, "folds": int, "clips": int, "fingerprint": str}
     )
-    if manifest["folds"] < 1:
-        raise DatasetError(f"`folds` in '{path}' must be at least 1, but is {manifest['folds']}.")
-    if not manifest["classes"] or len(set(map(str, manifest["classes"]))) < len(manifest["classes"]):
+    if not 1 <= manifest["folds"] <= _MOST_FOLDS:
+        raise DatasetError(f"`folds` in '{path}' must be 1 to {_MOST_FOLDS}, but is {manifest['folds']}.")
+    names = [name for name in manifest["classes"] if isinstance(name, str)]
+    if not names or len(set(names)) < len(manifest["classes"]):
         raise DatasetError(f"`classes` in '{path}' must be different names, but is {manifest['classes']}.")
+    if len(manifest["classes"]) > MOST_CLASSES:
+        raise DatasetError(
+            f"`classes` in '{path}' must be at most {MOST_CLASSES:,}, but are {len(manifest['classes']):,}."
+            " Import the dataset again, with the column of labels."
+        )
     return manifest
 
 

@@ -110,7 +110,7 @@ def _same_settings(path: Path, settings: dict[str, object]) -> None:
         return
     try:
         saved = dict(json.loads(path.read_text()))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise DatasetError(f"'{path}' is damaged. Remove '{path.parent}' to start again.") from None
     if different := [
         f"{key} {saved.get(key)} then, {value} now" for key, value in settings.items() if saved.get(key) != value

@@ -7,7 +7,7 @@ ValueError
 
 
 class TrainError(ValueError):
-    """The training cannot continue: its loss is not finite, or the device is out of memory."""
+    """The training cannot continue: its loss is not finite, or the device's memory or the disk is full."""
 
     exit_code = 1
 

@@ -9,15 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.train.errors import RunError, TrainError
 from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.step.clip_tensors import Scores
 from sciu.purification import EpochIndex, Purifier, SharedPurifier
 from sciu.purification.clip_state import Status
-
-_ALL_EPOCHS = 0
 
 Labels = NDArray[np.int16]
 
@@ -80,13 +77,6 @@ def labels_of_file(path: Path, dataset: Dataset, fold: int) -> Labels:
             f" among them. Is it of another fold than {fold}?"
         )
     return labels
-
-
-def hold_out(labels: Labels, ids: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:
-    """Take a share of a split's clips out of the training, chosen by a hash of their ids; return their ids."""
-    chosen: NDArray[np.int64] = ids[Draws(seed, _ALL_EPOCHS, ids).uniform(Draw.HELD_OUT) < share]
-    labels[chosen] = -1
-    return chosen
 
 
 def publish_index(shared: SharedPurifier, epoch: int, folder: RunFolder) -> EpochIndex:

@@ -13,15 +13,16 @@ from sciu.purification.clip_state import Action, ClipStates
 from sciu.purification.errors import DamagedError
 from sciu.purification.index import EpochIndex, published_epochs
 from sciu.purification.purifier import Purifier
-from sciu.purification.rules.registry import POLICIES
+from sciu.purification.rules.registry import rule_of
 from sciu.purification.store import layout
-from sciu.purification.store.store import Store, Transaction, structural_problems
+from sciu.purification.store.pages import structural_problems
+from sciu.purification.store.store import Store, Transaction
 
 _LEFT = {
     "meta": "nothing can be read without it; the labels of every published epoch are in index/*.labels.npy",
     "transaction": "all of it, if nothing else is wrong",
     "head": "nothing can be read without it; the labels of every published epoch are in index/*.labels.npy",
-    "lines": "paths of these clips; the dataset has them",
+    "lines": "all decisions; the dataset has the paths of these clips (--repair, with --data DIR if it was moved)",
     "given": "labels of these clips; the dataset has them",
     "label": "all of it: the history says what the labels are (--repair)",
     "status": "all of it: the history says what was pruned (--repair)",
@@ -83,16 +84,16 @@ def _expected_keys(transaction: Transaction) -> list[str]:
     """Return the keys that must exist, as far as is known. Planes are created when they are filled."""
     keys = ["meta", "head", "transaction"]
     try:
-        head, meta = transaction.get_json("head"), layout.load_meta(transaction)
+        head, meta = transaction.head, layout.load_meta(transaction)
     except DamagedError:
         return keys
     clips = meta.clips
-    if POLICIES[meta.policy["method"]].averages:
-        epochs = range(2, head["epoch"] + 1)
+    if rule_of(meta.policy).averages:
+        epochs = range(2, head.epoch + 1)
         keys += [layout.running_key(epoch, number) for epoch in epochs for number, _ in layout.blocks(clips)]
     keys += [f"{name}/{number:04d}" for name in ("lines", *layout.COLUMNS) for number, _ in layout.blocks(clips)]
-    keys += [f"opened/{epoch:05d}" for epoch in range(1, head["epoch"] + 1)]
-    for event in range(head["events"]):
+    keys += [f"opened/{epoch:05d}" for epoch in range(1, head.epoch + 1)]
+    for event in range(head.events):
         keys.append(f"event/{event:08d}")
         with suppress(DamagedError):
             rows = layout.load_event(transaction, event).rows
@@ -113,8 +114,8 @@ def _damaged_blocks(transaction: Transaction) -> list[Problem]:
 def _against_history(purifier: Purifier) -> list[Problem]:
     try:
         with purifier.store.reading() as transaction:
-            now = layout.load_states(transaction, purifier.clips)
-            past = layout.replay(transaction, now, transaction.get_json("head")["events"])
+            now = layout.load_states(transaction)
+            past = layout.replay(transaction, now, transaction.head.events)
     except DamagedError as error:
         return [Problem("history", str(error), _LEFT["rows"])]
     wrong = [name for name in ("label", "status") if not np.array_equal(getattr(now, name), getattr(past, name))]
@@ -124,10 +125,10 @@ def _against_history(purifier: Purifier) -> list[Problem]:
 def _last_decision(purifier: Purifier) -> list[Problem]:
     """Weigh the stored scores again: they must give the numbers in the last decision's rows."""
     with purifier.store.reading() as transaction:
-        epoch = transaction.get_json("head")["epoch"]
-        number = transaction.get_json(f"opened/{epoch:05d}")
+        epoch = transaction.head.epoch
+        number = layout.opening(transaction, epoch)
         rows = layout.load_rows(transaction, number)
-        states, before = layout.load_states(transaction, purifier.clips), purifier.states_before(number)
+        states, before = layout.load_states(transaction), purifier.states_before(number)
         states.label[rows["clip"]] = rows["label_before"]
         try:
             evidence = purifier.weigh(transaction, states)

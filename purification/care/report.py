@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sciu.purification.care.explain import reason
 from sciu.purification.clip_state import PINS, ClipStates, Status
 from sciu.purification.purifier import Purifier
+from sciu.purification.rules.policy import Grounds
 from sciu.purification.store.evidence import Evidence
 
 
@@ -21,6 +22,7 @@ class Report:
 
     states: ClipStates
     evidence: Evidence
+    grounds: Grounds  # what the policy would base a decision on
     probs_KN: NDArray[np.float32]  # mean stored probabilities; NaN where a clip was never scored
     first_epoch: NDArray[np.int32]  # in which the policy first changed the clip; 0: never
     last_event: NDArray[np.int64]  # that changed the clip; -1: none
@@ -37,7 +39,8 @@ class Report:
                     if event.kind == "epoch":
                         first[clips] = np.where(first[clips] == 0, event.epoch, first[clips])
             evidence, probs_KN = purifier.evidence(against_given=True), purifier.mean_probabilities()
-            return cls(purifier.states(), evidence, probs_KN, first, last)
+            states = purifier.states()
+            return cls(states, evidence, purifier.policy.grounds(evidence, states), probs_KN, first, last)
 
     @property
     def label_score(self) -> NDArray[np.float32]:
@@ -45,11 +48,12 @@ class Report:
         return self.probs_KN[np.maximum(self.states.given, 0), np.arange(len(self.states))]
 
     def doubtful(self, clips: NDArray[np.int64], by: str) -> NDArray[np.int64]:
-        """Sort clips, the most doubtful first and the unknown last."""
+        """Sort clips, the most doubtful first and the unknown last; by `clip` or `epoch`, in that order."""
+        scored = self.evidence.scores > 0
         values = {
             "clip": clips,
-            "score": np.where(self.evidence.scores > 0, self.evidence.confidence, np.nan)[clips],
-            "margin": -self.evidence.delta[clips],
+            "score": np.where(scored, self.grounds.quality, np.nan)[clips],
+            "margin": np.where(scored, -self.grounds.margin, np.nan)[clips],
             "label-score": self.label_score[clips],
             "epoch": np.where(self.first_epoch > 0, self.first_epoch, np.nan)[clips],
         }
@@ -79,16 +83,18 @@ class ClipRow:
     label: str
     predicted: str | None
     status: str
-    score: float | None
-    margin: float | None
+    grounds: dict[str, float | None]  # what the policy prunes and corrects by, as of now: `Policy.grounds_shown`
     weight: float | None
     label_score: float | None
     first_epoch: int | None  # in which the policy first changed it
     why: str  # the reason of its last change
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a row of a table or of JSON."""
-        return asdict(self)
+        """Return it as a row of a table or of JSON, in which each of the grounds is a column."""
+        columns: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            columns |= value if name == "grounds" else {name: value}
+        return columns
 
 
 def rows_of(report: Report, purifier: Purifier, clips: NDArray[np.int64]) -> list[ClipRow]:
@@ -105,8 +111,10 @@ def rows_of(report: Report, purifier: Purifier, clips: NDArray[np.int64]) -> lis
             label=names[states.label[clip]],
             predicted=names[best[clip]] if best[clip] >= 0 else None,
             status=status_text(int(states.status[clip])),
-            score=_number(evidence.confidence[clip]) if evidence.scores[clip] else None,
-            margin=_number(evidence.delta[clip]),
+            grounds={
+                name: _number(getattr(report.grounds, field)[clip]) if evidence.scores[clip] else None
+                for field, name in purifier.policy.grounds_shown.items()
+            },
             weight=_number(evidence.weight[clip]) if evidence.scores[clip] else None,
             label_score=_number(scores[clip]),
             first_epoch=int(report.first_epoch[clip]) or None,

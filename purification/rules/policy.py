@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
@@ -55,6 +56,8 @@ class Policy:
     method: ClassVar[str]
     weighted: ClassVar[bool] = True  # whether s is w * p, or p alone
     averages: ClassVar[bool] = False  # whether a running average of p is kept for each clip
+    grounds_shown: ClassVar[Mapping[str, str]] = {"quality": "score", "margin": "margin"}
+    """What users see of the grounds: a field, and what it is called."""
 
     window: int = 3
 

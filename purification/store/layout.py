@@ -14,22 +14,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification.clip_state import ROW, ClipStates, Rows
-from sciu.purification.errors import DamagedError
+from sciu.purification.clip_state import ROW, Action, ClipStates, Rows
+from sciu.purification.errors import DamagedError, declared
 from sciu.purification.event import Event
 from sciu.purification.store.list_lines import Lines
 from sciu.purification.store.score_plane import Plane
 from sciu.purification.store.store import Transaction
 
 SCHEMA = 1
+MOST_CLASSES = 32_767  # labels are int16
 BLOCK = 65_536
 COLUMNS = {"given": np.int16, "label": np.int16, "status": np.uint8, "slot": np.uint8, "fresh": np.uint8}
+
+_ONE, _MINUS_ZERO = 0x3C00, 0x8000  # in half precision; the first version did not avoid -0
 
 assert sys.byteorder == "little", "blocks are written in the byte order of memory"
 
@@ -60,8 +63,14 @@ def save_meta(transaction: Transaction, meta: Meta) -> None:
 
 def load_meta(transaction: Transaction) -> Meta:
     """Read a store's description."""
-    content = transaction.get_json("meta")
-    return Meta(**{each.name: content[each.name] for each in fields(Meta)})
+    if isinstance(known := transaction.known.get("meta"), Meta):
+        return known
+    meta = declared(Meta, transaction.get_json("meta"), "block 'meta'")
+    if meta.clips < 1 or meta.num_classes != len(meta.class_names) or not 2 <= meta.num_classes <= MOST_CLASSES:
+        sizes = f"{meta.clips} clips, {meta.num_classes} classes and {len(meta.class_names)} names"
+        raise DamagedError(f"block 'meta' is damaged: a store cannot have {sizes}.")
+    transaction.known["meta"] = meta
+    return meta
 
 
 # ---- columns
@@ -77,27 +86,43 @@ def save_states(transaction: Transaction, states: ClipStates, before: ClipStates
                 transaction.put_array(f"{name}/{number:04d}", column[span])
 
 
-def load_states(transaction: Transaction, clips: int) -> ClipStates:
+def load_states(transaction: Transaction) -> ClipStates:
     """Read the columns."""
-    columns: dict[str, Any] = {}
+    meta, columns = load_meta(transaction), dict[str, Any]()
+    clips = meta.clips
     for name, dtype in COLUMNS.items():
         parts = [transaction.get_array(f"{name}/{number:04d}", dtype) for number, _ in blocks(clips)]
         columns[name] = np.concatenate(parts) if parts else np.zeros(0, dtype)
         if len(columns[name]) != clips:
             raise DamagedError(f"column '{name}' must have {clips} clips, but has {len(columns[name])}.")
+    for name in ("given", "label"):
+        _require_classes(columns[name], meta, f"column '{name}'")
     return ClipStates(**columns)
+
+
+def line_blocks(lines: Lines) -> Iterator[tuple[str, memoryview]]:
+    """Yield the lines of the epoch lists as blocks, with their keys."""
+    for number, span in blocks(len(lines)):
+        start, end = lines.starts[span.start], lines.starts[span.stop]
+        yield f"lines/{number:04d}", memoryview(lines.text)[start:end]
 
 
 def save_lines(transaction: Transaction, lines: Lines) -> None:
     """Write the lines of the epoch lists."""
-    for number, span in blocks(len(lines)):
-        start, end = lines.starts[span.start], lines.starts[span.stop]
-        transaction.put(f"lines/{number:04d}", memoryview(lines.text)[start:end])
+    for key, content in line_blocks(lines):
+        transaction.put(key, content)
 
 
 def load_lines(transaction: Transaction, clips: int) -> Lines:
     """Read the lines of the epoch lists."""
-    return Lines(b"".join([transaction.get(f"lines/{number:04d}") for number, _ in blocks(clips)]))
+    lines = Lines(b"".join([transaction.get(f"lines/{number:04d}") for number, _ in blocks(clips)]))
+    try:
+        lines.text.decode()
+    except UnicodeDecodeError as error:
+        raise DamagedError(f"block 'lines' is damaged: {error}.") from error
+    if len(lines) != clips or not lines.text.endswith(b"\n"):
+        raise DamagedError(f"block 'lines' must have {clips} lines, but has {len(lines)}.")
+    return lines
 
 
 # ---- the score ring
@@ -108,7 +133,13 @@ def load_plane(transaction: Transaction, plane: int, number: int, span: slice, c
     key, clips = _plane_key(plane, number), span.stop - span.start
     if not transaction.has(key):
         return Plane.empty(clips, classes)
-    return Plane.from_bytes(transaction.get(key), clips, classes)
+    content = transaction.get(key)
+    if len(content) != Plane.bytes_of(clips, classes):
+        raise DamagedError(f"block '{key}' must be scores of {clips} clips, but has {len(content)} bytes.")
+    stored = Plane.from_bytes(content, clips, classes)
+    for values in (stored.weight_N, stored.probs_KN):
+        _require_shares(values, key)
+    return stored
 
 
 def save_plane(transaction: Transaction, plane: int, number: int, content: Plane) -> None:
@@ -128,7 +159,15 @@ def load_running(transaction: Transaction, epoch: int, number: int, span: slice,
     values = transaction.get_array(running_key(epoch, number), np.float16)
     if len(values) != classes * (span.stop - span.start):
         raise DamagedError(f"block '{running_key(epoch, number)}' must have {classes} classes, but has {len(values)}.")
+    _require_shares(values, running_key(epoch, number))
     return values.reshape(classes, -1)
+
+
+def _require_shares(values: NDArray[np.float16], key: str) -> None:
+    """Raise unless all are from 0 to 1: as integers, which is what numpy compares fast."""
+    bits = values.view(np.uint16)
+    if bits.size and bits.max() > _ONE and (bits[bits > _ONE] != _MINUS_ZERO).any():
+        raise DamagedError(f"block '{key}' must have numbers from 0 to 1, but has others.")
 
 
 def save_running(transaction: Transaction, epoch: int, number: int, content_KN: NDArray[np.float16]) -> None:
@@ -146,25 +185,45 @@ def running_key(epoch: int, number: int) -> str:
 
 def append_event(transaction: Transaction, event: Event, rows: Rows) -> Event:
     """Write an event and its rows; return it with its place in the history."""
-    head = transaction.get_json("head")
-    number = head["events"]
+    head = transaction.head
+    number = head.events
     stored = event.stored_as(number, len(rows))
     transaction.put_json(f"event/{number:08d}", stored.to_json())
     for block, span in blocks(len(rows)):
         transaction.put_array(f"rows/{number:08d}/{block:04d}", rows[span])
-    transaction.put_json("head", {**head, "events": number + 1})
+    transaction.put_head(replace(head, events=number + 1))
     return stored
 
 
 def open_epoch(transaction: Transaction, epoch: int, event: int) -> None:
     """Write that an event opened an epoch."""
-    transaction.put_json("head", {**transaction.get_json("head"), "epoch": epoch})
-    transaction.put_json(f"opened/{epoch:05d}", event)
+    transaction.put_head(replace(transaction.head, epoch=epoch))
+    transaction.put_json(_opened_key(epoch), event)
+
+
+def has_opened(transaction: Transaction, epoch: int) -> bool:
+    """Return whether an epoch was ever opened."""
+    return transaction.has(_opened_key(epoch))
+
+
+def opening(transaction: Transaction, epoch: int) -> int:
+    """Return the event that opened an epoch."""
+    return transaction.get_count(_opened_key(epoch), transaction.head.events - 1)
+
+
+def _opened_key(epoch: int) -> str:
+    return f"opened/{epoch:05d}"
 
 
 def load_event(transaction: Transaction, number: int) -> Event:
     """Read an event."""
-    return Event.from_json(transaction.get_json(f"event/{number:08d}"))
+    event = Event.from_json(transaction.get_json(f"event/{number:08d}"))
+    if event.number != number or event.rows < 0 or event.epoch < 0:
+        raise DamagedError(f"event {number} is damaged: it says that it is event {event.number}.")
+    classes = load_meta(transaction).num_classes
+    if event.transition and [len(row) for row in event.transition] != [classes] * classes:
+        raise DamagedError(f"event {number} is damaged: its transition is not from each of {classes} classes to each.")
+    return event
 
 
 def load_rows(transaction: Transaction, number: int) -> Rows:
@@ -174,7 +233,17 @@ def load_rows(transaction: Transaction, number: int) -> Rows:
     rows: Rows = np.concatenate(parts) if parts else np.zeros(0, ROW)
     if len(rows) != count:
         raise DamagedError(f"event {number} must have {count} rows, but has {len(rows)}.")
+    meta, action = load_meta(transaction), rows["action"]
+    if ((rows["clip"] >= meta.clips) | (action < min(Action)) | (action > max(Action))).any():
+        raise DamagedError(f"rows of event {number} are damaged: they are of no clip, or of no action.")
+    for name in ("label_before", "label_after"):
+        _require_classes(rows[name], meta, f"rows of event {number}")
     return rows
+
+
+def _require_classes(labels: NDArray[np.int16], meta: Meta, what: str) -> None:
+    if ((labels < -1) | (labels >= meta.num_classes)).any():
+        raise DamagedError(f"{what} must have class numbers from -1 to {meta.num_classes - 1}, but has others.")
 
 
 def replay(transaction: Transaction, states: ClipStates, events: int) -> ClipStates:

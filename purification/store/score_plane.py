@@ -27,6 +27,11 @@ class Plane:
         """Return a plane without scores."""
         return cls(np.zeros(clips, np.int32), np.zeros(clips, np.float16), np.zeros((classes, clips), np.float16))
 
+    @staticmethod
+    def bytes_of(clips: int, classes: int) -> int:
+        """Return how many bytes `from_bytes` takes."""
+        return (6 + 2 * classes) * clips
+
     @classmethod
     def from_bytes(cls, content: memoryview, clips: int, classes: int) -> Plane:
         """Interpret bytes as a plane, without a copy."""

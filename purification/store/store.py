@@ -10,25 +10,26 @@ import fcntl
 import json
 import os
 import struct
-import time
 import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import lmdb
-import lmdb.verify
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.purification.errors import DamagedError, PurifierError, WriteFailedError
+from sciu.purification.errors import DamagedError, PurifierError, WriteFailedError, declared
 from sciu.purification.store.network import refuse_network
+from sciu.purification.store.pages import DATA, require_sound_pages
 
-DATA, _READERS, _LOCK, _WITNESS = "data.mdb", "lock.mdb", "store.lock", "last_event"
+_READERS, _LOCK, _WITNESS = "lock.mdb", "store.lock", "last_event"
 FILES = {DATA, _READERS, _LOCK, _WITNESS, f".{DATA}.partial"}
 _READERS_SIZE = 8192
+_WITNESS_DIGITS = 20
 _RECORDING, _OPEN, _WRITING = 0, 1, 2  # bytes of the lock file
 _MAP_SIZE = 64 << 30  # address space, not memory or disk: 300 million clips
 
@@ -66,7 +67,7 @@ class Store:
         try:
             self._hold(_OPEN, fcntl.F_RDLCK, "is being compacted")
             if (folder / DATA).exists() and (folder / DATA).stat().st_size:
-                _check_structure(folder)
+                require_sound_pages(folder)
             self._environment()
             self._refuse_older()
         except BaseException:
@@ -168,7 +169,7 @@ class Store:
                 changing = Transaction(transaction, self.folder)
                 yield changing
                 changing.put_json("transaction", transaction.id())
-                events = changing.get_json("head")["events"]
+                events = changing.head.events
         self._witness(events)
 
     def compact(self) -> tuple[int, int]:
@@ -181,7 +182,7 @@ class Store:
         data, partial = self.folder / DATA, self.folder / f".{DATA}.partial"
         before = data.stat().st_size
         try:
-            with self._explained("written"):
+            with self._explained("written", partial):
                 with partial.open("wb") as file:
                     self._environment().copyfd(file.fileno(), compact=True)
                     os.fsync(file.fileno())
@@ -198,18 +199,18 @@ class Store:
         """
         path = self.folder / _WITNESS
         with suppress(OSError), path.open("r+b" if path.exists() else "wb") as file:
-            file.write(b"%020d\n" % events)
+            file.write(b"%0*d\n" % (_WITNESS_DIGITS, events))
 
     def _refuse_older(self) -> None:
         """Raise if the file is not the newest, by its own transaction number and by the witness beside it."""
         path = self.folder / _WITNESS
         content = path.read_bytes().strip() if path.exists() else b""
-        if content and not content.isdigit():
+        if content and not (content.isdigit() and len(content) <= _WITNESS_DIGITS):
             raise DamagedError(f"'{path}' must hold the number of an event, but holds {content[:30]!r}. Remove it.")
         with self.reading() as transaction:
             if not transaction.has("meta"):
                 return  # not finished, or not ours: `read_meta` reports it
-            events, number = transaction.get_json("head")["events"], transaction.get_json("transaction")
+            events, number = transaction.head.events, transaction.get_count("transaction", 2**63)
             witnessed, engine = int(content or 0), transaction.number
         if number < engine:
             raise DamagedError(
@@ -232,8 +233,8 @@ class Store:
             )
 
     @contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
-        """Convert the errors of LMDB and of the disk to ours."""
+    def _explained(self, what: str, file: Path | None = None) -> Iterator[None]:
+        """Convert the errors of LMDB and of the disk to ours; `file` is the one that is written, if not the store's."""
         try:
             yield
         except (lmdb.Error, OSError) as error:
@@ -244,21 +245,32 @@ class Store:
             if isinstance(error, lmdb.CorruptedError | lmdb.InvalidError | lmdb.PageNotFoundError):
                 raise DamagedError(f"'{self.folder}' is damaged: {reason}. See `sciu-purify verify`.") from error
             if what != "written":
-                raise PurifierError(f"'{self.folder}' cannot be {what}: {reason}.") from error
+                where = (error.filename if isinstance(error, OSError) else None) or self.folder
+                raise PurifierError(f"'{where}' cannot be {what}: {reason}.") from error
             if self._env is not None:  # after a failed write of a meta page LMDB refuses everything
                 self._env.close()
                 self._env = None
-            free = os.statvfs(self.folder)
+            disk = os.statvfs(self.folder)
+            free = disk.f_bavail * disk.f_frsize
             raise WriteFailedError(
-                f"'{self.folder}' cannot be written: {reason}, with {free.f_bavail * free.f_frsize:,} bytes free."
+                f"'{file or self.folder / DATA}' cannot be written: {reason}, with {free:,} bytes free."
                 " Nothing acknowledged is lost. Free some space, then continue."
             ) from error
+
+
+@dataclass(frozen=True)
+class Head:
+    """How many events there are, and which epoch is open."""
+
+    events: int
+    epoch: int
 
 
 class Transaction:
     """Blocks as of one moment. A value is its payload and a checksum of key and payload."""
 
     def __init__(self, transaction: Any, folder: Path) -> None:
+        self.known: dict[str, Any] = {}  # what was read of blocks that are written once, and is needed often
         self._transaction = transaction
         self._folder = folder
 
@@ -291,6 +303,7 @@ class Transaction:
 
     def put(self, key: str, *parts: bytes | memoryview) -> None:
         """Write a block."""
+        self.known.pop(key, None)
         self._transaction.put(key.encode(), b"".join([*parts, _checksum(key, *parts).to_bytes(4, "little")]))
 
     def keys(self) -> list[str]:
@@ -299,7 +312,29 @@ class Transaction:
 
     def get_json(self, key: str) -> Any:
         """Return a block's JSON content."""
-        return json.loads(bytes(self.get(key)))
+        try:
+            return json.loads(bytes(self.get(key)))
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise DamagedError(f"block '{key}' of '{self._folder}' is damaged: {type(error).__name__}.") from error
+
+    def get_count(self, key: str, most: int) -> int:
+        """Return a block's number, at least 0 and at most `most`."""
+        value = self.get_json(key)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+            raise DamagedError(f"block '{key}' of '{self._folder}' is damaged: it is no number from 0 to {most}.")
+        return value
+
+    @property
+    def head(self) -> Head:
+        """How many events there are, and which epoch is open."""
+        head = declared(Head, self.get_json("head"), f"block 'head' of '{self._folder}'")
+        if not 0 <= head.epoch <= head.events <= self._transaction.stat()["entries"]:
+            raise DamagedError(f"block 'head' of '{self._folder}' is damaged: there is no {head}.")
+        return head
+
+    def put_head(self, head: Head) -> None:
+        """Write how many events there are, and which epoch is open."""
+        self.put_json("head", asdict(head))
 
     def put_json(self, key: str, content: Any) -> None:
         """Write a block of JSON."""
@@ -307,7 +342,10 @@ class Transaction:
 
     def get_array(self, key: str, dtype: np.dtype[Any] | type) -> NDArray[Any]:
         """Return a block's numbers, copied: they outlive the transaction."""
-        return np.frombuffer(self.get(key), dtype).copy()
+        content = self.get(key)
+        if len(content) % np.dtype(dtype).itemsize:
+            raise DamagedError(f"block '{key}' of '{self._folder}' is damaged: it ends within a value.")
+        return np.frombuffer(content, dtype).copy()
 
     def put_array(self, key: str, array: NDArray[Any]) -> None:
         """Write a block of numbers."""
@@ -326,56 +364,12 @@ def _span(kind: int, byte: int) -> bytes:
     return struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0)
 
 
-def _check_structure(folder: Path) -> None:
-    """Raise if the pages of the file are inconsistent: LMDB trusts them and would crash."""
-    problems = structural_problems(folder)
-    if problems:
-        raise DamagedError(
-            f"'{folder}' is damaged: {problems[0]}. Take a copy of it, and `sciu-purify verify` to see what is left."
-        )
-
-
-def structural_problems(folder: Path) -> list[str]:
-    """Audit the file page by page, without LMDB; again if a writer changed it in the meantime."""
-    problems: list[str] = []
-    for attempt in range(5):
-        time.sleep(0.02 * attempt)
-        problems = _audit_pages(folder)
-        if not problems:
-            break
-    return problems
-
-
-def _audit_pages(folder: Path) -> list[str]:
-    try:
-        problems: list[Any] = lmdb.verify.verify(str(folder))  # type: ignore[no-untyped-call]
-        return [str(problem) for problem in problems] + _meta_problems(folder / DATA)
-    except lmdb.verify.VerifyError as error:
-        return [str(error)]
-    except OSError as error:
-        raise PurifierError(f"'{folder}' cannot be read: {error.strerror}.") from error
-
-
-def _meta_problems(data: Path) -> list[str]:
-    """Check the two meta pages: LMDB writes them in turn, so their transactions follow each other."""
-    with data.open("rb") as file:
-        page = int.from_bytes(file.read(44)[40:], "little")
-        file.seek(0)
-        pages = file.read(2 * page)
-    first, second = (int.from_bytes(pages[at + 144 : at + 152], "little") for at in (0, page))
-    problems = []
-    if abs(first - second) != 1 and (first, second) != (0, 0):
-        problems.append(f"the meta pages are of transactions {first} and {second}, which do not follow each other")
-    for at in (0, page):
-        flags = tuple(int.from_bytes(pages[at + field : at + field + 2], "little") for field in (44, 92))
-        if flags != (8, 0):  # of the list of free pages (integer keys) and of our blocks
-            problems.append(f"a meta page has flags {flags}, which LMDB never wrote there")
-    return problems
-
-
 def _reserve(path: Path) -> None:
     """Allocate LMDB's table of readers: it is mapped, and on a full disk a hole in it kills the process."""
     if path.exists() and path.stat().st_blocks * 512 >= _READERS_SIZE:
         return  # opening and closing it would end LMDB's own locks in this process
     with path.open("ab") as file:
-        os.posix_fallocate(file.fileno(), 0, _READERS_SIZE)
+        try:
+            os.posix_fallocate(file.fileno(), 0, _READERS_SIZE)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error  # which it does not name

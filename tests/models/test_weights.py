@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from sciu.models.backbones.tiny_lstm import TinyLstm
 from sciu.models.errors import ModelError
 from sciu.models.registry import build_backbone
 from sciu.models.sciu_model import SciuModel
-from sciu.models.weights import load_imagenet, load_weights, place_tensors
+from sciu.models.weights import Classes, Loaded, load_imagenet, load_weights, place_tensors
 
 
 def published_former_dfer() -> dict[str, torch.Tensor]:
@@ -137,12 +139,13 @@ def test_a_file_for_another_network_is_refused_though_some_of_it_fits(tmp_path: 
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("fault", ["nan", "complex", "sparse"])
+@pytest.mark.parametrize("fault", ["nan", "complex", "sparse", "stretched"])
 def test_tensors_that_cannot_be_weights_change_nothing(fault: str) -> None:
     tensors = SciuModel(TinyLstm(), 7).state_dict()
     broken = tensors["classifier.weight"]
     tensors["classifier.weight"] = {
         "nan": broken * float("nan"), "complex": broken + 1j, "sparse": broken.to_sparse(),
+        "stretched": torch.zeros(1).expand(1 << 40),
     }[fault]  # fmt: skip
     with pytest.raises(ModelError, match=r"tensor 'classifier.weight' of a file must be (finite|dense)"):
         place_tensors(SciuModel(TinyLstm(), 7), tensors, "a file")
@@ -207,3 +210,46 @@ def test_a_broken_or_hostile_cache_of_imagenet_is_told(
 def test_imagenet_is_not_for_every_backbone() -> None:
     with pytest.raises(ModelError, match="has no ImageNet weights"):
         load_imagenet(SciuModel(TinyLstm(), 7), "tiny_lstm")
+
+
+# ---- classes
+
+
+def classifiers(theirs: list[str] | None, ours: list[str], rows: int = 3) -> tuple[Loaded, torch.Tensor, torch.Tensor]:
+    """Place a network of some classes into one of others: what was told, and both classifiers' rows."""
+    trained, model = SciuModel(TinyLstm(), rows), SciuModel(TinyLstm(), len(ours))
+    told = place_tensors(model, trained.state_dict(), "a file", Classes(ours, theirs))
+    return told, trained.classifier.weight, model.classifier.weight
+
+
+@given(st.permutations(["a", "b", "c"]), st.permutations(["a", "b", "c"]))
+def test_every_class_keeps_its_row(theirs: list[str], ours: list[str]) -> None:
+    _, given, found = classifiers(theirs, ours)
+    for name in ours:
+        assert torch.equal(found[ours.index(name)], given[theirs.index(name)])
+
+
+@pytest.mark.parametrize("theirs", [None, ["a", "b", "x"], ["a", "a", "b"], ["a", "b"], ["a", "b", "c", "d"], []])
+def test_a_classifier_of_other_classes_is_left_out_and_nothing_else(theirs: list[str] | None) -> None:
+    told, given, found = classifiers(theirs, ["a", "b", "c"])
+    assert not torch.equal(found, given)
+    assert told.other_classes == ["classifier.weight", "classifier.bias"]
+    assert (told.missing, told.unexpected, told.wrong_shape) == ([], [], [])
+    assert "the classifier was left out" in str(told)
+
+
+def test_a_classifier_with_more_rows_than_names_is_left_out() -> None:
+    told, *_ = classifiers(["c", "b", "a"], ["a", "b", "c"], rows=4)
+    assert told.other_classes == ["classifier.weight", "classifier.bias"]
+
+
+def test_a_published_former_dfer_does_not_name_its_classes() -> None:
+    model = SciuModel(build_backbone("former_dfer"), 7, "none")
+    told = place_tensors(model, published_former_dfer(), "a file", Classes("abcdefg"))
+    assert told.other_classes == ["classifier.weight", "classifier.bias"]
+
+
+def test_an_image_network_has_no_classifier_of_ours() -> None:
+    model = SciuModel(build_backbone("resnet18_lstm"), 7)
+    told = place_tensors(model, dict(torchvision.models.resnet18().state_dict()), "a file", Classes("abcdefg"))
+    assert (told.other_classes, told.remark) == ([], "")

@@ -71,7 +71,7 @@ def test_a_full_disk_leaves_no_partial_file(tmp_path: Path, index: EpochIndex, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", refuse)
-    with pytest.raises(WriteFailedError, match="No space left on device. Free some space"):
+    with pytest.raises(WriteFailedError, match="other/epoch_00005.list': No space left on device. Free"):
         index.write(tmp_path / "other")
     assert list((tmp_path / "other").iterdir()) == []
 

@@ -100,10 +100,10 @@ def test_a_scoring_pass_is_for_pruned_clips_that_nobody_took_out(tmp_path: Path)
 
 
 def test_nothing_returns_but_by_a_scoring_pass(tmp_path: Path) -> None:
-    """A clip undone and pruned again by hand has new scores; only with `revive_every` do they bring it back."""
+    """A clip kept and pruned again by hand has new scores; only with `revive_every` do they bring it back."""
     with begin(tmp_path, policy=Sciu(prune_below=0.5, window=1, warmup=1, revive_every=0)) as purifier:
         one_epoch(purifier)
-        purifier.undo(clip=BAD)
+        purifier.pin(BAD, "keep")
         one_epoch(purifier)
         purifier.record([BAD], [1.0], np.eye(CLASSES)[[0]])
         purifier.undo(clip=BAD)
@@ -245,15 +245,22 @@ def test_pins_that_make_no_sense_change_nothing(tmp_path: Path) -> None:
         assert not purifier.states().status.any()
 
 
-def test_a_decision_is_undone_and_redone(tmp_path: Path) -> None:
+def test_each_undo_of_a_clip_goes_one_change_further_back(tmp_path: Path) -> None:
     with begin(tmp_path) as purifier:
         for _ in range(3):
             one_epoch(purifier)
+        purifier.pin(BAD, "label", label=(GIVEN[BAD] + 1) % CLASSES)
         assert purifier.undo(clip=BAD, who="anna", why="only dark").tolist() == [BAD]
-        assert not purifier.states().has(Status.PRUNED)[BAD]
-        assert [entry.event.kind for entry in purifier.history(BAD)] == ["epoch", "undo"]
+        assert purifier.states().status[BAD] == Status.PRUNED
         purifier.undo(clip=BAD)
-        assert purifier.states().has(Status.PRUNED)[BAD]
+        assert purifier.states().status[BAD] == 0
+        assert purifier.states().label[BAD] == GIVEN[BAD]
+        assert [entry.event.kind for entry in purifier.history(BAD)] == ["epoch", "pin", "undo", "undo"]
+        with pytest.raises(PurifierError, match=f"clip {BAD} has no change in effect"):
+            purifier.undo(clip=BAD)
+        purifier.pin(BAD, "drop")
+        purifier.undo(clip=BAD)
+        assert purifier.states().status[BAD] == 0
 
 
 def test_an_undone_clip_is_judged_by_new_scores_only(tmp_path: Path) -> None:

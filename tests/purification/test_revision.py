@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sciu.purification import Keep, Pin, PolicyError, Purifier, PurifierError
 from sciu.purification.clip_state import PINS, Action, ClipStates, Rows, Status
+from sciu.purification.event import Event
 from sciu.purification.revision import PinAction, check_clips, rows_of_pin, rows_of_quarantine, rows_of_undo
 
 CLASSES = 3
@@ -138,6 +140,47 @@ def test_the_last_change_of_a_clip_is_taken_back_whatever_happened_to_others(pur
 def test_a_change_that_changed_nothing_is_passed_over(purifier: Purifier) -> None:
     purifier.pin(1, "drop")
     purifier.pin(1, "drop")
+    assert undone(purifier, clip=1)["status_after"].tolist() == [0]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.sampled_from(["keep", "drop", "free", "quarantine", "release", "undo"]), max_size=12))
+def test_undoing_is_a_stack(steps: list[str]) -> None:
+    """Each undo takes back the last change that was not undone yet."""
+    with TemporaryDirectory() as folder, Purifier.create(
+        folder, labels=[0, 1], num_classes=CLASSES, policy=Keep(window=1)
+    ) as purifier:  # fmt: skip
+        before = [0]
+        for step in steps:
+            if step != "undo":
+                change(purifier, step)
+                if purifier.states().status[1] != before[-1]:
+                    before.append(int(purifier.states().status[1]))
+            elif len(before) > 1:
+                purifier.undo(clip=1)
+                before.pop()
+            else:
+                with pytest.raises(PurifierError, match="nothing to undo"):
+                    purifier.undo(clip=1)
+            assert purifier.states().status.tolist() == [0, before[-1]]
+
+
+def change(purifier: Purifier, step: str) -> None:
+    if step == "quarantine":
+        purifier.quarantine([1], "green")
+    elif step == "release":
+        purifier.release([1])
+    else:
+        purifier.pin(1, step)  # type: ignore[arg-type] # one of its actions
+
+
+def test_a_change_that_an_earlier_version_made_again_by_undoing_its_undo_is_in_effect(purifier: Purifier) -> None:
+    purifier.pin(1, "keep")
+    purifier.undo(clip=1)
+    with purifier._changing() as (transaction, states):
+        rows = states.rows(Action.UNDO, np.array([1]))
+        rows["status_after"] = Status.PIN_KEEP
+        purifier._happened(transaction, states, rows, Event.now("undo"))
     assert undone(purifier, clip=1)["status_after"].tolist() == [0]
 
 

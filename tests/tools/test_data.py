@@ -108,6 +108,80 @@ def test_mistakes_get_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """A list of four clips in other columns than ours."""
+    for name in "abcd":
+        write_clip(tmp_path / f"{name}.mp4", frames=2)
+    rows = ["filename;class", "a.mp4;joy", "b.mp4;anger, rage", "c.mp4;happy", "d.mp4;sad"]
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    return tmp_path / "clips.csv"
+
+
+def test_an_import_of_some_classes_under_new_names(listed: Path, tmp_path: Path, sciu: Sciu) -> None:
+    out = tmp_path / "out"
+    arguments = ["--columns", "path=filename,label=class", "--delimiter", ";", "--rename", "joy=happy"]
+    answer = sciu("data", "import", "csv", listed, "--out", out, *arguments, "--only", 'happy, "anger, rage"', "--json")
+    assert (answer.code, answer.json["splits"]) == (0, {"train": {"anger, rage": 1, "happy": 2}})
+    assert "class 'joy' was renamed to 'happy': 1 clips" in answer.json["notes"]
+    assert Dataset.load(out).made_by.endswith(", renamed {'joy': 'happy'}, only ['happy', 'anger, rage']")
+
+
+@pytest.mark.parametrize("only", [['"anger, rage",sad'], ['"anger, rage"', "sad"]])
+def test_classes_with_commas_are_named_in_quotes(listed: Path, tmp_path: Path, sciu: Sciu, only: list[str]) -> None:
+    chosen = [word for each in only for word in ("--only", each)]
+    table = ["--columns", "path=filename,label=class", "--delimiter", ";"]
+    sciu("data", "import", "csv", listed, "--out", tmp_path / "out", *table, *chosen)
+    assert Dataset.load(tmp_path / "out").classes == ("anger, rage", "sad")
+    order = 'sad,"anger, rage",joy,happy'
+    sciu("data", "import", "csv", listed, "--out", tmp_path / "all", *table, "--classes", order)
+    assert Dataset.load(tmp_path / "all").classes == ("sad", "anger, rage", "joy", "happy")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rename", "joy"], "--rename must be of the form NAME=NAME, but is 'joy'"),
+        (["--rename", "joy="], "--rename must be of the form NAME=NAME, but is 'joy='"),
+        (["--rename", "joy=a", "--rename", "joy=b"], "--rename must be about different names"),
+        (["--only", "joy,joy"], "--only must be different names"),
+        (["--only", "jo\ny"], "--only must be names separated by commas"),
+        (["--columns", "filename"], "--columns must be of the form NAME=NAME, but is 'filename'"),
+    ],
+)
+def test_choices_of_an_import_that_make_no_sense(
+    listed: Path, tmp_path: Path, sciu: Sciu, arguments: list[str], message: str
+) -> None:
+    answer = sciu("data", "import", "csv", listed, "--out", tmp_path / "out", "--delimiter", ";", *arguments)
+    assert answer.code == 2
+    assert message in answer.error()
+    assert not (tmp_path / "out").exists()
+
+
+HOSTILE = "\x1b[2J\nError: all is well\r"
+ESCAPED = r"\x1b[2J\nError: all is well\r"
+
+
+def test_names_cannot_write_lines_or_drive_the_terminal(tmp_path: Path, sciu: Sciu) -> None:
+    source, out = tmp_path / f"src{HOSTILE}", tmp_path / f"out{HOSTILE}"
+    write_clip(source / "train" / "happy" / "a.mp4", "h264")
+    write_clip(source / "train" / HOSTILE / f"{HOSTILE}.mp4", "h264")
+    (source / "train" / HOSTILE / f"bad{HOSTILE}.mp4").touch()
+    answers = [
+        sciu("data", "import", "folder", source, "--out", out),
+        sciu("data", "check", out),
+        sciu("data", "info", out),
+        sciu("data", "pack", out, "--out", tmp_path / f"packed{HOSTILE}"),
+        sciu("data", "info", tmp_path / f"nothing{HOSTILE}"),
+        sciu("data", "import", "folder", source / "train", "--out", tmp_path / "other"),
+    ]
+    for answer in answers:
+        assert ESCAPED in answer.out + answer.err
+        assert not {"\x1b", "\r"} & {*answer.out, *answer.err}
+        assert not [line for line in answer.out.splitlines() if line.startswith("Error: all is well")]
+    assert [answer.code for answer in answers] == [0, 1, 0, 0, 3, 3]
+
+
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "sciu.tools.data", *map(str, arguments)]
 
@@ -134,7 +208,7 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(faces: Dataset, copy: Path,
     )
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("Error: ")
-    assert "File too large" in done.stderr
+    assert re.search(r"Error: '.*/(clips\.parquet|\d+\.(webm|mp4))': File too large", done.stderr)
     assert "Traceback" not in done.stderr
     assert not out.exists()
     assert (copy / "clips.parquet").read_bytes() == before

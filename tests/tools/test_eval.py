@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import Answer
+from helpers import without_groups
+from shared import copy_of
+from training import Sciu, train
 
 from sciu.pipeline.dataset import Dataset
-
-Sciu = Callable[..., Answer]
 
 
 @pytest.mark.parametrize("checkpoint", ["last", "best", "1"])
@@ -32,6 +31,58 @@ def test_folds_are_averaged_and_pooled(sciu: Sciu, finished_run: Path) -> None:
     assert "average" in sciu("eval", finished_run, "--folds").out
 
 
+def test_the_confusion_matrix_is_shown_with_the_names_of_classes(
+    sciu: Sciu, finished_run: Path, frame_faces: Dataset
+) -> None:
+    found = sciu("eval", finished_run, "--json").json
+    assert found["classes"] == [*frame_faces.classes]
+    lines = sciu("eval", finished_run).out.splitlines()
+    at = lines.index(f"{finished_run}: true classes in rows, predicted classes in columns")
+    assert lines[at + 1].split() == [*frame_faces.classes]
+    rows = [line.split() for line in lines[at + 3 :]]
+    assert {name: [int(count) for count in counts] for name, *counts in rows} == dict(
+        zip(frame_faces.classes, found["confusion"], strict=True)
+    )
+    pooled = sciu("eval", finished_run, "--folds").out
+    assert pooled.count("true classes in rows") == pooled.count("pooled: true classes in rows") == 1
+
+
+def test_several_runs_are_shown_side_by_side(sciu: Sciu, finished_run: Path, tmp_path: Path) -> None:
+    other = copy_of(finished_run, tmp_path / "other")
+    answer = sciu("eval", finished_run, other, "--json")
+    assert [result["run"] for result in answer.json["runs"]] == [str(finished_run), str(other)]
+    assert answer.json["runs"][0] == sciu("eval", finished_run, "--json").json
+    assert "different clips" not in answer.err
+    shown = sciu("eval", finished_run, other).out
+    assert shown.index(f"\n{finished_run} ") < shown.index(f"\n{other} ") < shown.index("true classes in rows")
+    assert shown.count("true classes in rows") == 2
+
+
+def test_the_clips_that_were_held_out_are_evaluated_alone(
+    sciu: Sciu, finished_run: Path, frame_faces: Dataset, tmp_path: Path
+) -> None:
+    """They are those of the run's log; clips that were quarantined since are left out."""
+    run, data = tmp_path / "run", without_groups(frame_faces, tmp_path / "data")
+    assert train(sciu, data, run, "--validation", 0.5, "--method", "plain").code == 0
+    found = sciu("eval", run, "--split", "validation", "--json").json
+    logged = json.loads((run / "log.jsonl").read_text().splitlines()[-1])["validation"]
+    assert found["split"] == "validation"
+    assert found.items() >= logged.items()
+    beside = sciu("eval", run, finished_run, "--split", "test")
+    assert "different clips" not in beside.err
+    card = json.loads((run / "run.json").read_text())
+    bad = card["held_out"][0]
+    shutil.rmtree(data.path(bad))
+    assert sciu("data", "check", data.folder).code == 1
+    assert sciu("eval", run, "--split", "validation", "--json").json["clips"] == found["clips"] - 1
+    assert "must have held out clips" in sciu("eval", finished_run, "--split", "validation").error()
+    other = Dataset.load(copy_of(frame_faces.folder, tmp_path / "other"))
+    replace(other, clips=replace(other.clips, name=[f"other {name}" for name in other.clips.name])).save()
+    told = sciu("eval", run, "--split", "validation", "--data", other.folder).error()
+    assert "must be of the run's own dataset" in told
+    assert "different clips" in sciu("eval", run, finished_run, "--split", "train").err
+
+
 def test_another_dataset_is_told(sciu: Sciu, finished_run: Path, frame_faces: Dataset, tmp_path: Path) -> None:
     table = frame_faces.clips
     shutil.copytree(frame_faces.folder, tmp_path / "data")
@@ -43,7 +94,6 @@ def test_another_dataset_is_told(sciu: Sciu, finished_run: Path, frame_faces: Da
 
 
 def test_bad_input(sciu: Sciu, finished_run: Path, faces: Dataset, tmp_path: Path) -> None:
-    assert "Add --folds if they are folds of one dataset" in sciu("eval", finished_run, finished_run).error()
     assert "of different folds, but are of folds [1, 1]" in sciu("eval", finished_run, finished_run, "--folds").error()
     assert "must be a run, but has no run.json" in sciu("eval", tmp_path).error()
     assert "There are: best" in sciu("eval", finished_run, "--checkpoint", "77").error()

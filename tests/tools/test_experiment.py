@@ -10,7 +10,7 @@ from helpers import Answer
 from training import QUICK, SMALL
 
 from sciu.pipeline.dataset import Dataset
-from sciu.tools.experiments.clips import load_clips
+from sciu.tools.experiment.clips import load_clips
 
 
 def test_clips_in_memory_are_the_datasets(faces: Dataset) -> None:
@@ -41,3 +41,6 @@ def test_compare_puts_runs_beside_each_other(frame_faces: Dataset, sciu: Callabl
     found = sciu("experiment", "compare", tmp_path / "plain", tmp_path / "sciu", "--json").json
     assert [summary["method"] for summary in found.values()] == ["plain", "sciu"]
     assert "has no summary.json" in sciu("experiment", "compare", tmp_path).error()
+    (tmp_path / "plain/summary.json").write_text('{"method": 7}')
+    told = sciu("experiment", "compare", tmp_path / "plain", tmp_path / "sciu").error()
+    assert "plain/summary.json' is damaged: method must be text, but is 7" in told

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from sciu.models.backbones.lstm import LstmOverFrames
 from sciu.models.compiled import compiled
 from sciu.models.registry import build_backbone, frame_size
-from sciu.tools.backbone import backbone_option
 from sciu.tools.benchmarks.measure import json_file, measure, report
+from sciu.tools.command.backbone import backbone_option
 
 
 class FrameAfterFrame(nn.Module):

@@ -19,10 +19,10 @@ from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.run.build import build_step
 from sciu.pipeline.train.step.step import Step
-from sciu.tools.backbone import backbone_option
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
 from sciu.tools.benchmarks.product import reachable, wait
 from sciu.tools.command import print_table
+from sciu.tools.command.backbone import backbone_option
 
 _CLASSES = 7
 BACKWARD = 2  # a backward pass takes about two forward passes' operations
@@ -89,7 +89,7 @@ def possible(way: dict[str, Any], device: torch.device) -> bool:
 
 def prepared(settings: Settings, device: torch.device) -> tuple[Step, ClipBatch]:
     """Build a step, and a batch of noise for it."""
-    made = build_step(settings, settings.batch_size, _CLASSES, device, Ranks(), lambda _line: None)
+    made = build_step(settings, settings.batch_size, [*map(str, range(_CLASSES))], device, Ranks(), lambda _line: None)
     made.begin(np.arange(settings.batch_size, dtype=np.int16) % _CLASSES, seed=0)
     shape = settings.batch_size, settings.frames, settings.size, settings.size, 3
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)

@@ -25,11 +25,11 @@ from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.run import Run, RunRequest, opened
 from sciu.pipeline.train.step.throughput import Throughput
 from sciu.purification import EpochIndex
-from sciu.tools.backbone import backbone_option
 from sciu.tools.benchmarks.feed_peers import missing, readers
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
 from sciu.tools.benchmarks.reference_trainer import ReferenceTrainer
 from sciu.tools.command import print_table
+from sciu.tools.command.backbone import backbone_option
 
 Epoch = Callable[[int], tuple[float, float | None]]
 """(its number) -> clips a second, and the share of the time that was spent waiting for data, where it is known."""

@@ -1,11 +1,11 @@
-"""What the commands of `sciu-purify` share: opening a run's store, finding the clip or class that a user names."""
+"""What the commands of `sciu-purify` share: opening a run's store, the class that a user names, rows about clips."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +13,7 @@ from sciu.tools.command import print_table
 
 if TYPE_CHECKING:
     from sciu.purification import Purifier
-    from sciu.purification.care.report import ClipRow, Report
+    from sciu.purification.care.report import ClipRow
 
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 
@@ -44,34 +44,6 @@ def look_into(run: Path) -> Iterator[Purifier]:
         yield purifier
 
 
-def rows_of_clips(report: Report, purifier: Purifier, clips: Any) -> list[ClipRow]:
-    """Return a row for each clip."""
-    import numpy as np
-
-    from sciu.purification.care.report import rows_of
-
-    return rows_of(report, purifier, np.asarray(clips, np.int64))
-
-
-def clip_number(purifier: Purifier, text: str) -> int:
-    """Return the id of a clip given by its id, its path or the end of its path."""
-    from sciu.purification.revision import check_clips
-
-    found = purifier.lines.find(text)
-    if text.isascii() and text.isdigit():
-        number = int(text)
-        check_clips([number], purifier.states())
-        if set(found) - {number}:
-            raise click.UsageError(
-                f"{text!r} is ambiguous: clip id {number}, or the path of clip {found[0]}. Give the full path."
-            )
-        return number
-    if len(found) != 1:
-        what = "no path ends in it" if not found else f"{len(found)} paths end in it, like those of {found[:3]}"
-        raise click.UsageError(f"clip must be an id, a path, or the end of one path, but is {text!r}: {what}.")
-    return found[0]
-
-
 def class_number(purifier: Purifier, name: str) -> int:
     """Return the number of a class by its name."""
     if name not in purifier.class_names:
@@ -81,4 +53,5 @@ def class_number(purifier: Purifier, name: str) -> int:
 
 def print_clips(columns: Sequence[str], rows: Sequence[ClipRow]) -> None:
     """Print some columns of clips."""
-    print_table(columns, [[getattr(row, name) for name in columns] for row in rows])
+    cells = [row.to_json() for row in rows]
+    print_table(columns, [[row[name] for name in columns] for row in cells])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sciu.pipeline.dataset.system.files import write_atomically
+from sciu.tools.command.csv_file import csv_file
 
 if TYPE_CHECKING:
     from sciu.purification.care.report import ClipRow
@@ -24,7 +24,8 @@ def write_rows(kind: str, out: Path, rows: list[ClipRow], classes: Sequence[str]
     elif kind == "parquet":
         content = _parquet([row.to_json() for row in rows])
     else:
-        content = _csv([_as_cleanlab_has_it(row) if kind == "cleanlab" else row.to_json() for row in rows])
+        found = [_as_cleanlab_has_it(row) if kind == "cleanlab" else row.to_json() for row in rows]
+        content = csv_file([*found[0]] if found else ["clip"], found)
     write_atomically(out, content)
 
 
@@ -38,14 +39,6 @@ def _as_cleanlab_has_it(row: ClipRow) -> Row:
         "predicted_label": row.predicted,
         "is_low_quality_issue": "pruned" in row.status,
     }
-
-
-def _csv(rows: list[Row]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["clip"])
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 def _parquet(rows: list[Row]) -> bytes:

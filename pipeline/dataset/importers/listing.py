@@ -68,9 +68,10 @@ class Listing:
     def add(self, clip: ListedClip, split: str, *, fold: int = 1) -> None:
         """Add a row; a row that contradicts an earlier one raises an error that names both lines."""
         if self.classes and clip.label not in self.classes:
-            close = get_close_matches(clip.label, self.classes, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise DatasetError(f"{clip.where}: label must be one of {list(self.classes)}, but is {clip.label!r}.{hint}")
+            raise DatasetError(
+                f"{clip.where}: label must be one of {list(self.classes)}, but is {clip.label!r}."
+                f"{did_you_mean(clip.label, self.classes)}"
+            )
         _require_text(clip)
         clip.path = self._one_spelling(clip.path)
         known = self.clips.setdefault(clip.path, clip)
@@ -110,6 +111,12 @@ class Listing:
         return [self.clips[path] for path in sorted(self.clips, key=natural_key)]
 
 
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """Return a question after the most similar name, if there is one."""
+    close = get_close_matches(name, names, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
 def split_name(name: str, where: str) -> str:
     """Return our name of a source's split."""
     try:
@@ -141,15 +148,16 @@ def read_lines(path: Path, encoding: str = "utf-8-sig") -> list[str]:
 
 
 def read_rows(
-    path: Path, encoding: str = "utf-8-sig", remedy: str = "Convert it to UTF-8"
+    path: Path, encoding: str = "utf-8-sig", remedy: str = "Convert it to UTF-8", delimiter: str = ","
 ) -> list[tuple[int, list[str]]]:
     """Return the non-empty rows of a CSV file with their line numbers; fields may contain line ends."""
-    reader = csv.reader(io.StringIO(read_text(path, encoding, remedy), newline=""), strict=True)
+    text = io.StringIO(read_text(path, encoding, remedy), newline="")
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
     try:
         return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise DatasetError(
-            f"'{path}':{reader.line_num} is not valid CSV: {error}. Quote fields with commas or quotes."
+            f"'{path}':{reader.line_num} is not valid CSV: {error}. Quote fields with delimiters or quotes."
         ) from error
 
 

@@ -55,7 +55,10 @@ def _matroska_size(file: BinaryIO) -> int:
     header_size = _vint(file)
     if header_size is None:
         return 0
-    file.seek(header_size, io.SEEK_CUR)
+    segment = file.tell() + header_size
+    if segment > actual_size(file):
+        return segment  # which may be more than any file system seeks to
+    file.seek(segment)
     if int.from_bytes(file.read(4), "big") != _SEGMENT:
         return 0
     size = _vint(file)

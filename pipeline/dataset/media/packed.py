@@ -49,16 +49,28 @@ def frame_spans(packed: NDArray[np.uint8]) -> NDArray[np.int64]:
     count, start, size = int(end["entries"][0]), int(end["offset"]), int(end["size"])
     if end["magic"] != b"PK\5\6" or start + size + _END.itemsize != len(packed):
         raise DatasetError("packed clip is truncated or not a zip file: it does not end with a directory")
-    if size != count * _ENTRY.itemsize:
-        raise DatasetError("packed clip was not written by `sciu-data pack`: its directory has another layout")
-    entries = packed[start : start + size].view(_ENTRY)
-    if not (np.all(entries["magic"] == b"PK\1\2") and np.all(entries["method"] == 0)):
+    directory = packed[start : start + size]
+    if size != count * _ENTRY.itemsize or np.any(directory.view(_ENTRY)["method"]):
+        what = "compressed" if _is_compressed(directory.tobytes()) else "not laid out as `sciu-data pack` does"
+        raise DatasetError(f"is a zip file that is {what}: unpack it to a folder of frames")
+    entries = directory.view(_ENTRY)
+    if not np.all(entries["magic"] == b"PK\1\2"):
         raise DatasetError("packed clip has a damaged directory")
     begins = entries["offset"].astype(np.int64) + _LOCAL_HEADER + _NAME_LENGTH
     ends = begins + entries["size"]
     if np.any(ends > start):
         raise DatasetError("packed clip has a damaged directory: a frame ends after the end of the file")
     return np.stack([begins, ends], axis=1)
+
+
+def _is_compressed(directory: bytes) -> bool:
+    """Return whether any entry of a zip file's directory, in which names have any length, is compressed."""
+    at = 0
+    while directory[at : at + 4] == b"PK\1\2" and at + 46 <= len(directory):
+        if directory[at + 10 : at + 12] != b"\0\0":
+            return True
+        at += 46 + sum(int.from_bytes(directory[at + field : at + field + 2], "little") for field in (28, 30, 32))
+    return False
 
 
 def frames_of(packed: bytes) -> list[bytes]:

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import av
 import av.error
@@ -70,6 +70,8 @@ def reason(error: Exception) -> str:
         return "is not an image file, despite its name"
     if isinstance(error, av.error.InvalidDataError):
         return "is not a video file, or is damaged"
+    if isinstance(error, av.error.EOFError):
+        return "ends before a frame that can be decoded"
     text = error.strerror if isinstance(error, OSError | av.error.FFmpegError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
 
@@ -109,22 +111,61 @@ def _count(path: Path) -> Probe:
         if stream.codec_context is None:
             return Probe(fault="unsupported codec: FFmpeg does not know it")
         codec = stream.codec_context.name
-        frames, corrupt, first, last = 0, 0, None, 0.0
+        seen = _Seen()
         for packet in container.demux(stream):
-            frames += packet.size > 0 and not packet.is_discard
-            corrupt += packet.is_corrupt
-            last = max(last, float((packet.pts or 0) * (packet.time_base or 0))) if packet.size else last
-            if first is None:
-                first = next(iter(packet.decode()), None)
-        if not frames or first is None:
-            return Probe(fault="has zero frames")
-        if corrupt:
-            return Probe(fault=f"truncated or damaged: {corrupt} of {frames} packets are incomplete")
+            seen.add(packet)
         promised = (container.duration or 0) / 1e6 if "matroska" in container.format.name else 0.0
-        if last < promised / 2 and len(container.streams) == 1 and frames > 1:
-            return Probe(fault=f"damaged: its frames end at {last:.1f} s of {promised:.1f} s")
-        height, width = upright(first).shape[:2]
-    return Probe(frames=frames, width=width, height=height, codec=_codec_name(codec), stored=frames)
+        if fault := seen.fault(promised if len(container.streams) == 1 else 0.0):
+            return Probe(fault=fault)
+        height, width = upright(seen.first).shape[:2]
+    return Probe(frames=seen.frames, width=width, height=height, codec=_codec_name(codec), stored=seen.frames)
+
+
+@dataclass
+class _Seen:
+    """The packets of a video so far."""
+
+    frames: int = 0
+    unled: int = 0  # frames before the first that is marked as a keyframe
+    corrupt: int = 0
+    first: Any = None  # the first frame that the decoder returns
+    earliest: int | None = None  # time of display
+    last: float = 0.0  # in seconds
+
+    def add(self, packet: Any) -> None:
+        """Count a packet, and decode it if no frame is decoded yet."""
+        if packet.size > 0 and not packet.is_discard:
+            self.unled += self.unled == self.frames and not packet.is_keyframe
+            self.frames += 1
+            if packet.pts is not None:
+                self.earliest = packet.pts if self.earliest is None else min(self.earliest, packet.pts)
+        self.corrupt += packet.is_corrupt
+        self.last = max(self.last, float((packet.pts or 0) * (packet.time_base or 0))) if packet.size else self.last
+        if self.first is None:
+            try:
+                self.first = next(iter(packet.decode()), None)
+            except av.error.InvalidDataError:
+                if not self.unled:  # else the decoder lacks the frames that it refers to
+                    raise
+
+    def fault(self, promised: float) -> str | None:
+        """Return what is wrong with the packets, of which the file promises so many seconds."""
+        if self.unled and not self._begins_well():
+            return (
+                f"was cut at a frame that is no keyframe: its first {self.unled} of {self.frames} frames do not decode."
+                " Cut the original again and encode it anew, as ffmpeg does without `-c copy`"
+            )
+        if not self.frames or self.first is None:
+            return "has zero frames"
+        if self.corrupt:
+            return f"truncated or damaged: {self.corrupt} of {self.frames} packets are incomplete"
+        if self.last < promised / 2 and self.frames > 1:
+            return f"damaged: its frames end at {self.last:.1f} s of {promised:.1f} s"
+        return None
+
+    def _begins_well(self) -> bool:
+        """Return whether the first frame decodes alone, so that the file's marks of keyframes are wrong."""
+        return self.first is not None and self.first.key_frame and self.first.pts == self.earliest
 
 
 def _decode(path: Path, found: Probe) -> Probe:

@@ -187,9 +187,9 @@ def _write_clip(task: _Task) -> None:
     if task.synth.codec == "jpeg":
         path.mkdir()
         for number, frame in enumerate(pixels, start=1):
-            (path / f"{number:05d}.jpg").write_bytes(encode_jpeg(frame))
+            write_atomically(path / f"{number:05d}.jpg", encode_jpeg(frame), durable=False)
     else:
-        path.write_bytes(encode_clip(list(pixels), task.synth.codec))
+        write_atomically(path, encode_clip(list(pixels), task.synth.codec), durable=False)
 
 
 def _name(synth: Synth, clip: int) -> str:

@@ -28,8 +28,10 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
                 file.flush()
                 os.fsync(file.fileno())
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # writing does not say to which file
         raise
     if durable:
         sync_folder(path.parent)
@@ -48,17 +50,31 @@ def sync_folder(folder: Path) -> None:
 def only_writer(file: Path) -> Iterator[None]:
     """Hold a file's exclusive writer lock; the kernel releases it when the process ends.
 
-    It locks a file opened for writing, not the folder, because NFS locks nothing else.
+    It locks a file opened for writing, not the folder, because NFS locks nothing else. A writer may replace the file.
     """
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DatasetError(f"'{file.parent}' is being written by another process. Wait until it ends.") from None
+        if not (_locked(descriptor) and _is_at(descriptor, file)):
+            raise DatasetError(f"'{file.parent}' is being written by another process. Wait until it ends.")
         yield
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(descriptor: int, file: Path) -> bool:
+    """Return whether an open file still has its name: the writer before us may have renamed another over it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False
 
 
 _MARKER = ".sciu-partial"

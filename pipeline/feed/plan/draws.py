@@ -32,8 +32,7 @@ class Draw(IntEnum):
     ANGLE = 9
     BRIGHTNESS = 10
     CONTRAST = 11
-    HELD_OUT = 12
-    DROPOUT = 13  # by rank instead of clip
+    DROPOUT = 13  # by rank instead of clip; 12 drew validation clips once
 
 
 class Draws:

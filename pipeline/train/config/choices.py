@@ -16,7 +16,6 @@ from sciu.pipeline.feed.memory.free_memory import available_bytes
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.job.ranks import Ranks, local_rank
 
-_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _BF16_FROM = 8, 0  # compute capability
 _GIB = 1 << 30
 _MARGIN = 4 * _GIB  # on a GPU: for nvJPEG, NVDEC and batches in flight
@@ -46,6 +45,15 @@ def choose_device(wanted: str, *, deterministic: bool = False) -> tuple[torch.de
     require((device.index or 0) < count, "device", f"one of the {count} GPUs that torch finds", str(device))
     torch.cuda.set_device(device)  # graphs, events and NCCL go by the current one
     return device, Choice(str(device), torch.cuda.get_device_name(device))
+
+
+def require_here(settings: Settings) -> None:
+    """Raise for what this machine lacks, before anything is built: the device, or a GPU that other settings need."""
+    device, _ = choose_device(settings.device)
+    choose_cuda_graph(settings.cuda_graph, device)
+    requested = settings.requested_cache()
+    if requested and requested[0] == "gpu":
+        _require_gpu_for(settings.cache, device)
 
 
 def choose_amp(wanted: str, device: torch.device) -> Choice:
@@ -86,8 +94,8 @@ def choose_cache(settings: Settings, dataset: Dataset, ranks: Ranks, device: tor
         return Cache(0), Choice(
             "off", "as requested" if wanted == "off" else f"--pipeline {settings.pipeline} has no cache"
         )
-    if wanted != "auto":
-        return _requested_cache(wanted, device), Choice(wanted, "as requested")
+    if requested := settings.requested_cache():
+        return _requested_cache(*requested, wanted, device), Choice(wanted, "as requested")
     clips = len(dataset.ids("train", settings.fold)) + len(dataset.ids("test", settings.fold))
     needed = int(clips // ranks.world * _mean_bytes(dataset) * _MORE)
     half = available_bytes() // 2 // ranks.here
@@ -103,18 +111,19 @@ def choose_cache(settings: Settings, dataset: Dataset, ranks: Ranks, device: tor
     return Cache(half), Choice(f"{half >> 30}G", reason)
 
 
-def _requested_cache(wanted: str, device: torch.device) -> Cache:
-    place, _, amount = wanted.rpartition(":")
-    require(place in ("", "cpu", "gpu"), "cache", "auto, off, 8G or gpu:8G", repr(wanted))
-    size = _bytes(amount, wanted)
+def _requested_cache(place: str, size: int, wanted: str, device: torch.device) -> Cache:
     if place != "gpu":
         return Cache(size)
-    require(device.type == "cuda", "cache", "on the CPU, as in 8G, without a GPU", repr(wanted))
+    _require_gpu_for(wanted, device)
     room = _room_on(device)
     require(
         size <= room, "cache", f"at most {_gib(room)} on {device}, which has no more besides the step", repr(wanted)
     )
     return Cache(size, "cuda")
+
+
+def _require_gpu_for(cache: str, device: torch.device) -> None:
+    require(device.type == "cuda", "cache", "on the CPU, as in 8G, without a GPU", repr(cache))
 
 
 def _room_on(device: torch.device) -> int:
@@ -131,9 +140,3 @@ def _mean_bytes(dataset: Dataset) -> int:
     usable = table.frames > 0
     pixels = table.frames[usable].astype(np.int64) * table.width[usable] * table.height[usable]
     return int(pixels.mean() * 3) if usable.any() else 0
-
-
-def _bytes(amount: str, wanted: str) -> int:
-    number, unit = amount.rstrip("iB")[:-1], amount.rstrip("iB")[-1:].upper()
-    require(number.replace(".", "", 1).isdigit() and unit in _UNITS, "cache", "auto, off, 8G or gpu:8G", repr(wanted))
-    return int(float(number) * _UNITS[unit])

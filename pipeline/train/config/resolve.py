@@ -95,14 +95,17 @@ def _assignment(text: str) -> tuple[str, Any]:
         return name.strip(), value.strip()
 
 
-def require_same(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Raise if the settings differ from those that the run was started with; show both."""
+def require_same(saved: Mapping[str, Any], wanted: Mapping[str, Any], run: Path) -> None:
+    """Raise if the settings differ from those that the run was begun with; show both, and what to do instead."""
     differing = [name for name in saved.keys() | wanted.keys() if saved.get(name) != wanted.get(name)]
     if differing:
         shown = "; ".join(
             f"{name}: {saved.get(name)!r} in the run, {wanted.get(name)!r} now" for name in sorted(differing)
         )
-        raise RunError(f"a run must be resumed as it was started, but: {shown}. Change that back, or start a new run.")
+        raise RunError(
+            f"a run must be resumed with the settings that it was begun with, but: {shown}. Leave them out, or begin a"
+            f" new run with these settings from its weights: --out NEW --weights '{run}'."
+        )
 
 
 def lasting(settings: Settings) -> dict[str, Any]:

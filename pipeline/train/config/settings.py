@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeVar, get_type_hints
 
+from sciu.models.own import absolute
 from sciu.pipeline.errors import SettingError, require
 from sciu.pipeline.feed.files.routes import DECODES
 from sciu.pipeline.feed.plan.augmentation import CROPS, Augmentation
 from sciu.pipeline.feed.plan.sampling import SAMPLINGS, Sampling
-from sciu.pipeline.train.config.methods import METHODS
+from sciu.pipeline.train.config.methods import METHODS, policy_of
 from sciu.pipeline.train.config.schedule import SHAPES, Schedule
+from sciu.purification.errors import PolicyError
 
 Value = TypeVar("Value")
 
@@ -49,15 +53,24 @@ class Settings:
         choices=tuple(METHODS),
         flag=True,
     )
-    cgp: bool = setting(True, "Method sciu: prune unusable clips (coarse-grained pruning).", flag=True)
-    fgc: bool = setting(True, "Method sciu: correct wrong labels (fine-grained correction).", flag=True)
+    cgp: bool = setting(
+        True, "Method sciu: prune unusable clips (coarse-grained pruning), by `--set prune_below`.", flag=True
+    )
+    fgc: bool = setting(
+        True, "Method sciu: correct wrong labels (fine-grained correction), by `--set correct_above`.", flag=True
+    )
     fold: int = setting(1, "Train on this fold of the dataset.", flag=True)
     backbone: str = setting(
         "resnet18_lstm",
         "Name a backbone, or your own as package.module:Class or file.py:Class; `list` shows all.",
         flag=True,
     )
-    weights: str = setting("", "Load pretrained weights from a file, or `imagenet` from torchvision.", flag=True)
+    backbone_may_change: bool = setting(
+        False, "Resume the run although the source of your own backbone has changed.", may_change=True
+    )
+    weights: str = setting(
+        "", "Load pretrained weights from a file or a run, or `imagenet` from torchvision.", flag=True
+    )
     labels_from: str = setting(
         "", "Train on the clips and labels that a finished run ended with, or that a .npy file gives.", flag=True
     )
@@ -197,6 +210,11 @@ class Settings:
         self.sampling_of_frames()
         self.augmentation()
         self.lr_schedule()
+        self.requested_cache()
+        try:
+            policy_of(self)
+        except PolicyError as error:
+            raise SettingError(str(error)) from error
 
     def _check_together(self) -> None:
         uses = METHODS[self.method].uses
@@ -229,6 +247,20 @@ class Settings:
             decay=self.decay, every=self.decay_every,
         )  # fmt: skip
 
+    def requested_cache(self) -> tuple[str, int] | None:
+        """Return the memory, `cpu` or `gpu`, and the bytes that are requested of it; None for auto and off."""
+        if self.cache in ("auto", "off"):
+            return None
+        found = _CACHE.fullmatch(self.cache)
+        require(found is not None, "cache", "auto, off, 8G or gpu:8G", repr(self.cache))
+        assert found is not None
+        place, amount, unit = found.groups()
+        return (place or "cpu").lower(), int(float(amount) * _UNITS[unit.upper()])
+
+
+_CACHE = re.compile(r"(?:(cpu|gpu)?:)?(\d{0,9}\.?\d{1,9})([kmgt])(?:i?b)?", re.IGNORECASE | re.ASCII)
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
 
 def _check_range(name: str, value: Any, described: Mapping[str, Any]) -> None:
     choices, between = described["choices"], described["between"]
@@ -237,6 +269,7 @@ def _check_range(name: str, value: Any, described: Mapping[str, Any]) -> None:
         require(between[0] <= value <= between[1], name, f"{between[0]} to {between[1]:,}", value)
     if described["below_1"]:
         require(0 <= value < 1, name, "at least 0 and below 1", value)
+    require(not isinstance(value, float) or math.isfinite(value), name, "a finite number", value)
 
 
 TYPES: dict[str, Any] = get_type_hints(Settings)
@@ -258,7 +291,7 @@ def checked(name: str, value: Any) -> Any:
         require(value == "auto" or _is_number(value), name, "a number or auto", repr(value))
         return value if value == "auto" else float(value)
     require(type(value) is kind, name, f"a {_WORDS[kind]}", repr(value))
-    return value
+    return absolute(value) if name == "backbone" else value
 
 
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "truth value, true or false"}
@@ -268,8 +301,21 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _close(name: str) -> str:
+def meant(name: str) -> list[str]:
+    """Return the settings that a user may have meant by another name."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, TYPES, n=3)
+    usual = _USUAL_NAMES.get(name.removeprefix("num_"))
+    return [usual] if usual else get_close_matches(name, TYPES, n=3)
+
+
+_USUAL_NAMES = {
+    "learning_rate": "lr", "optimizer": "optimiser", "optim": "optimiser", "batch": "batch_size", "epoch": "epochs",
+    "model": "backbone", "workers": "threads", "wd": "weight_decay", "scheduler": "schedule", "gpu": "device",
+}  # fmt: skip
+"""What other trainers call a setting."""
+
+
+def _close(name: str) -> str:
+    close = meant(name)
     return f" Did you mean {' or '.join(close)}?" if close else ""

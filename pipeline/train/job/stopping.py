@@ -1,6 +1,7 @@
 """SIGTERM and SIGINT ask the loop to stop after the current step; a second SIGINT stops at once.
 
-A second SIGTERM changes nothing: SLURM and torchrun both send one to every process.
+A second SIGTERM changes nothing: SLURM and torchrun both send one to every process. If SIGINT was ignored before, as a
+shell script begins what it runs in the background, it stays so.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from typing import Any
 from sciu.pipeline.errors import Stopped
 from sciu.pipeline.train.job.ranks import Ranks
 
-_ASKED_BY = (signal.SIGTERM, signal.SIGINT)
-
 
 class Stop:
     """Handles SIGTERM and SIGINT while the block runs."""
@@ -22,7 +21,9 @@ class Stop:
         self.signal = 0  # the signal that has arrived
 
     def __enter__(self) -> Stop:  # noqa: PYI034 - Self needs Python 3.11
-        self._before: dict[int, Any] = {number: signal.signal(number, self._ask) for number in _ASKED_BY}
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        numbers = (signal.SIGTERM,) if ignored else (signal.SIGTERM, signal.SIGINT)
+        self._before: dict[int, Any] = {number: signal.signal(number, self._ask) for number in numbers}
         return self
 
     def __exit__(
@@ -40,7 +41,8 @@ class Stop:
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number
-        signal.signal(signal.SIGINT, self._before[signal.SIGINT])
+        if signal.SIGINT in self._before:
+            signal.signal(signal.SIGINT, self._before[signal.SIGINT])
 
     def _listen_as_before(self) -> None:
         for number, handler in self._before.items():

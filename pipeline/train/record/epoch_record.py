@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from sciu.pipeline.train.record.reading import read_fields
+
 Detection = dict[str, Any]
 """How well purification found what is known to be wrong: figures by name, some of them by kind or class."""
-
-
-def known(kind: Any, content: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a dataclass; what a later version has added to the content is ignored."""
-    return {each.name: content[each.name] for each in fields(kind) if each.name in content}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +23,8 @@ class SplitResult:
     confusion: list[list[int]]  # true class, predicted class
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` takes."""
+        """Return it as plain values."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any] | None) -> SplitResult | None:
-        """Read what `to_json` returns; None if the split was not evaluated."""
-        return None if content is None else cls(**known(cls, content))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +45,9 @@ class PurifyResult:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PurifyResult:
         """Read what `to_json` returns."""
-        named = known(cls, content)
-        counts = {name: value for name, value in content.items() if name not in named and isinstance(value, int)}
-        return cls(**{**named, "counts": counts})
+        own = {each.name for each in fields(cls)}
+        counts = {name: value for name, value in content.items() if name not in own and type(value) is int}
+        return cls(**read_fields(cls, {**content, "counts": counts}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +109,5 @@ class EpochRecord:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> EpochRecord:
         """Read what `to_json` returns."""
-        return cls(
-            epoch=content["epoch"], loss=content["loss"], accuracy=content["accuracy"], lr=content["rate"],
-            spent=Spent(**known(Spent, content)),
-            validation=SplitResult.from_json(content.get("validation")),
-            test=SplitResult.from_json(content.get("test")),
-            purify=PurifyResult.from_json(content["purify"]) if "purify" in content else None,
-        )  # fmt: skip
+        named = {"lr": content["rate"]} if "rate" in content else {}
+        return cls(**read_fields(cls, {**content, **named, "spent": content}))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sciu.pipeline.errors import SettingError, kind_and_line
+from sciu.pipeline.dataset.system.files import write_atomically
+from sciu.pipeline.errors import SettingError
 from sciu.pipeline.train.config.settings import by_name
 from sciu.pipeline.train.errors import RunError
+from sciu.pipeline.train.record.reading import read
 from sciu.pipeline.train.record.run_card import FORMAT, RunCard
 
 _KEYS = {"format", "run", "settings", "dataset", "store", "held_out"}
@@ -42,6 +44,16 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def backbone(self) -> Path:
+        """The sources of a user's own backbone."""
+        return self.path / "backbone"
+
+    @property
+    def summary(self) -> Path:
+        """The epochs that have ended, in numbers."""
+        return self.path / "summary.json"
+
+    @property
     def tensorboard(self) -> Path:
         """The event files."""
         return self.path / "tensorboard"
@@ -51,6 +63,10 @@ class RunFolder:
         if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
             return None
         return self.require()
+
+    def write(self, card: RunCard) -> None:
+        """Write the run's card."""
+        write_atomically(self.card, (json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n").encode())
 
     def require(self) -> RunCard:
         """Return the card of a run that must exist."""
@@ -65,10 +81,11 @@ class RunFolder:
         if content["format"] != FORMAT:
             raise RunError(f"'{self.card}' must be of format {FORMAT}, but is of {content['format']}. Update sciu.")
         try:
-            if unknown := sorted(content["settings"].keys() - by_name().keys()):
+            settings = read(dict[str, Any], content["settings"], "settings")
+            if unknown := sorted(settings.keys() - by_name().keys()):
                 raise RunError(f"'{self.card}' has settings that this version does not know: {unknown}. Update sciu.")
             return RunCard.from_json(content)
         except SettingError as error:
             raise RunError(f"'{self.card}' has a setting that is unknown here: {error} Update sciu.") from error
-        except (TypeError, KeyError, AttributeError) as error:
-            raise RunError(f"'{self.card}' is damaged: {kind_and_line(error)}. Start a new run.") from error
+        except TypeError as error:
+            raise RunError(f"'{self.card}' is damaged: {error}. Start a new run.") from error

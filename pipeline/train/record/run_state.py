@@ -8,7 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult, Spent, known
+from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult, Spent
+from sciu.pipeline.train.record.reading import read_fields
+
+_ALWAYS = {
+    "epoch",
+    "step",
+    "world",
+    "done",
+    "faults",
+    "spent",
+    "measured",
+    "best",
+    "history",
+}  # also in the first format
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +60,14 @@ class RunState:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> RunState:
-        """Read what `to_json` returns; what a later version adds is ignored."""
-        own = known(cls, content)
-        measured, best = own["measured"], own["best"]
-        return cls(**{
-            **own,
-            "spent": Spent(**known(Spent, own["spent"])),
-            "measured": measured and EpochRecord.from_json(measured),
-            "best": best and BestEpoch(**known(BestEpoch, best)),
-            "history": [EpochRecord.from_json(each) for each in own["history"]],
-        })  # fmt: skip
+        """Read what `to_json` returns; what a later version adds is ignored, what an earlier one lacks is empty."""
+        if missing := sorted(_ALWAYS - content.keys()):
+            raise TypeError(f"{missing[0]} is missing")
+        state = cls(**read_fields(cls, content))
+        for name, least in (("epoch", 1), ("step", 0), ("world", 1)):
+            if getattr(state, name) < least:
+                raise TypeError(f"{name} must be at least {least}, but is {getattr(state, name)}")
+        return state
 
     def remaining(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the clips that the epoch's plan consists of."""

@@ -5,6 +5,7 @@ One of 100 MB takes a third of a second to serialise and to write, ten times all
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -14,10 +15,11 @@ from sciu.pipeline.train.record.checkpoints import Checkpoints, require_room
 
 
 class Saver:
-    """Writes checkpoints one after the other, in its own thread."""
+    """Writes checkpoints one after the other, in its own thread; before the first it does what is given, if anything."""
 
-    def __init__(self, checkpoints: Checkpoints) -> None:
+    def __init__(self, checkpoints: Checkpoints, before_first: Callable[[], None] | None = None) -> None:
         self._checkpoints = checkpoints
+        self._before_first = before_first
         self._thread = ThreadPoolExecutor(1, "sciu-save")
         self._orders: list[Future[None]] = []
 
@@ -25,7 +27,7 @@ class Saver:
         """Start to write a checkpoint; raise the error of the one before, if there was one."""
         self.wait()
         require_room(self._checkpoints.folder, _size(content))
-        self._orders.append(self._thread.submit(self._checkpoints.save, copied(content)))
+        self._orders.append(self._thread.submit(self._save, copied(content)))
 
     def name(self, epoch: int, *, best: bool) -> None:
         """Give the last checkpoint, of an ended epoch, its other names once it is written."""
@@ -40,6 +42,12 @@ class Saver:
     def close(self) -> None:
         """Finish what is pending; only `wait` raises its errors."""
         self._thread.shutdown()
+
+    def _save(self, content: dict[str, Any]) -> None:
+        if self._before_first:
+            self._before_first()
+            self._before_first = None
+        self._checkpoints.save(content)
 
     def _name(self, before: list[Future[None]], epoch: int, *, best: bool) -> None:
         for order in before:  # if a write failed, the last name is still that of the checkpoint before

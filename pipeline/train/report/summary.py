@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sciu.pipeline.errors import first_line
 from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.record.epoch_record import Detection
+from sciu.pipeline.train.record.reading import read, read_fields
+from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.record.run_state import RunState
+
+_Figure = float | None
+_DETECTION = dict[str, _Figure | dict[str, _Figure]] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +75,26 @@ class Summary:
         if self.detection is None:
             del content["detection"]
         return content
+
+    @classmethod
+    def from_json(cls, content: Any) -> Summary:
+        """Read what `to_json` returns; what a later version has added is ignored."""
+        given = read(dict[str, Any], content, "the summary")
+        read(_DETECTION, given.get("detection"), "detection")
+        summary = cls(**read_fields(cls, {"detection": None, **given}))
+        if not summary.clips_per_epoch:
+            raise TypeError("clips_per_epoch is empty")
+        return summary
+
+    @classmethod
+    def load(cls, run: RunFolder) -> Summary:
+        """Read a run's `summary.json`."""
+        try:
+            return cls.from_json(json.loads(run.summary.read_text("utf-8")))
+        except (FileNotFoundError, NotADirectoryError):
+            raise RunError(f"'{run.path}' must be a run with a finished epoch, but has no summary.json.") from None
+        except (ValueError, TypeError, RecursionError) as error:
+            raise RunError(
+                f"'{run.summary}' is damaged: {first_line(error)}. Its content is in the last checkpoint, too:"
+                " `sciu-train --resume --json` prints it at the end of the run."
+            ) from error

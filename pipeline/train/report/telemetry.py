@@ -19,6 +19,7 @@ from sciu.pipeline.train.purify import Labels
 from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult
 from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.record.run_state import BestEpoch, RunState
+from sciu.pipeline.train.report.learning import warning_of
 from sciu.pipeline.train.report.pictures import confusion_picture, moving_clips
 from sciu.pipeline.train.report.summary import Summary
 from sciu.pipeline.train.report.tensorboard import EventFiles
@@ -56,6 +57,8 @@ class Telemetry:
         self._events = self._events or self.begin(state.epoch)
         self._show(self._events, record, following)
         self.say(_line(self.settings.epochs, record, state.best))
+        if warning := warning_of(state.history, self.settings.lr):
+            self.say(f"Warning: {warning}")
 
     def _purified(self, following: EpochIndex) -> PurifyResult:
         """Return the counts that the next index was published with, and those by class."""
@@ -75,7 +78,7 @@ class Telemetry:
         lines = "".join(json.dumps(record.to_json(), ensure_ascii=False) + "\n" for record in state.history)
         write_atomically(self.folder.path / "log.jsonl", lines.encode())
         summary = json.dumps(self.summary(state).to_json(), indent=2)
-        write_atomically(self.folder.path / "summary.json", f"{summary}\n".encode())
+        write_atomically(self.folder.summary, f"{summary}\n".encode())
 
     def summary(self, state: RunState) -> Summary:
         """Summarise the epochs that have ended."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,31 +37,46 @@ class EventFiles:
     """The event files of a run. Epochs from `first` on are written again: readers drop what a killed run left."""
 
     def __init__(self, folder: Path, settings: str, first: int) -> None:
+        self._folder = folder
         self._writer: Any = SummaryWriter(str(folder), purge_step=first)
         if first == 1:
             self._writer.add_custom_scalars(_LAYOUT)
             self._writer.add_text("settings", "\n".join(f"    {line}" for line in settings.splitlines()), 0)
 
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the folder in a system error: TensorBoard writes in a thread, and any later call raises its error."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = error.filename or str(self._folder)
+            raise
+
     def numbers(self, epoch: int, values: dict[str, float]) -> None:
         """Show numbers by their tags."""
-        for tag, value in values.items():
-            self._writer.add_scalar(tag, value, epoch)
+        with self._named():
+            for tag, value in values.items():
+                self._writer.add_scalar(tag, value, epoch)
 
     def histogram(self, epoch: int, tag: str, values: NDArray[Any]) -> None:
         """Show how values are distributed."""
         finite = values[np.isfinite(values)]
-        if len(finite):
-            self._writer.add_histogram(tag, finite, epoch)
+        with self._named():
+            if len(finite):
+                self._writer.add_histogram(tag, finite, epoch)
 
     def picture(self, epoch: int, tag: str, encoded: bytes) -> None:
         """Show a PNG or GIF file as it is; torch's own `add_video` needs an old moviepy."""
         image = Summary.Image(encoded_image_string=encoded, colorspace=3)
-        self._writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), epoch)
+        with self._named():
+            self._writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), epoch)
 
     def flush(self) -> None:
         """Write what is buffered, at the end of each epoch."""
-        self._writer.flush()
+        with self._named():
+            self._writer.flush()
 
     def close(self) -> None:
         """Write the rest and close the files."""
-        self._writer.close()
+        with self._named():
+            self._writer.close()

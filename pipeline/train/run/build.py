@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -13,7 +13,6 @@ from sciu.models.compiled import compiled
 from sciu.models.errors import ModelError
 from sciu.models.registry import build_backbone, frame_size
 from sciu.models.sciu_model import SciuModel
-from sciu.models.weights import load_imagenet, load_weights
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.system.workers import cores
 from sciu.pipeline.errors import kind_and_line, require
@@ -28,6 +27,7 @@ from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.report.telemetry import Say
+from sciu.pipeline.train.run.pretrained import load_pretrained
 from sciu.pipeline.train.step.average import Average
 from sciu.pipeline.train.step.clip_tensors import ClipTensors
 from sciu.pipeline.train.step.failures import explain_failures
@@ -51,15 +51,18 @@ def build(
     settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say, stack: ExitStack
 ) -> Parts:
     """Build the parts, and print what was chosen. The step is tried before the feed's threads start."""
-    step = build_step(settings, len(dataset), len(dataset.classes), device, ranks, say)
+    step = build_step(settings, len(dataset), dataset.classes, device, ranks, say)
     stack.callback(step.close)
-    planner = Planner(
+    feed = stack.enter_context(build_feed(settings, dataset, device, ranks, say))
+    return Parts(feed=feed, planner=planner_of(settings, dataset, ranks), step=step)
+
+
+def planner_of(settings: Settings, dataset: Dataset, ranks: Ranks) -> Planner:
+    """Return the planner of a rank."""
+    return Planner(
         dataset=dataset, sampling=settings.sampling_of_frames(), augmentation=settings.augmentation(),
         size=size_of(settings), batch_size=settings.batch_size, seed=settings.seed, rank=ranks.rank, world=ranks.world,
     )  # fmt: skip
-    return Parts(
-        feed=stack.enter_context(build_feed(settings, dataset, device, ranks, say)), planner=planner, step=step
-    )
 
 
 def size_of(settings: Settings) -> int:
@@ -67,21 +70,17 @@ def size_of(settings: Settings) -> int:
     return settings.size or frame_size(settings.backbone)
 
 
-def build_network(settings: Settings, classes: int, say: Say) -> SciuModel:
+def build_network(settings: Settings, classes: Sequence[str], say: Say) -> SciuModel:
     """Build the network, the same for the same seed, and load the requested weights."""
     torch.manual_seed(settings.seed)
-    network = SciuModel(build_backbone(settings.backbone), classes, METHODS[settings.method].weight_head)
-    if settings.weights:
-        loaded = (
-            load_imagenet(network, settings.backbone)
-            if settings.weights == "imagenet"
-            else load_weights(network, settings.weights)
-        )
-        say(f"weights: {loaded}")
+    network = SciuModel(build_backbone(settings.backbone), len(classes), METHODS[settings.method].weight_head)
+    load_pretrained(network, settings, classes, say)
     return network
 
 
-def build_step(settings: Settings, clips: int, classes: int, device: torch.device, ranks: Ranks, say: Say) -> Step:
+def build_step(
+    settings: Settings, clips: int, classes: Sequence[str], device: torch.device, ranks: Ranks, say: Say
+) -> Step:
     """Build the step, and try it."""
     network: nn.Module = build_network(settings, classes, say).to(device)
     if settings.sync_batchnorm:
@@ -96,7 +95,7 @@ def build_step(settings: Settings, clips: int, classes: int, device: torch.devic
         optimiser=make_optimiser(network.parameters(), settings, device),
         objective=objective_of(settings),
         clip_tensors=ClipTensors(
-            clips, classes, device, balance=settings.class_balance, averages=policy_of(settings).averages
+            clips, len(classes), device, balance=settings.class_balance, averages=policy_of(settings).averages
         ),
         average=Average(network, settings.average),
         amp=amp.value, clip_gradients=settings.clip_gradients, weighted_scores=settings.scores == "weighted",

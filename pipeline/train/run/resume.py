@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sciu.pipeline.errors import kind_and_line
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.purify import carry_quarantine, left_out_of, publish_index
-from sciu.pipeline.train.record.checkpoints import read_checkpoint
+from sciu.pipeline.train.record.checkpoints import LAST, read_checkpoint, require_fitting, require_whole
 from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.run import Run
 from sciu.pipeline.train.step.snapshot import copy_into
@@ -29,6 +30,7 @@ def save(run: Run, state: RunState, index: EpochIndex) -> None:
         state.faults = {clip: why for each in faults or () for clip, why in each.items()}
         run.saver.save({
             "run": run.card.run, "settings": asdict(run.settings), "dataset": run.dataset.fingerprint,
+            "classes": [*run.dataset.classes], "backbone": run.card.backbone,
             "state": state.to_json(), **step.tensors(), "board": scores, "of_each_rank": own, "amp": step.amp,
             "scaler": step.scaler.state_dict(),
         })  # fmt: skip
@@ -63,15 +65,19 @@ def restore(run: Run) -> RunState:
 
 def _restore_rank(run: Run, content: dict[str, Any], *, same_world: bool) -> None:
     """Restore what a rank has to itself; of another number of ranks none is this one."""
-    step = run.step
+    step, path = run.step, run.checkpoints.folder / LAST
     if content["amp"] != step.amp:
         run.say(f"amp was {content['amp']} and is {step.amp} now: the run continues, but with other results")
     elif step.amp == "fp16":
         step.scaler.load_state_dict(content["scaler"])
     if same_world:
-        own = content["of_each_rank"][run.ranks.rank]
-        set_random_state(own["random"], step.device)
-        copy_into({"": statistics(step)}, {"": own["statistics"]})
+        try:
+            own = content["of_each_rank"][run.ranks.rank]
+            set_random_state(own["random"], step.device)
+        except (LookupError, TypeError, RuntimeError) as error:
+            raise RunError(f"checkpoint '{path}' is damaged: {kind_and_line(error)}. Remove it.") from error
+        require_fitting(path, own, {"statistics": statistics(step)})
+        copy_into({"statistics": statistics(step)}, own)
 
 
 def _carry_quarantine(run: Run, state: RunState) -> None:
@@ -91,9 +97,11 @@ def _load_newest(run: Run) -> dict[str, Any] | None:
     if (path := run.checkpoints.latest()) is None:
         return None
     content = read_checkpoint(path)
+    require_whole(path, content)
     if content["run"] != run.card.run:
         raise RunError(f"checkpoint '{path}' must be of run {run.card.run}, but is of {content['run']}. Remove it.")
     tensors = run.step.tensors()
+    require_fitting(path, content, tensors)
     copy_into(tensors, content)
     return {name: value for name, value in content.items() if name not in tensors}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.dataset.splits.summary import cautions
 from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.plan.plan import Planner
 from sciu.pipeline.train.config.methods import policy_of
@@ -24,13 +26,14 @@ from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.job.stopping import Stop
 from sciu.pipeline.train.purify import quarantine_digest
 from sciu.pipeline.train.record.checkpoints import Checkpoints
-from sciu.pipeline.train.record.run_card import RunCard
+from sciu.pipeline.train.record.run_card import DatasetCard, RunCard
 from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.record.saver import Saver
 from sciu.pipeline.train.report.telemetry import Say, Telemetry
 from sciu.pipeline.train.report.tensorboard import EventFiles
 from sciu.pipeline.train.run.build import build
-from sciu.pipeline.train.run.create import create_run
+from sciu.pipeline.train.run.create import choose_clips, create_run
+from sciu.pipeline.train.run.own_backbone import accepted, as_trained, fingerprint, note_change
 from sciu.pipeline.train.step.step import Step
 from sciu.purification import Purifier, SharedPurifier
 
@@ -79,8 +82,18 @@ class Run:
     @property
     def held_out(self) -> NDArray[np.int64]:
         """Clips of the training split that the best epoch is chosen by, less those that the dataset quarantined."""
-        held_out = np.array(self.card.held_out, np.int64)
-        return held_out[~self.dataset.quarantined[held_out]]
+        return usable_held_out(self.card, self.dataset)
+
+
+def usable_held_out(card: RunCard, dataset: Dataset) -> NDArray[np.int64]:
+    """Return the clips that a run holds out to choose the best epoch by, less those in the dataset's quarantine."""
+    held_out = np.array(card.held_out, np.int64)
+    if len(held_out) and held_out.max() >= len(dataset):
+        raise RunError(
+            f"held_out in the run's run.json must be clips of '{dataset.folder}', 0 to {len(dataset) - 1}, but one is"
+            f" {held_out.max()}. Restore the file from a copy, or begin a new run."
+        )
+    return held_out[~dataset.quarantined[held_out]]
 
 
 @contextmanager
@@ -90,23 +103,36 @@ def opened(request: RunRequest, device: torch.device, ranks: Ranks, stop: Stop) 
     settings = request.resolved.settings
     _require_same_on_all_ranks(request, dataset, ranks)
     with ExitStack() as stack:
-        card = ranks.from_first(folder.read)
+        card, source = ranks.from_first(folder.read), None
         if card is not None:
-            _require_the_same(card, settings, dataset)
+            _require_the_same(card, settings, dataset, folder)
+            source = ranks.from_first(partial(accepted, folder, card, settings, request.say))
+            card = replace(card, backbone=source.fingerprint) if source else card
+        clips = None if card else ranks.from_first(partial(choose_clips, settings, dataset))  # refuses before any work
         say = request.say if ranks.first else _silent
+        for caution in cautions(dataset, settings.fold):
+            say(f"dataset: {caution}")
         for remark in (*request.resolved.remarks(), *policy_of(settings).remarks()):
             say(f"settings: {remark}")
-        parts = build(settings, dataset, device, ranks, say, stack)
-        card = card or ranks.from_first(lambda: create_run(folder, request.resolved, request.command, dataset))
+        parts = build(_to_build(settings, folder, card, say), dataset, device, ranks, say, stack)
+        if clips is not None:
+            card = ranks.from_first(partial(create_run, folder, request.resolved, request.command, dataset, clips))
+        assert card is not None
+        if settings.validation:
+            trained = len(dataset.ids("train", settings.fold))
+            say(f"validation: {len(card.held_out):,} of {trained:,} training clips choose the best epoch instead")
         purifier = stack.enter_context(_open_store(folder, card, settings)) if ranks.first else None
         telemetry = None
         if purifier is not None:
+            _note_dataset(folder, dataset)
             telemetry = stack.enter_context(Telemetry(
                 folder=folder, settings=settings, dataset=dataset, purifier=purifier, device=str(device), say=say,
                 truth=read_truth(dataset),
                 begin=lambda epoch: EventFiles(folder.tensorboard, request.resolved.toml(), epoch),
             ))  # fmt: skip
-        saver = Saver(Checkpoints(folder.checkpoints, settings.keep))
+        saver = Saver(
+            Checkpoints(folder.checkpoints, settings.keep), partial(note_change, folder, source) if source else None
+        )
         stack.callback(saver.close)
         yield Run(
             settings=settings, dataset=dataset, folder=folder, card=card, ranks=ranks,
@@ -115,6 +141,28 @@ def opened(request: RunRequest, device: torch.device, ranks: Ranks, stop: Stop) 
             saver=saver, telemetry=telemetry, say=say,
             progress=request.progress if ranks.first else _no_progress, stop=stop,
         )  # fmt: skip
+
+
+def _note_dataset(folder: RunFolder, dataset: Dataset) -> None:
+    """Write into the card where the dataset is now, if it was moved since."""
+    card = folder.require()
+    if card.dataset.folder != str(dataset.folder):
+        folder.write(replace(card, dataset=DatasetCard.of(dataset)))
+
+
+def _to_build(settings: Settings, folder: RunFolder, card: RunCard | None, say: Say) -> Settings:
+    """Return the settings to build the network of a run by.
+
+    A run that is resumed needs neither the source of the user's backbone, of which it has a copy, nor the weights that
+    it began with, once it has a checkpoint.
+    """
+    if card is None:
+        return settings
+    backbone, remark = as_trained(folder, settings.backbone, card.backbone)
+    if remark:
+        say(remark)
+    has_checkpoint = any(folder.checkpoints.glob("*.pt"))
+    return replace(settings, backbone=backbone, weights="" if has_checkpoint else settings.weights)
 
 
 def _open_store(folder: RunFolder, card: RunCard, settings: Settings) -> Purifier:
@@ -136,17 +184,22 @@ def _open_store(folder: RunFolder, card: RunCard, settings: Settings) -> Purifie
     return purifier
 
 
-def _require_the_same(card: RunCard, settings: Settings, dataset: Dataset) -> None:
-    saved, now = card.settings, {"dataset": dataset.fingerprint, **lasting(settings)}
-    require_same({"dataset": card.dataset.fingerprint, **lasting(saved)}, now)
+def _require_the_same(card: RunCard, settings: Settings, dataset: Dataset, folder: RunFolder) -> None:
+    if dataset.fingerprint != card.dataset.fingerprint:
+        raise RunError(
+            f"a run must be resumed on its dataset, '{card.dataset.folder}', but '{dataset.folder}' is another one,"
+            " or was given other labels or splits since. Name the run's own, or begin a new run."
+        )
+    require_same(lasting(card.settings), lasting(settings), folder.path)
 
 
 def _require_same_on_all_ranks(request: RunRequest, dataset: Dataset, ranks: Ranks) -> None:
     """Raise if ranks see different folders: each has read the settings and the dataset itself."""
-    mine = asdict(request.resolved.settings), dataset.fingerprint, quarantine_digest(dataset)
+    settings = request.resolved.settings
+    mine = asdict(settings), dataset.fingerprint, quarantine_digest(dataset), fingerprint(settings.backbone)
     if ranks.any(ranks.broadcast(mine) != mine):
         raise RunError(
-            "all ranks must see the same dataset and the same --out, but do not. Put both where all can read them."
+            "all ranks must see the same dataset, --out and --backbone, but do not. Put them where all can read them."
         )
 
 

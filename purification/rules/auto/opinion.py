@@ -37,6 +37,7 @@ class Opinion:
     likely_KN: Values  # running averages that sum to 1
     transition_KK: NDArray[np.float64]  # P(given label | true class): rows true, columns given
     wrong: float  # share of wrong labels, at least
+    agreement: float  # how well the likeliest classes name the given labels: 0 is guessing, 1 is all of them
     doubted: float  # share of usable clips whose average contradicts their present label
     evenness: float  # of contradictions over sureness: 0 if only unsure predictions contradict, 1 for pure noise
     standing_K: NDArray[np.float64]  # of a class: its mass in the averages over its share of the present labels
@@ -62,6 +63,7 @@ class Opinion:
         return cls(
             given=states.given, known=known, predicted=predicted, likely_KN=likely_KN,
             transition_KK=transition, wrong=wrong,
+            agreement=_agreement(predicted[usable], given[usable], len(likely_KN)),
             doubted=_share(behind[usable] < -_DOUBTED),
             evenness=_evenness(predicted[usable], highest[usable], given[usable], len(likely_KN)),
             standing_K=_standing(average_KN, label, usable),
@@ -120,6 +122,17 @@ def _evenness(predicted: NDArray[np.int16], highest: Values, given: NDArray[np.i
             clips[place] += sure.sum()
     surest, surer = contradicted / np.maximum(clips, 1)
     return float(min(1.0, surest / surer)) if surer > _NEXT_TO_NONE else 0.0
+
+
+def _agreement(predicted: NDArray[np.int16], given: NDArray[np.int16], classes: int) -> float:
+    """Return the mean recall of the classes that have clips, less that of any guessing: one over their number."""
+    clips_K = np.bincount(given, minlength=classes)
+    right_K = np.bincount(given[predicted == given], minlength=classes)
+    there = clips_K > 0
+    if there.sum() < 2:
+        return 0.0
+    guessing = 1 / there.sum()
+    return float(max(0.0, (right_K[there] / clips_K[there]).mean() - guessing) / (1 - guessing))
 
 
 def _share(mask: NDArray[np.bool_]) -> float:

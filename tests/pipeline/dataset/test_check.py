@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset import check as checking
 from sciu.pipeline.dataset.check import check
 from sciu.pipeline.dataset.media.probe import probe
-from sciu.tools.experiments.clips import load_clips
+from sciu.tools.experiment.clips import load_clips
 
 
 @pytest.fixture
@@ -120,8 +121,10 @@ def in_this_process(function: Callable[[object], object], tasks: list[object]) -
         yield position, function(task)
 
 
-def broken_disk(path: Path, mode: str) -> None:
-    raise OSError(errno.EIO, "Input/output error", str(path))
+def broken_disk(path: Path, *how: Any, **more: Any) -> Any:
+    if path.suffix == ".webm":
+        raise OSError(errno.EIO, "Input/output error", str(path))
+    return open(path, *how, **more)  # noqa: PTH123 - a Path's own `open` is replaced by this
 
 
 def test_every_planted_fault_is_found_and_a_training_never_sees_it(sciu: Callable[..., Answer], tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_every_clip_has_its_row(purifier: Purifier, report: Report) -> None:
     assert all(row.why.startswith("pruned: score 0.") and row.first_epoch == 3 for row in pruned)
     corrected = [row for row in rows if row.label != row.given]
     assert all(row.why.startswith(f"relabelled {row.given} -> {row.label}") for row in corrected)
-    assert all(row.margin and row.margin > 0.2 and row.predicted == row.label for row in corrected)
+    assert all((row.grounds["margin"] or 0) > 0.2 and row.predicted == row.label for row in corrected)
 
 
 def test_label_scores_are_the_mean_probability_of_the_given_label(purifier: Purifier, report: Report) -> None:
@@ -78,4 +78,5 @@ def test_before_anything_was_scored(tmp_path: Path) -> None:
         assert noise_matrix(report) is None
         assert health(report, purifier).worst == []
         row = rows_of(report, purifier, report.chosen("all"))[0]
-        assert (row.score, row.label_score, row.predicted, row.why) == (None, None, None, "")
+        assert row.grounds == {"score": None, "margin": None}
+        assert (row.label_score, row.predicted, row.why) == (None, None, "")

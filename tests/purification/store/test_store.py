@@ -18,7 +18,7 @@ import pytest
 from noisy_clips import begin, one_epoch
 from store_tasks import compact_too, end_epoch_with_little_room, pin_too
 
-from sciu.purification import EpochIndex, Purifier, PurifierError
+from sciu.purification import EpochIndex, Purifier, PurifierError, WriteFailedError
 from sciu.purification.care.audit import audit
 from sciu.purification.index import published_epochs
 from sciu.purification.store.store import Store
@@ -68,10 +68,26 @@ def test_a_full_disk_at_every_page_costs_nothing(tmp_path: Path) -> None:
         for said, files in pool.starmap(end_epoch_with_little_room, zip(folders, rooms, strict=True), chunksize=1):
             assert files == expected
             sayings.append(said)
-    assert "cannot be written: " in sayings[0]
+    assert f"'{tmp_path / '0/data.mdb'}' cannot be written: " in sayings[0], "the file is named"
     assert "Nothing acknowledged is lost" in sayings[0]
     assert sayings[-1] == ""
     assert "something changed" not in sayings
+
+
+def test_a_full_disk_names_the_file_that_found_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(tmp_path).close()
+    (tmp_path / "lock.mdb").unlink()
+
+    def refuse(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(PurifierError, match=r"lock.mdb' cannot be opened: No space"):
+        patched.setattr("os.posix_fallocate", refuse)
+        Purifier.open(tmp_path)
+    purifier = Purifier.open(tmp_path)
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(WriteFailedError, match=r".data.mdb.partial' cannot be written: No space left on device"):
+        purifier.store.compact()
 
 
 def test_a_forked_child_must_open_its_own(tmp_path: Path) -> None:

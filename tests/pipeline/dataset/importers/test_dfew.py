@@ -10,7 +10,7 @@ from helpers import Answer, make_dataset, moving_picture, write_clip, write_fram
 
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.importers import dfew
-from sciu.pipeline.dataset.summary import class_counts
+from sciu.pipeline.dataset.splits.summary import class_counts
 
 LABELS = {1: 1, 2: 2, 10: 3, 300: 4, 4000: 5, 16372: 6, 7: 7}
 SPELLINGS = [

@@ -63,11 +63,53 @@ def test_a_link_in_a_circle_costs_itself(tmp_path: Path) -> None:
     assert folder.read(tmp_path / "src").notes == ["class folders without a clip were left out: sad"]
 
 
+# ---- links
+
+
+def test_links_inside_the_source_are_followed(tmp_path: Path) -> None:
+    write_clip(tmp_path / "src/train/happy/good.mp4", "h264")
+    write_frames(tmp_path / "src/train/happy/frames", moving_picture(3))
+    (tmp_path / "src/train/happy/same.mp4").symlink_to("good.mp4")
+    (tmp_path / "src/train/happy/frames/9.jpg").symlink_to("1.jpg")
+    (tmp_path / "src/test").symlink_to(tmp_path / "src/train")
+    (tmp_path / "link").symlink_to("src")
+    listing = folder.read(tmp_path / "link")
+    assert len(listing.clips) == 6
+    assert listing.notes == []
+
+
+def test_links_that_lead_out_of_the_source_are_not_followed(tmp_path: Path) -> None:
+    write_clip(tmp_path / "src/train/happy/good.mp4", "h264")
+    write_clip(tmp_path / "src-2/secret.mp4", "h264")
+    for name in ("clip", "frames"):
+        write_frames(tmp_path / "src/train/happy" / name, moving_picture(2))
+    (tmp_path / "src/train/happy/frames/3.jpg").symlink_to(tmp_path / "src-2/secret.jpg")
+    (tmp_path / "src/train/happy/a.mp4").symlink_to("../../../src-2/secret.mp4")
+    (tmp_path / "src/train/sad").symlink_to(tmp_path / "src-2")
+    (tmp_path / "src/test").symlink_to("..")
+    listing = folder.read(tmp_path / "src")
+    assert list(listing.clips) == ["train/happy/clip", "train/happy/good.mp4"]
+    (note,) = listing.notes
+    assert note.startswith("4 clips or folders are links that lead out of the source, or have some, and were not")
+    assert all(name in note for name in ("test", "train/sad", "train/happy/a.mp4", "train/happy/frames", "import csv"))
+
+
+@pytest.mark.parametrize("link", ["train", "train/happy", "train/happy/a.mp4"])
+def test_a_source_of_links_is_told_what_takes_them(tmp_path: Path, link: str) -> None:
+    write_clip(tmp_path / "elsewhere" / "happy/a.mp4", "h264")
+    place = tmp_path / "src" / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path / "elsewhere" / link.removeprefix("train").removeprefix("/"))
+    with pytest.raises(DatasetError, match="lead out of the source.* `sciu-data import csv` takes clips from anywhere"):
+        load(tmp_path / "src")
+
+
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
         ([], "must hold train/, test/ or val/, but has no folders"),
-        (["happy/a.mp4"], "split must be one of .*, but is 'happy'"),
+        (["happy/a.mp4"], r"must hold train/, test/ or val/, but has happy\. If these are the classes, --test 0\.2"),
+        (["train/happy/a.mp4", "sad/a.mp4"], "split must be one of .*, but is 'sad'"),
         (["train/a.mp4"], "must hold a folder for every class, but has no folders"),
     ],
 )
@@ -76,6 +118,15 @@ def test_another_layout_is_told(tmp_path: Path, tree: list[str], message: str) -
         write_clip(tmp_path / name, "h264")
     with pytest.raises(DatasetError, match=message):
         folder.read(tmp_path)
+
+
+def test_a_tree_without_splits_is_read_if_they_are_to_be_drawn(tmp_path: Path) -> None:
+    write_clip(tmp_path / "happy/a.mp4", "h264")
+    write_frames(tmp_path / "sad/b", moving_picture(3))
+    clips = folder.read(tmp_path, unsplit=True).clips
+    assert {path: (clip.label, clip.kind, clip.splits) for path, clip in clips.items()} == {
+        "happy/a.mp4": ("happy", "video", {1: "train"}), "sad/b": ("sad", "frames", {1: "train"}),
+    }  # fmt: skip
 
 
 def test_no_such_folder(tmp_path: Path) -> None:

@@ -62,10 +62,10 @@ def test_absolute_paths_work(media: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_a_repeated_row_counts_once_and_is_told(media: Path) -> None:
-    (media / "clips.csv").write_text("a.mp4,happy\na.mp4,happy\n")
+    (media / "clips.csv").write_text("a.mp4,happy\na.mp4,happy\nframes,sad,test\nframes,sad,test\n")
     built = build(table_file.read(media / "clips.csv"), media / "out", name=None, made_by="t", progress=silent)
-    assert len(built.dataset) == 1
-    assert built.notes == ["1 rows repeat an earlier row and were ignored"]
+    assert len(built.dataset) == 2
+    assert built.notes[:1] == ["2 rows repeat an earlier row and were ignored"]
 
 
 @pytest.mark.parametrize(
@@ -126,3 +126,71 @@ def test_a_forgotten_column_of_labels_is_noticed(media: Path) -> None:
 def test_a_path_may_begin_with_a_blank(media: Path) -> None:
     write_clip(media / " b.mp4", "h264")
     assert not read(media, " b.mp4 , happy\n".replace(" ,", ",")).quarantined.any()
+
+
+# ---- files of other forms
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "delimiter"),
+    [
+        ("filename,class\na.mp4,happy\nframes,sad\n", {"path": "filename", "label": "class"}, ","),
+        ("filename;class\na.mp4;happy\nframes;sad\n", {"path": "filename", "label": "class"}, ";"),
+        ("a.mp4;happy\nframes;sad\n", {}, ";"),
+        ("path\tlabel\na.mp4\thappy\nframes\tsad\n", {}, r"\t"),
+        ("id,label,emotion,path\n1,2,happy,a.mp4\n2,7,sad,frames\n", {"label": "emotion"}, ","),
+        ('no,"file, name",Class\n1,a.mp4,happy\n2,frames,sad\n', {"path": "file, name", "label": "Class"}, ","),
+    ],
+    ids=["names", "names and semicolons", "semicolons", "tabs", "columns that are not read", "a comma in a name"],
+)
+def test_a_list_of_another_form(media: Path, text: str, columns: dict[str, str], delimiter: str) -> None:
+    dataset = read(media, text, columns=columns, delimiter=delimiter)
+    assert dataset.clips.path == ["a.mp4", "frames"]
+    assert [dataset.clips.label[clip] for clip in range(2)] == ["happy", "sad"]
+
+
+def test_named_columns_of_splits_and_groups_are_read_and_so_are_ours(media: Path) -> None:
+    text = "file,label,subset,group\na.mp4,happy,test,p1\nframes,sad,train,p2\n"
+    dataset = read(media, text, columns={"path": "file", "split": "subset"})
+    assert [dataset.splits()[clip] for clip in range(2)] == ["test", "train"]
+    assert [dataset.clips.group[clip] for clip in range(2)] == ["p1", "p2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("filename,class\na.mp4,happy\n", {}, r"--columns path=filename,label=class\."),
+        ("filename;class\na.mp4;happy\n", {}, "separated by ';'. Then give --delimiter ';'"),
+        ("path,label,fold\na.mp4,happy,1\n", {}, "say which to read: --columns path=path,label=label"),
+        ("file,class\na.mp4,happy\n", {"columns": {"path": "fil", "label": "class"}}, "one column 'fil', .*'file'?"),
+        ("file,class\na.mp4,happy\n", {"columns": {"path": "file"}}, "one column 'label', but its columns are file"),
+        ("f,f,l\na.mp4,b,happy\n", {"columns": {"path": "f", "label": "l"}}, "must have one column 'f'"),
+        ("file;class\na.mp4;happy\n", {"columns": {"path": "file"}}, "give --delimiter ';'"),
+        ("", {"columns": {"path": "file"}}, "must have one column 'file'"),
+    ],
+)
+def test_a_list_of_another_form_is_met_with_its_remedy(
+    media: Path, text: str, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(DatasetError, match=message):
+        read(media, text, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": {"file": "path"}}, "--columns must name our path, label, split, group, but names 'file'"),
+        ({"delimiter": ";;"}, "--delimiter must be one character, but is ';;'"),
+        ({"delimiter": '"'}, "--delimiter must be one character"),
+    ],
+)
+def test_options_that_make_no_sense(media: Path, options: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        read(media, "a.mp4,happy\n", **options)
+
+
+def test_a_label_with_a_bar_is_said_to_be_one_class(media: Path) -> None:
+    (media / "clips.csv").write_text("a.mp4,happy|sad\nframes,sad\n")
+    built = build(table_file.read(media / "clips.csv"), media / "out", name=None, made_by="t", progress=silent)
+    assert built.dataset.classes == ("happy|sad", "sad")
+    assert "1 labels with | or ; are taken as one class each" in built.notes[0]

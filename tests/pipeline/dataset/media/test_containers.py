@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sciu.pipeline.dataset.media.containers import actual_size, declared_size
 from sciu.pipeline.dataset.media.encode import encode_clip, encode_jpeg, encode_video
+from sciu.pipeline.dataset.media.probe import probe
 
 PICTURES = moving_picture(8, 32, 32)
 SIZED = {
@@ -154,6 +155,15 @@ def test_boxes_that_nobody_knows_are_not_believed() -> None:
 )
 def test_a_matroska_file_has_the_size_of_its_segment(after: bytes, size: int) -> None:
     assert declared(EBML + after) == size
+
+
+def test_a_header_longer_than_any_file_is_a_truncated_file(tmp_path: Path) -> None:
+    """No file system seeks to where it ends."""
+    (tmp_path / "clip").write_bytes(EBML + b"\x01" + b"\xff" * 6 + b"\xfe" + bytes(40))
+    with (tmp_path / "clip").open("rb") as file:
+        assert declared_size(file) == 12 + (1 << 56) - 2
+    fault = probe(str(tmp_path / "clip"), "video", "count").fault
+    assert fault == "truncated: its header declares 72057594037927946 bytes, but the file has 52"
 
 
 @given(st.integers(0, 20), st.integers(1, 8), st.data())

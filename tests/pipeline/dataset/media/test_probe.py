@@ -227,6 +227,50 @@ def test_a_webm_that_lost_its_middle_is_found_at_first_sight(tmp_path: Path) -> 
     assert "damaged: its frames end at" in str(look(tmp_path / "clip.webm", depth="count").fault)
 
 
+def cut_without_encoding(content: bytes, container: str, packets: int, *, marked: bool = True) -> bytes:
+    """The video without its first packets, as `ffmpeg -c copy` cuts one; or without the marks of its keyframes."""
+    out = io.BytesIO()
+    with av.open(io.BytesIO(content)) as source, av.open(out, "w", format=container) as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        kept = [packet for packet in source.demux(stream) if packet.dts is not None][packets:]
+        begin = kept[0].dts
+        for packet in kept:
+            packet.pts, packet.dts, packet.stream = packet.pts - begin, packet.dts - begin, copy
+            packet.is_keyframe = packet.is_keyframe and marked
+            target.mux(packet)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize(
+    ("encoder", "container"),
+    [("libx264", "mp4"), ("libx264", "mpegts"), ("mpeg4", "avi"), ("mpeg2video", "mpegts"), ("libvpx-vp9", "webm")],
+)
+def test_a_video_cut_at_no_keyframe_is_told(tmp_path: Path, encoder: str, container: str, depth: Depth) -> None:
+    """Decoders skip the frames before the first keyframe, or show grey, or refuse them."""
+    content = encode_video(moving_picture(30), encoder, container, {"g": "20", "bf": "0"})
+    for packets in (0, 20):
+        (tmp_path / "clip").write_bytes(cut_without_encoding(content, container, packets))
+        assert look(tmp_path / "clip", depth=depth).frames == 30 - packets
+    (tmp_path / "clip").write_bytes(cut_without_encoding(content, container, 5))
+    assert "no keyframe: its first 15 of 25 frames do not decode" in str(look(tmp_path / "clip", depth=depth).fault)
+
+
+def test_a_wrong_mark_of_keyframes_is_no_fault(tmp_path: Path) -> None:
+    content = encode_video(moving_picture(9), "flv", "flv", {})
+    (tmp_path / "clip.flv").write_bytes(cut_without_encoding(content, "flv", 0, marked=False))
+    with av.open(tmp_path / "clip.flv") as container:
+        assert not any(packet.is_keyframe for packet in container.demux(video=0))
+    assert look(tmp_path / "clip.flv") == Probe(frames=9, width=48, height=48, codec="flv", stored=9)
+
+
+def test_a_stream_without_any_keyframe_is_told(tmp_path: Path) -> None:
+    content = encode_video(moving_picture(30), "libx264", "mpegts", {"g": "20", "bf": "0"})
+    (tmp_path / "clip.ts").write_bytes(cut_without_encoding(content, "mpegts", 25))
+    assert look(tmp_path / "clip.ts").fault == "ends before a frame that can be decoded"
+
+
 def test_a_video_filmed_sideways_comes_upright(tmp_path: Path) -> None:
     """The matrix in the track header of the file is patched to the quarter turn that phones write."""
     tall = [np.rot90(picture).copy() for picture in moving_picture(6, width=48, height=96)]

@@ -22,7 +22,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
         "write_atomically(pathlib.Path(sys.argv[1]), b'x' * 1000)\n"
     )
     failed = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
-    assert "File too large" in failed.stderr
+    assert f"File too large: '{path}'" in failed.stderr
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -97,3 +97,11 @@ def test_a_size_on_the_gpu_is_held_against_the_card(faces: Dataset, monkeypatch:
 def test_sizes_that_are_none(faces: Dataset, text: str) -> None:
     with pytest.raises(SettingError, match="cache must be auto, off, 8G or gpu:8G"):
         choose_cache(Settings(cache=text), faces, Ranks(), CPU)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "size"),
+    [("8G", "cpu", 8 << 30), ("GPU:8GiB", "gpu", 8 << 30), (".5g", "cpu", 1 << 29), (":8M", "cpu", 8 << 20)],
+)
+def test_a_size_of_a_cache_may_be_written_in_several_ways(text: str, place: str, size: int) -> None:
+    assert Settings(cache=text).requested_cache() == (place, size)

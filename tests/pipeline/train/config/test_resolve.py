@@ -73,6 +73,6 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
 
 def test_a_run_goes_on_as_it_was_begun_and_both_sides_are_shown() -> None:
     begun, now = lasting(Settings(lr=0.1, threads=1)), lasting(Settings(lr=0.2, threads=8))
-    require_same(begun, lasting(Settings(lr=0.1, threads=8)))
-    with pytest.raises(RunError, match="lr: 0.1 in the run, 0.2 now"):
-        require_same(begun, now)
+    require_same(begun, lasting(Settings(lr=0.1, threads=8)), Path("run"))
+    with pytest.raises(RunError, match=r"lr: 0.1 in the run, 0.2 now. Leave .* --out NEW --weights 'run'"):
+        require_same(begun, now, Path("run"))

@@ -25,6 +25,20 @@ def test_a_signal_asks_and_the_next_one_does_not() -> None:
     assert signal.getsignal(signal.SIGINT) == before
 
 
+def test_an_interrupt_that_is_ignored_stays_so() -> None:
+    """A shell script begins what it runs in the background so: Ctrl-C in its terminal is not for that."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Stop() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            stop.check(Ranks())
+            os.kill(os.getpid(), signal.SIGTERM)
+            with pytest.raises(Stopped):
+                stop.check(Ranks())
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     with Stop():

@@ -60,6 +60,12 @@ def test_a_damaged_card_is_told(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("brackets", [b"[", b'{"run":'])
+def test_a_hundred_thousand_brackets_are_a_line(tmp_path: Path, brackets: bytes) -> None:
+    with pytest.raises(RunError, match="run.json' must be JSON, but is damaged: .*recursion"):
+        write(tmp_path, brackets * 100_000).read()
+
+
 @pytest.mark.parametrize("content", [[], "a run", None, 7, {}])
 def test_json_that_is_no_card_is_told(tmp_path: Path, content: Any) -> None:
     with pytest.raises(RunError, match="run.json' .*held_out.*settings"):
@@ -91,7 +97,11 @@ def test_settings_that_nobody_knows_are_refused_by_name(tmp_path: Path) -> None:
     "wrong",
     [
         {"settings": []}, {"settings": None},
-        {"dataset": "faces"}, {"dataset": {}}, {"held_out": None},
+        {"dataset": "faces"}, {"dataset": {}}, {"held_out": None}, {"held_out": 7}, {"held_out": ["a"]},
+        {"held_out": [-1]}, {"held_out": [1 << 40]}, {"held_out": [1.5]}, {"run": 7}, {"store": []}, {"origins": []},
+        {"origins": None}, {"labels_from": "x"}, {"labels_from": {"run": 1}}, {"command": 1}, {"backbone": None},
+        {"dataset": {**CARD.to_json()["dataset"], "classes": "happy"}},
+        {"dataset": {**CARD.to_json()["dataset"], "folder": 1}},
     ],
 )  # fmt: skip
 def test_a_card_with_other_content_is_refused_in_one_line(tmp_path: Path, wrong: dict[str, Any]) -> None:

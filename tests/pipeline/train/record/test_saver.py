@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from sciu.pipeline.train.errors import RunError
+from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.record.checkpoints import Checkpoints
 from sciu.pipeline.train.record.saver import Saver
 
@@ -70,6 +70,6 @@ def test_a_disk_without_room_is_refused_before_anything_is_begun(
 ) -> None:
     saver = Saver(Checkpoints(tmp_path))
     monkeypatch.setattr("shutil.disk_usage", lambda _folder: SimpleNamespace(free=10))
-    with pytest.raises(RunError, match="80 bytes free for a checkpoint, but has 10"):
+    with pytest.raises(TrainError, match="80 bytes free for a checkpoint, but has 10"):
         saver.save(content(torch.zeros(10)))
     saver.close()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult, Spent, SplitResult
+from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.record.run_state import BestEpoch, RunState
 from sciu.pipeline.train.report.summary import Summary
 
@@ -77,3 +80,27 @@ def test_an_epoch_that_was_interrupted_counts_with_what_came_before() -> None:
     spent = Spent(seconds=1.0, clips=8) + Spent(seconds=3.0, clips=4)
     found = summary(replace(record(1), spent=spent))
     assert (found.clips_per_epoch, found.seconds_per_epoch, found.clips_per_second) == ([12], [4.0], 3.0)
+
+
+@pytest.mark.parametrize("detection", [None, {"label_accuracy_after": 0.5, "low_quality": {"precision": None}}])
+def test_there_and_back(tmp_path: Path, detection: dict[str, Any] | None) -> None:
+    given = summary(record(1, 0.4, detection))
+    (tmp_path / "summary.json").write_text(json.dumps({**given.to_json(), "of a later version": 1}))
+    assert Summary.load(RunFolder(tmp_path)) == given
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "Expecting value"), ("[]", "the summary must be an object"), ("{}", "method is missing"),
+        ("[" * 100_000, "recursion"), ('{"war": ' + "9" * 5000 + "}", "Exceeds the limit"),
+        ({"war": "high"}, "war must be a number, but is 'high'"), ({"clips_per_epoch": []}, "clips_per_epoch is empty"),
+        ({"clips_per_epoch": 7}, "clips_per_epoch must be a list"),
+        ({"detection": {"low_quality": {"recall": "x"}}}, "detection.low_quality.recall must be a number"),
+    ],
+)  # fmt: skip
+def test_a_damaged_summary_is_a_line(tmp_path: Path, text: str | dict[str, Any], fault: str) -> None:
+    content = text if isinstance(text, str) else json.dumps({**summary(record(1, 0.4)).to_json(), **text})
+    (tmp_path / "summary.json").write_text(content)
+    with pytest.raises(RunError, match=f"summary.json' is damaged: .*{fault}.*--resume --json"):
+        Summary.load(RunFolder(tmp_path))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.config.settings import Settings
@@ -232,8 +233,10 @@ def test_tensorboard_has_the_numbers(told: Told, data: Dataset) -> None:
     assert sum(pruned) == 1
 
 
-def test_what_a_killed_run_left_behind_is_not_shown(tmp_path: Path) -> None:
+def test_what_a_killed_run_left_behind_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its epochs are written anew by the run that goes on."""
+    counter = event_file_writer.AtomicCounter(0)  # ends a file's name: 10 is sorted before 9
+    monkeypatch.setattr(event_file_writer, "_global_uid", counter)
     left = EventFiles(tmp_path, "lr = 0.1", 1)
     for epoch in (1, 2, 3):
         left.numbers(epoch, {"train/loss": float(epoch)})

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import without_groups
 from small_runs import opened_run, tensors_of
 from training import indexes, same_tensors, tensors
 
@@ -119,6 +120,28 @@ def test_tensors_random_numbers_and_position_are_put_back(frame_faces: Dataset, 
         assert (found.epoch, found.step, found.done, found.spent) == (1, 3, [], state.spent)
         assert found.faults == run.feed.faults == {int(index.ids[0]): "cut off"}, "a test clip is no clip of the epoch"
         assert run.step.clip_tensors.step == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"of_each_rank": []}, "damaged: IndexError"),
+        ({"of_each_rank": [{"random": {}, "statistics": {}}]}, "damaged: KeyError: 'cpu'"),
+        ({"of_each_rank": [{"random": {"cpu": torch.zeros(3)}, "statistics": {}}]}, "damaged: TypeError"),
+        (
+            {"of_each_rank": [{"random": {"cpu": torch.get_rng_state()}, "statistics": {}}]},
+            "statistics .* in the network",
+        ),
+        ({"model": {}}, "does not fit the network: model"),
+        ({"state": []}, "damaged: state must be an object"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_put_back_is_a_line(
+    data: Dataset, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    change_checkpoint(tmp_path / "run", lambda content: content.update(change))
+    with opened_run(data, tmp_path / "run") as run, pytest.raises(RunError, match=f"last.pt' .*{message}"):
+        restore(run)
 
 
 def test_it_ends_as_it_would_have_ended(data: Dataset, tmp_path: Path) -> None:
@@ -257,13 +280,14 @@ def test_a_checkpoint_of_an_earlier_version_left_nothing_out(data: Dataset, tmp_
 
 
 def test_a_run_whose_validation_clips_are_all_quarantined_is_refused(data: Dataset, tmp_path: Path) -> None:
-    with opened_run(data, tmp_path / "chooses", validation=0.3) as run:
+    data = without_groups(data, tmp_path / "ungrouped")
+    with opened_run(data, tmp_path / "chooses", validation=0.5) as run:
         held_out = run.held_out.tolist()
         assert held_out
     data.save_clips(
         data.clips.replace(quarantine=Categories.of(["cut off" if k in held_out else None for k in range(len(data))]))
     )
-    with opened_run(data, tmp_path / "chooses", validation=0.3) as run, pytest.raises(RunError, match="validation"):
+    with opened_run(data, tmp_path / "chooses", validation=0.5) as run, pytest.raises(RunError, match="validation"):
         restore(run)
 
 

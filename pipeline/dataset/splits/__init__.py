@@ -1,0 +1,1 @@
+"""Which clips train, validate and test: drawn, stored, and counted."""

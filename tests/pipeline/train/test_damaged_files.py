@@ -1,0 +1,155 @@
+"""Whatever a run's files hold, they are read, or refused in a line of ours: cards, checkpoints, summaries, settings."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+import torch
+from hypothesis import strategies as st
+from mutated import contents, feed, values
+from small_runs import opened_run
+from torch import Tensor
+from training import COMPATIBILITY
+
+from sciu.models.backbones.tiny_lstm import TinyLstm
+from sciu.models.sciu_model import SciuModel
+from sciu.models.weights import Classes, load_weights
+from sciu.pipeline.dataset import Dataset
+from sciu.pipeline.train.config.methods import policy_of
+from sciu.pipeline.train.config.resolve import file_layer, resolve
+from sciu.pipeline.train.record.checkpoints import Checkpoints, read_checkpoint, require_fitting, require_whole
+from sciu.pipeline.train.record.run_folder import RunFolder
+from sciu.pipeline.train.record.run_state import RunState
+from sciu.pipeline.train.report.summary import Summary
+from sciu.pipeline.train.run.resume import restore, save
+from sciu.tools.experiment.compare import shown
+
+SECONDS = pytest.mark.parametrize("examples", [100, pytest.param(5_000, marks=pytest.mark.slow)])
+FEW = pytest.mark.parametrize("examples", [40, pytest.param(2_000, marks=pytest.mark.slow)])
+Checkpoint = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of an earlier version."""
+    folder = tmp_path_factory.mktemp("written")
+    with tarfile.open(next(COMPATIBILITY.glob("*.tar.xz"))) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "sciu-end"
+
+
+def encoded(content: Any) -> st.SearchStrategy[bytes]:
+    """JSON with other values, or with other bytes."""
+    text = json.dumps(content, ensure_ascii=False)
+    return values(content).map(lambda found: json.dumps(found).encode()) | contents(text.encode())
+
+
+@SECONDS
+def test_cards(run: Path, tmp_path: Path, examples: int) -> None:
+    folder = RunFolder(tmp_path)
+
+    def read(content: bytes) -> None:
+        folder.card.write_bytes(content)
+        assert folder.require().to_json()
+
+    feed(examples, encoded(json.loads((run / "run.json").read_text())), read)
+
+
+@SECONDS
+def test_summaries(run: Path, tmp_path: Path, examples: int) -> None:
+    folder = RunFolder(tmp_path)
+
+    def read(content: bytes) -> None:
+        folder.summary.write_bytes(content)
+        assert shown([Summary.load(folder)])
+
+    feed(examples, encoded(json.loads((run / "summary.json").read_text())), read)
+
+
+@SECONDS
+def test_settings(run: Path, tmp_path: Path, examples: int) -> None:
+    path = tmp_path / "settings.toml"
+    given = json.loads((run / "run.json").read_text())["settings"]
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        found = resolve([file_layer(path)])
+        assert found.toml()
+        assert policy_of(found.settings).remarks() is not None
+
+    feed(examples, values(given).map(encoded_as_toml) | contents(tomli_w.dumps(given).encode()), read)
+
+
+def encoded_as_toml(content: dict[str, Any]) -> bytes:
+    try:
+        return tomli_w.dumps(content).encode()
+    except (TypeError, ValueError):  # TOML has no null
+        return b""
+
+
+@pytest.fixture(scope="module")
+def checkpoint(run: Path) -> Checkpoint:
+    """The checkpoint of a finished run."""
+    return Checkpoints(run / "checkpoints").load("last")
+
+
+def metadata(content: Checkpoint) -> Checkpoint:
+    """What is no tensor."""
+    return {name: value for name, value in content.items() if name not in ("model", "average", "optimiser", "board")}
+
+
+@SECONDS
+def test_what_a_checkpoint_holds_beside_tensors(checkpoint: Checkpoint, tmp_path: Path, examples: int) -> None:
+    path = tmp_path / "last.pt"
+
+    def read(content: Any) -> None:
+        torch.save(content, path)
+        found = read_checkpoint(path)
+        require_whole(path, found)
+        assert RunState.from_json(found["state"]).to_json()
+
+    feed(examples, values(metadata(checkpoint)), read)
+
+
+@FEW
+def test_a_checkpoints_bytes(checkpoint: Checkpoint, tmp_path: Path, examples: int) -> None:
+    path, whole = tmp_path / "last.pt", io.BytesIO()
+    torch.save(checkpoint, whole)
+    wanted: dict[str, dict[str, Tensor]] = {"model": checkpoint["model"]}
+    network = SciuModel(TinyLstm(), 3)
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        found = read_checkpoint(path)
+        require_whole(path, found)
+        require_fitting(path, found, wanted)
+        assert all(torch.equal(found["model"][name], tensor) for name, tensor in wanted["model"].items())
+
+    def start_from(content: bytes) -> None:
+        path.write_bytes(content)
+        load_weights(network, path, Classes(["a", "b", "c"]))
+
+    feed(examples, contents(whole.getvalue()), read)
+    feed(examples, contents(whole.getvalue()), start_from)
+
+
+@FEW
+def test_a_run_that_is_resumed(frame_faces: Dataset, tmp_path: Path, examples: int) -> None:
+    with opened_run(frame_faces, tmp_path / "run") as run:
+        index = run.purifier.index()
+        run.step.begin(index.labels, seed=5)
+        save(run, RunState(), index)
+        run.saver.wait()
+        whole = run.checkpoints.load("last")
+
+        def read(content: Any) -> None:
+            run.checkpoints.save({**whole, **content})
+            assert restore(run).epoch
+
+        feed(examples, values(metadata(whole)), read)

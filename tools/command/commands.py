@@ -1,0 +1,174 @@
+"""Commands: one line for an error, exit codes, signals, `--version`.
+
+| exit code | means |
+|---|---|
+| 0 | all went well |
+| 1 | the work failed or found problems: a run that cannot continue, bad clips, a full disk, memory that is full |
+| 2 | the command line or a setting is invalid |
+| 3 | a dataset, a run or a store is invalid |
+| 130, 143 | stopped by SIGINT, by SIGTERM |
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+import click
+
+from sciu.pipeline.errors import Stopped, shown
+from sciu.tools import version
+
+RUN_FAILED = 1
+
+_BY_SIGTERM = "stopped by SIGTERM"
+_arrived: list[int] = []  # signals: Python drops an exception that one raises inside a destructor; this remains
+
+
+class Command(click.Command):
+    """A command that turns errors into one line and an exit code, and has `--version`."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's parameters and `--version`."""
+        return [*super().get_params(ctx), _VERSION]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line; say of a switch that was given a value what it takes."""
+        words = [*args]
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if type(error) in _VALUE_TOO_MANY and (told := _value_of_a_switch(self.get_params(ctx), words)):
+                raise click.UsageError(told, ctx) from error
+            raise
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line and exit."""
+        _arrived.clear()
+        signal.signal(signal.SIGTERM, _stop)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, as in the background
+            signal.signal(signal.SIGINT, _stop)
+        try:
+            sys.exit(super().main(*args, **{**kwargs, "standalone_mode": False}) or 0)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            _complain("stopped by the keyboard (SIGINT)")
+            sys.exit(128 + signal.SIGINT)
+        except Stopped as stopped:
+            if stopped.message:
+                _complain(stopped.message)
+            sys.exit(128 + stopped.number)
+        except (OSError, MemoryError) as error:
+            _complain(_system_message(error))
+            sys.exit(RUN_FAILED)
+        except ValueError as error:
+            if not hasattr(error, "exit_code"):  # not an error class of ours: a bug, which shows its traceback
+                raise
+            _complain(str(error).strip())
+            sys.exit(error.exit_code)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # no clean stop while the interpreter ends
+            if signal.getsignal(signal.SIGINT) is _stop:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class Group(Command, click.Group):
+    """A group of commands that handles errors the same way; its commands have `--version`, too."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command to the group."""
+        super().add_command(_with_version(cmd), name)
+
+
+class LazyGroup(Group):
+    """A group that imports a command only when it is used: some need torch, whose import takes seconds."""
+
+    def __init__(self, *args: Any, places: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._places = places  # `module:attribute` by name
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
+        """Return the names of the commands."""
+        return [*self._places]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - as click calls it
+        """Import a command."""
+        if name not in self._places:
+            return None
+        module, _, attribute = self._places[name].partition(":")
+        return _with_version(getattr(importlib.import_module(module), attribute))
+
+
+def _with_version(command: click.Command) -> click.Command:
+    if not isinstance(command, Command) and _VERSION not in command.params:
+        command.params.append(_VERSION)
+    return command
+
+
+def _value_of_a_switch(parameters: Sequence[click.Parameter], words: Sequence[str]) -> str:
+    """Return what a switch takes if a value was given to one, as in `--switch=1` or `--switch 0.3`."""
+    switches = [each for each in parameters if isinstance(each, click.Option) and each.is_flag]
+    names = {name: each for each in switches for name in (*each.opts, *each.secondary_opts)}
+    for word, following in zip(words, (*words[1:], ""), strict=True):
+        name, equals, value = word.partition("=")
+        value = value if equals else following if _VALUE.fullmatch(following) else ""
+        if name in names and value:
+            option = names[name]
+            ways = " or ".join(option.opts[:1] + option.secondary_opts[:1])
+            return f"{name} takes no value, but is given {value!r}. It is {ways}: {option.help}"
+    return ""
+
+
+_VALUE_TOO_MANY = (click.UsageError, click.BadOptionUsage)  # of `--switch value`, of `--switch=value`
+_VALUE = re.compile(r"[+-]?[\d.]+|on|off|true|false|yes|no", re.IGNORECASE)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    _arrived.append(number)
+    _raise_for(number)
+
+
+def _raise_for(number: int) -> None:
+    raise KeyboardInterrupt if number == signal.SIGINT else Stopped(message=_BY_SIGTERM)
+
+
+def pending_signal() -> int:
+    """Return a signal that has arrived and whose exception was lost, else 0."""
+    return _arrived[0] if _arrived else 0
+
+
+def stop_if_signalled() -> None:
+    """Raise the exception of a signal if it was lost."""
+    if _arrived:
+        _raise_for(_arrived[0])
+
+
+def _system_message(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return "Out of memory. Choose smaller sizes, or a larger machine."
+    where = f"'{os.fsdecode(error.filename)}': " if isinstance(error.filename, str | bytes) else ""
+    return f"{where}{error.strerror or error}. Free the disk or correct the path, then run the command again."
+
+
+def _complain(message: str) -> None:
+    click.echo(shown(f"Error: {message}"), err=True)
+
+
+def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"sciu {version()}")
+        context.exit()
+
+
+_VERSION = click.Option(
+    ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_show_version,
+    help="Show the version and exit.",
+)  # fmt: skip

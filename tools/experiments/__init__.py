@@ -1,1 +1,0 @@
-"""What `sciu-experiment` measures, one question a file."""
