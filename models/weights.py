@@ -218,9 +218,14 @@ class _Inert:
     """Stands for classes of other training codes in their checkpoints; it does nothing."""
 
 
-def _read(path: Path) -> Any:
+def require_file(path: Path) -> None:
+    """Raise if there is no file to load."""
     if not path.is_file():
         raise ModelError(f"weights '{path}' must be a file, but is missing or a folder. Correct the path.")
+
+
+def _read(path: Path) -> Any:
+    require_file(path)
     try:
         content = load_file(path) if _is_safetensors(path) else _read_torch(path)
     except Exception as error:

@@ -18,7 +18,7 @@ from sciu.pipeline.dataset.importers import Listing, dfew, ferv39k, folder, mafw
 from sciu.pipeline.dataset.importers.classes import choose_classes
 from sciu.pipeline.dataset.media.encode import CODECS
 from sciu.pipeline.dataset.pack import FITS, Packing, pack
-from sciu.pipeline.dataset.splits.split import BY, Split, drawn, split_dataset
+from sciu.pipeline.dataset.splits.split import BY, Split, drawn, kept_in, split_dataset
 from sciu.pipeline.dataset.splits.summary import beside_published, cautions, class_counts, summarise
 from sciu.pipeline.dataset.synth import Synth, generate
 from sciu.pipeline.dataset.synth.noise import KINDS as NOISES
@@ -208,8 +208,11 @@ def split(data: Path, as_json: bool, **settings: Any) -> None:
     Example: sciu-data split data/mine --test 0.2 --val 0.1
     """
     chosen = Split(**settings)
-    dataset = split_dataset(Dataset.load(data), chosen)
+    before = Dataset.load(data)
+    dataset = split_dataset(before, chosen)
     notes = drawn(dataset, chosen) + cautions(dataset)
+    if chosen.anew:
+        notes.append(f"the split before is kept in '{kept_in(before)}': copy its files back to return to it")
     if as_json:
         print_json({"data": str(data), "split": asdict(chosen), **summarise(dataset), "notes": notes})
     else:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     help="Evaluate on this split of the dataset; `validation` is the clips that chose the best epoch.",
 )
 @click.option(
-    "--views", type=click.IntRange(min=1), help="Average this many views of a clip.  [default: as in training]"
+    "--views", type=click.IntRange(1, 64), help="Average this many views of a clip.  [default: as in training]"
 )
 @click.option("--device", default="auto", help="Evaluate on this device: auto, cpu, cuda or cuda:N.")
 @click.option(
@@ -64,6 +64,11 @@ def main(
     if not folds:
         _remark_on_other_clips(found)
     results = [_result(each, seen, split) for each, seen in found]
+    for result in results:
+        if known := result.get("trained_on"):
+            click.echo(
+                f"Warning: '{result['run']}' was trained on {known:,} of these {result['clips']:,} clips", err=True
+            )
     answer = _answer(results, [seen.confusion for _, seen in found], folds=folds)
     if as_json:
         print_json(answer)
@@ -88,6 +93,8 @@ def _remark_on_other_clips(found: list[tuple[TrainedRun, Evaluation]]) -> None:
 def _result(trained: TrainedRun, seen: Evaluation, split: str) -> dict[str, Any]:
     classes = trained.dataset.classes
     result = {"run": str(trained.folder.path), "fold": trained.settings.fold, "epoch": trained.epoch, "split": split}
+    if split != "train":
+        result["trained_on"] = trained.trained_on(seen.ids)  # clips of a split that was drawn anew since the training
     if trained.step:
         result["after_step"] = trained.step  # of an unfinished epoch
     return {**result, "classes": [*classes], **seen.confusion.result(classes, seen.asked).to_json()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,16 @@ from sciu.pipeline.dataset.importers.listing import read_rows
 from sciu.pipeline.dataset.importers.loose import clips_in
 from sciu.pipeline.dataset.system.files import write_atomically
 from sciu.pipeline.errors import SettingError
-from sciu.tools.command import RUN_FAILED, Command, Progress, json_option, print_json, print_table
+from sciu.tools.command import (
+    RUN_FAILED,
+    Command,
+    Progress,
+    json_option,
+    print_json,
+    print_table,
+    replace_option,
+    require_new_file,
+)
 from sciu.tools.command.csv_file import csv_file, original
 
 if TYPE_CHECKING:
@@ -27,20 +35,23 @@ _PATH = click.Path(path_type=Path)
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("run", type=_PATH)
 @click.argument("clips", nargs=-1, type=_PATH)
-@click.option("--csv", "table", type=_PATH, help="Predict the clips that the column `path` of this file lists, too.")
+@click.option(
+    "--csv", "tables", type=_PATH, multiple=True, help="Predict the clips in the column `path` of this file, too."
+)
 @click.option("--data", type=_PATH, help="Predict the clips of this dataset, too.")
 @click.option("--split", type=click.Choice(["train", "test", "val"]), help="Take only this split of the dataset.")
 @click.option("--out", type=_PATH, help="Write a CSV file with a row for each clip.")
+@replace_option
 @click.option(
     "--checkpoint", default="last", help="Use this checkpoint: last, best, or the number of an epoch that is kept."
 )
-@click.option("--views", type=click.IntRange(min=1), help="Average this many views.  [default: as in training]")
+@click.option("--views", type=click.IntRange(1, 64), help="Average this many views.  [default: as in training]")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Predict this many at once.  [default: as in training]")
 @click.option("--device", default="auto", help="Predict on this device: auto, cpu, cuda or cuda:N.")
 @json_option
 def main(
-    run: Path, clips: tuple[Path, ...], table: Path | None, data: Path | None, split: str | None, out: Path | None,
-    as_json: bool, **settings: Any,
+    run: Path, clips: tuple[Path, ...], tables: tuple[Path, ...], data: Path | None, split: str | None,
+    out: Path | None, replace: bool, as_json: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Predict the expression in clips: videos, folders of frames, images, or folders of these.
 
@@ -50,13 +61,17 @@ def main(
     """
     from sciu.pipeline.train import Predictor
 
-    paths = [*clips_in(clips), *(_listed(table) if table else []), *(_of_dataset(data, split) if data else [])]
+    paths = [
+        *clips_in(clips),
+        *(path for table in tables for path in _listed(table)),
+        *(_of_dataset(data, split) if data else []),
+    ]
     if split and not data:
         raise SettingError("--split must come with --data, but there is none.")
     if not paths:
         raise SettingError("there must be clips to predict: name files or folders, --csv FILE or --data DIR.")
-    if out and not os.access(out.absolute().parent, os.W_OK):  # found before hours of work
-        raise SettingError(f"--out must be in a folder that can be written, but '{out.absolute().parent}' cannot.")
+    if out:
+        require_new_file(out, replace=replace)
     with Predictor.load(run, **settings) as predictor:
         if predictor.network.remark:
             click.echo(predictor.network.remark, err=True)
@@ -75,7 +90,7 @@ def main(
 def _listed(table: Path) -> list[Path]:
     """Return the paths in a CSV file, which are relative to its folder."""
     (_, header), *rows = read_rows(table) or [(0, [])]
-    if "path" not in header:
+    if header.count("path") != 1:
         raise SettingError(f"--csv must be a file with a column `path`, but the first row of '{table}' is {header}.")
     column = header.index("path")
     for number, row in rows:

@@ -121,7 +121,7 @@ def main(
     begun = _begun(out, must=must_resume) if out and (resume or must_resume) else None
     resolved = _resolve(begun, preset, config, assignments, flags)
     if print_config:
-        _require_possible(resolved.settings)
+        _require_possible(resolved.settings, data, new=begun is None)
         click.echo(resolved.toml(), nl=False)
         return
     if out is not None and not (resume or must_resume):
@@ -160,13 +160,19 @@ def _resolve(
     return resolve(layers)
 
 
-def _require_possible(settings: Settings) -> None:
-    """Raise for what a training would refuse before it reads the dataset."""
+def _require_possible(settings: Settings, data: Path, *, new: bool) -> None:
+    """Raise for what a training would refuse before it builds anything; where there is no dataset yet, without it."""
     from sciu.models.registry import frame_size
+    from sciu.pipeline.dataset import Dataset
     from sciu.pipeline.train.config.choices import require_here
+    from sciu.pipeline.train.run.create import choose_clips
+    from sciu.pipeline.train.run.pretrained import require_weights
 
     require_here(settings)
+    require_weights(settings)
     frame_size(settings.backbone)  # its error lists the backbones
+    if new and data.exists():
+        choose_clips(settings, Dataset.load(data))
 
 
 def _require_new(out: Path) -> None:

@@ -70,8 +70,9 @@ def without_labels(paths: Sequence[Path], classes: Sequence[str], progress: Prog
     kinds = ["video" if is_video(path.name) else "frames" for path in paths]
     listed = [ListedClip(str(path.absolute()), kind, "", "") for path, kind in zip(paths, kinds, strict=True)]
     probes = probe_clips([clip.path for clip in listed], kinds, ["count"] * len(listed), progress)
+    names = [str(number) for number in range(len(listed))]  # a path may be no text
     unknown = Categories(np.full(len(listed), -1, np.int32), tuple(classes))
-    clips = with_probes(listed_table(listed, [""], folds=1).replace(label=unknown), probes)
+    clips = with_probes(listed_table(listed, [""], folds=1).replace(label=unknown, name=names), probes)
     return Dataset(folder=Path("/"), name="clips", classes=tuple(classes), root="/", clips=clips)
 
 

@@ -18,7 +18,7 @@ from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.media.read import read_frames
 from sciu.pipeline.dataset.system.files import sync_folder, write_atomically
 from sciu.pipeline.dataset.table import KINDS, SPLITS, Categories, ClipTable, read_table, write_table
-from sciu.pipeline.errors import SettingError, require
+from sciu.pipeline.errors import SettingError, first_line, require
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -207,8 +207,10 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
         manifest: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise DatasetError(f"'{path}' is not valid TOML: {error}. Fix it, or import the dataset again.") from error
+    except (ValueError, RecursionError) as error:  # of undecodable text, of TOML, of a number with 5,000 digits
+        raise DatasetError(
+            f"'{path}' is not valid TOML: {first_line(error)}. Fix it, or import the dataset again."
+        ) from error
     if manifest.get("format") != FORMAT:
         raise DatasetError(
             f"'{path}' has format {manifest.get('format')}, but this sciu reads format {FORMAT}. Update sciu."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +36,11 @@ class Prediction:
 
 def _silent(*_: object) -> None:
     pass
+
+
+def _text(path: Path) -> str:
+    """Return a path as text; bytes that are no UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 @dataclass(kw_only=True)
@@ -80,10 +86,10 @@ class Predictor:
         faults |= {clip: dataset.clips.quarantine[clip] or "" for clip in np.flatnonzero(dataset.quarantined).tolist()}
         rows = {clip: row for row, clip in enumerate(seen.ids.tolist())} if seen else {}
         return [
-            self._prediction(str(path), seen, rows[clip])
+            self._prediction(path, seen, rows[clip])
             if seen and clip in rows
-            else Prediction(path=str(path), fault=faults.get(clip, "cannot be decoded"))
-            for clip, path in enumerate(clips)
+            else Prediction(path=path, fault=faults.get(clip, "cannot be decoded"))
+            for clip, path in enumerate(map(_text, clips))
         ]
 
     def _predict(

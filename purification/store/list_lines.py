@@ -49,16 +49,3 @@ class Lines:
     def path(self, clip: int) -> str:
         """Return one clip's path."""
         return self.text[self.starts[clip] : self.starts[clip + 1]].decode().rpartition(" ")[0]
-
-    def find(self, path: str) -> list[int]:
-        """Return the clips whose path is `path`, or ends in `/` and `path`."""
-        if path.split() != [path]:
-            return []
-        text, found = b"\n" + self.text, set[int]()
-        for start in (b"\n", b"/"):
-            needle = start + path.encode("utf-8", "surrogatepass") + b" "
-            at = text.find(needle)
-            while at >= 0:
-                found.add(int(np.searchsorted(self.starts, at, side="right")) - 1)
-                at = text.find(needle, at + 1)
-        return sorted(found)

@@ -30,7 +30,9 @@ def test_the_smallest_list_is_told_how_to_become_trainable(sciu: Sciu, clips_csv
     """Import, refusal, the command that the refusal names, training."""
     data = tmp_path / "data"
     imported = sciu("data", "import", "csv", clips_csv, "--out", data)
-    assert "Note: fold 1 has no test clips, which a training needs: `sciu-data split --test 0.2`" in imported.out
+    assert (
+        f"Note: fold 1 has no test clips, which a training needs: `sciu-data split {data} --test 0.2`" in imported.out
+    )
     refused = train(sciu, data, tmp_path / "run")
     assert (
         f"must have test clips in fold 1, but has none. Draw some: `sciu-data split {data} --test 0.2`"
@@ -126,3 +128,15 @@ def test_a_run_is_not_resumed_on_another_split(sciu: Sciu, frame_faces: Dataset,
     refused = sciu("train", data, "--out", tmp_path / "run", "--resume")
     assert refused.code == 3
     assert "a run must be resumed on its dataset" in refused.error()
+
+
+def test_a_split_that_is_replaced_is_kept(sciu: Sciu, frame_faces: Dataset, tmp_path: Path) -> None:
+    folder = copy_of(frame_faces.folder, tmp_path / "faces")
+    answer = sciu("data", "split", folder, "--test", 0.3, "--replace", "--by", "clip")
+    assert answer.code == 0, answer.err
+    kept = folder / f"split_{frame_faces.fingerprint[:12]}"
+    assert f"the split before is kept in '{kept}'" in answer.out
+    assert Dataset.load(folder).fingerprint != frame_faces.fingerprint
+    for file in kept.iterdir():
+        shutil.copyfile(file, folder / file.name)
+    assert Dataset.load(folder).fingerprint == frame_faces.fingerprint

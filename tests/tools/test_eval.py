@@ -99,3 +99,20 @@ def test_bad_input(sciu: Sciu, finished_run: Path, faces: Dataset, tmp_path: Pat
     assert "There are: best" in sciu("eval", finished_run, "--checkpoint", "77").error()
     assert "no dataset in" in sciu("eval", finished_run, "--data", tmp_path).error()
     assert "split 'val' of fold 1 must have clips" in sciu("eval", finished_run, "--split", "val").error()
+
+
+def test_test_clips_of_a_newer_split_that_the_run_was_trained_on_are_counted(
+    sciu: Sciu, frame_faces: Dataset, tmp_path: Path
+) -> None:
+    data = copy_of(frame_faces.folder, tmp_path / "data")
+    assert train(sciu, data, tmp_path / "run", "--epochs", 1, "--set", "lr_warmup=0").code == 0
+    assert sciu("eval", tmp_path / "run", "--json").json["trained_on"] == 0
+    before = set(Dataset.load(data).ids("train").tolist())
+    assert sciu("data", "split", data, "--test", 0.5, "--replace", "--by", "clip", "--seed", 3).code == 0
+    tested = Dataset.load(data).ids("test").tolist()
+    known = len(before.intersection(tested))
+    answer = sciu("eval", tmp_path / "run", "--json")
+    assert answer.json["trained_on"] == known > 0
+    assert f"Warning: '{tmp_path}/run' was trained on {known} of these {len(tested)} clips" in answer.err
+    begun = train(sciu, data, tmp_path / "next", "--weights", tmp_path / "run", "--epochs", 1, "--set", "lr_warmup=0")
+    assert f"trained on {known} of the {len(tested)} test clips" in begun.err

@@ -67,7 +67,7 @@ def test_without_a_file_a_table_is_printed(sciu: Sciu, finished_run: Path, frame
         (["--split", "test"], "--split must come with --data"),
         (["--csv", "{}/list.csv"], "must be a file with a column `path`"),
         (["--csv", "{}/gaps.csv"], "gaps.csv':3 has none"),
-        (["{}"], "must be a clip or hold clips"),
+        (["{}", "--csv", "{}/nothing.csv"], "nothing.csv' is []"),
         (["x.mp4", "--out", "{}/nowhere/out.csv"], "--out must be in a folder that can be written"),
     ],
 )
@@ -75,6 +75,7 @@ def test_nothing_to_predict_is_a_line(
     sciu: Sciu, finished_run: Path, tmp_path: Path, words: list[str], message: str
 ) -> None:
     (tmp_path / "list.csv").write_text("clip,label\n1.mp4,sad\n")
+    (tmp_path / "nothing.csv").touch()
     (tmp_path / "gaps.csv").write_text("path,label\n1.mp4,sad\n,sad\n")
     answer = sciu("predict", finished_run, *(word.format(tmp_path) for word in words))
     assert answer.code in (2, 3)

@@ -194,7 +194,7 @@ def test_compact(sciu: Sciu, run: Path) -> None:
         (["list", "{run}", "--class", "Joy"], "class must be one of"),
         (["import-review", "{run}", "/no/such.csv"], "does not exist"),
         (["export", "{run}", "--format", "file_list", "--what", "pruned", "--out", "x"], "file_list exports the clips"),
-        (["export", "{run}", "--out", "/dev/null"], "must be a file or new, but is a folder or a device"),
+        (["export", "{run}", "--out", "/dev/null"], "--out must be a new file, but '/dev/null' exists"),
         (["pin", "{run}", "3", "--keep", "--drop"], "Give exactly one"),
         (["show", "{run}", "²"], "'²': no path ends in it"),
         (["status", "/no/such/run"], "must hold a purifier's store, but has no data.mdb"),

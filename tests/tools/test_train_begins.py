@@ -12,11 +12,11 @@ from training import SMALL, Sciu, train
 from sciu.pipeline.dataset import Dataset
 
 
-def test_print_config_is_a_config(sciu: Sciu, tmp_path: Path) -> None:
+def test_print_config_is_a_config(sciu: Sciu, frame_faces: Dataset, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("lr = 0.5\n")
     command = (
         "train",
-        tmp_path,
+        frame_faces.folder,
         "--preset",
         "dfew",
         "--config",
@@ -32,7 +32,7 @@ def test_print_config_is_a_config(sciu: Sciu, tmp_path: Path) -> None:
     assert "preset dfew" in lines["window"]
     assert "default" in lines["seed"]
     (tmp_path / "printed.toml").write_text(printed.out)
-    again = sciu("train", tmp_path, "--config", tmp_path / "printed.toml", "--print-config")
+    again = sciu("train", frame_faces.folder, "--config", tmp_path / "printed.toml", "--print-config")
     values = [[line.split("#")[0] for line in text.out.splitlines()] for text in (printed, again)]
     assert values[0] == values[1]
 
@@ -46,15 +46,24 @@ def test_print_config_is_a_config(sciu: Sciu, tmp_path: Path) -> None:
         (["--cache", "-1G"], "cache must be auto, off, 8G or gpu:8G, but is '-1G'"),
         (["--device", "cuda:99"], "device must be one of the"),
         (["--backbone", "tiny"], "Did you mean tiny_lstm"),
+        (["--max-faulty", "2"], "max_faulty must be 0 to 1, but is 2"),
+        (["--weights", "nowhere.pt"], "weights 'nowhere.pt' must be a file, but is missing"),
+        (["--fold", "2"], "fold must be 1 to 1"),
     ],
 )
 def test_print_config_refuses_what_training_refuses(
     sciu: Sciu, frame_faces: Dataset, tmp_path: Path, arguments: list[str], told: str
 ) -> None:
-    printed = sciu("train", tmp_path, *arguments, "--print-config")
+    printed = sciu("train", frame_faces.folder, *arguments, "--print-config")
     assert told in printed.error()
     assert (printed.code, printed.out) == (2, "")
     assert train(sciu, frame_faces, tmp_path / "run", *arguments).error() == printed.error()
+
+
+def test_print_config_reads_a_dataset_if_there_is_one(sciu: Sciu, frame_faces: Dataset, tmp_path: Path) -> None:
+    told = sciu("train", frame_faces.folder, "--validation", 0.001, "--print-config").error()
+    assert "must have at least 2 groups to be divided into 2" in told
+    assert sciu("train", tmp_path / "later", "--validation", 0.001, "--print-config").code == 0
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,9 @@ def test_another_configuration_or_dataset_is_shown_and_refused(
     other = replace(copied, clips=replace(table, name=[f"other {name}" for name in table.name]))
     other.save()
     told = sciu("train", other.folder, "--out", run, "--resume").error()
-    assert f"must be resumed on its dataset, '{frame_faces.folder}', but '{copied.folder}' is another one" in told
+    assert (
+        f"must be resumed on its dataset, '{frame_faces.folder}', as it was, but '{copied.folder}' is another" in told
+    )
     assert sciu("train", copied.folder, "--out", run, "--resume", "--threads", 1).code == 3
 
 

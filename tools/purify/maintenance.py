@@ -8,7 +8,7 @@ import click
 
 from sciu.pipeline.dataset import list_paths
 from sciu.pipeline.errors import shown
-from sciu.tools.command import json_option, print_json
+from sciu.tools.command import json_option, print_json, replace_option, require_new_file
 from sciu.tools.purify.common import index_folder, look_into, open_run, run_argument, store_folder
 from sciu.tools.purify.exports import FORMATS, write_rows
 from sciu.tools.purify.inspection import KINDS
@@ -20,9 +20,10 @@ from sciu.tools.purify.places import Places, data_option, dataset_of, require_ex
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="csv", help="Write this format.")
 @click.option("--what", type=click.Choice(KINDS), default="all", help="Export clips of this kind.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write this file.")
+@replace_option
 @data_option
 @json_option
-def export(run: Path, kind: str, what: str, out: Path, data: Path | None, as_json: bool) -> None:
+def export(run: Path, kind: str, what: str, out: Path, replace: bool, data: Path | None, as_json: bool) -> None:
     """Export what is known of the clips.
 
     csv and parquet have every column. file_list has `path label` of the clips that train, as DALI readers take it.
@@ -37,6 +38,7 @@ def export(run: Path, kind: str, what: str, out: Path, data: Path | None, as_jso
 
     if kind == "file_list" and what not in ("all", "training"):
         raise click.UsageError(f"file_list exports the clips that train, but --what is {what!r}. Remove --what.")
+    require_new_file(out, replace=replace)
     with look_into(run) as purifier:
         places, report = Places.of(purifier, run, data), Report.of(purifier)
         rows = places.rows(report, report.chosen("training" if kind == "file_list" else what))

@@ -118,9 +118,7 @@ class _Paths:
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = paths
         self._last: dict[str, int] = {}  # the last clip of a file name
-        self._before: list[
-            int
-        ] = []  # the clip before each of the same name, or -1; a list a name takes 3 times as long
+        self._before: list[int] = []  # the clip before each of the same name, or -1: lists take 3 times as long
         for clip, path in enumerate(paths):
             name = _split(path)[1]
             self._before.append(self._last.get(name, -1))

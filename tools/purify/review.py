@@ -17,6 +17,7 @@ from sciu.tools.purify.places import Places
 if TYPE_CHECKING:
     from sciu.purification import Pin
 
+_DELIMITERS = ",;\t"  # the second is what spreadsheets write where the decimal mark is a comma
 ACTIONS = ("keep", "drop", "label", "free")
 Row = dict[str, str]
 
@@ -50,7 +51,9 @@ def _read(file: Path) -> list[tuple[int, Row]]:
     name = shown(str(file))
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
-            table = csv.DictReader(lines)
+            header = lines.readline()
+            lines.seek(0)
+            table = csv.DictReader(lines, delimiter=max(_DELIMITERS, key=header.count))
             columns = table.fieldnames or ()
             rows = [(table.line_num, {column: original(row[column] or "") for column in columns}) for row in table]
     except FileNotFoundError:

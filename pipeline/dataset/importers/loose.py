@@ -18,15 +18,12 @@ from sciu.pipeline.dataset.media.kinds import (
 
 
 def clips_in(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield every file as a clip, and of a folder itself if it has images, else all clips in it, in natural order."""
+    """Yield every file as a clip, and of a folder itself if it has images, else all clips in it, in natural order.
+
+    A folder of nothing is a clip, too, so that its fault is said.
+    """
     for path in paths:
-        if not is_folder(path):
-            yield path
-            continue
-        found = list(_clips_of(path))
-        if not found:
-            raise DatasetError(f"'{path}' must be a clip or hold clips, but has neither videos nor images in it.")
-        yield from found
+        yield from (list(_clips_of(path)) or [path]) if is_folder(path) else [path]
 
 
 def _clips_of(folder: Path) -> Iterator[Path]:
@@ -34,7 +31,12 @@ def _clips_of(folder: Path) -> Iterator[Path]:
         entries = sorted((each for each in folder.iterdir() if not is_hidden(each.name)), key=_by_name)
     except OSError as error:
         raise DatasetError(f"'{folder}' cannot be read: {error.strerror}. Give a folder of clips.") from error
-    if any(is_image(each.name) for each in entries):
+    if images := [each.name for each in entries if is_image(each.name)]:
+        if videos := [each.name for each in entries if is_video(each.name)]:
+            raise DatasetError(
+                f"'{folder}' must be a clip of images or hold videos, but has both, '{images[0]}' and '{videos[0]}'."
+                " Name the clips one by one, or move the others away."
+            )
         yield folder
         return
     for entry in entries:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sciu.pipeline.dataset.dataset import MANIFEST, Dataset
+from sciu.pipeline.dataset.dataset import MANIFEST, TABLE, Dataset
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.splits.divide import REST, divide
-from sciu.pipeline.dataset.system.files import only_writer
+from sciu.pipeline.dataset.system.files import only_writer, write_atomically
 from sciu.pipeline.dataset.table import SPLITS, Categories, ClipTable
 from sciu.pipeline.errors import SettingError, require
 
@@ -81,9 +82,24 @@ def split_dataset(dataset: Dataset, split: Split) -> Dataset:
         dataset = Dataset.load(dataset.folder)  # another process may have written it since
         if not dataset.interrupted:
             clips = split_clips(dataset.clips, split)
+            if split.anew:
+                _keep(dataset)
             return dataset.save_changed(clips, made_by=f"{dataset.made_by}; {split.of(dataset.clips)}")
         dataset.complete()
     return split_dataset(dataset, split)  # under a lock of the new manifest
+
+
+def kept_in(dataset: Dataset) -> Path:
+    """Return the folder that keeps the two files of a dataset when its split is replaced."""
+    return dataset.folder / f"split_{dataset.fingerprint[:12]}"
+
+
+def _keep(dataset: Dataset) -> None:
+    """Keep the split, which may be one that others published."""
+    folder = kept_in(dataset)
+    folder.mkdir(exist_ok=True)
+    for name in (TABLE, MANIFEST):
+        write_atomically(folder / name, (dataset.folder / name).read_bytes())
 
 
 def drawn(dataset: Dataset, split: Split) -> list[str]:

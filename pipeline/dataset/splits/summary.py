@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -64,11 +68,17 @@ def straddling(dataset: Dataset, fold: int) -> dict[str, dict[str, int]]:
 
 def cautions(dataset: Dataset, fold: int = 1) -> list[str]:
     """Return, a sentence each, what makes the results of a training on the dataset mean less than they seem to."""
+    command = f"sciu-data split {shlex.quote(str(dataset.folder))}"
     told = [
         f"{found['groups']:,} of {len(dataset.clips.group.names):,} groups (people, films, scenes) have clips in train"
         f" and in {split}, {found['clips']:,} of {dataset.splits(fold).where(split).sum():,} {split} clips: results on"
-        " them say little about new groups. `sciu-data split --replace --by group` keeps groups together"
+        f" them say little about new groups. `{command} --test 0.2 --replace --by group` keeps groups together"
         for split, found in straddling(dataset, fold).items()
+    ]
+    told += [
+        f"classes {', '.join(map(repr, names))} differ only in capitals, blanks or the form of letters:"
+        " `sciu-data import --rename OLD=NEW` makes them one"
+        for names in _alike(dataset.classes)
     ]
     if len(labels := np.unique(dataset.labels)) == 1:
         told.append(
@@ -81,8 +91,16 @@ def cautions(dataset: Dataset, fold: int = 1) -> list[str]:
             " another column or folder?"
         )
     if not dataset.splits(fold).where("test").any():
-        told.append(f"fold {fold} has no test clips, which a training needs: `sciu-data split --test 0.2` draws some")
+        told.append(f"fold {fold} has no test clips, which a training needs: `{command} --test 0.2` draws some")
     return told
+
+
+def _alike(classes: Sequence[str]) -> list[list[str]]:
+    """Return the names of classes that look the same."""
+    groups = defaultdict(list)
+    for name in classes:
+        groups[" ".join(unicodedata.normalize("NFKC", name).casefold().split())].append(name)
+    return [names for names in groups.values() if len(names) > 1]
 
 
 def _single(dataset: Dataset) -> int:

@@ -106,7 +106,11 @@ class Settings:
         0, "Decode with this many threads; 0 takes one per core.", between=(0, 1024), flag=True, may_change=True
     )
     max_faulty: float = setting(
-        0.02, "Stop when more than this share of the clips cannot be decoded.", flag=True, may_change=True
+        0.02,
+        "Stop when more than this share of the clips cannot be decoded.",
+        between=(0, 1),
+        flag=True,
+        may_change=True,
     )
 
     # ---- learning

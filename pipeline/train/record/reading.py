@@ -16,7 +16,7 @@ _WORDS = {
 
 
 class _WrongError(TypeError):
-    """A value of another type. Its message begins where the place of the value ends: that is only spelt out on the way up."""
+    """A value of another type. Its message begins where the value's place ends, which is spelt out on the way up."""
 
 
 def read(kind: Any, value: Any, place: str) -> Any:
@@ -59,18 +59,18 @@ def _read(kind: Any, value: Any) -> Any:
     _require(origin, value)
     if origin is list and inner:
         return _read_list(inner[0], value)
-    return _read_dict(*inner, value) if origin is dict and inner else value
+    return _read_dict(inner[0], inner[1], value) if origin is dict and inner else value
 
 
 def _read_list(kind: Any, value: list[Any]) -> list[Any]:
-    if set(map(type, value)) <= {kind}:  # 200,000 ids take 4 ms instead of 200
+    if set(map(type, value)) <= {kind}:  # 200,000 ids take 6 ms instead of 400
         return [*value]
     found: list[Any] = []
-    try:
-        for each in value:
+    for number, each in enumerate(value):
+        try:
             found.append(_read(kind, each))
-    except _WrongError as wrong:
-        raise _WrongError(f"[{len(found)}]{wrong}") from None
+        except _WrongError as wrong:
+            raise _WrongError(f"[{number}]{wrong}") from None
     return found
 
 

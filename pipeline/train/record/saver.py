@@ -15,7 +15,7 @@ from sciu.pipeline.train.record.checkpoints import Checkpoints, require_room
 
 
 class Saver:
-    """Writes checkpoints one after the other, in its own thread; before the first it does what is given, if anything."""
+    """Writes checkpoints one after the other, in its own thread; before the first it calls `before_first`, if given."""
 
     def __init__(self, checkpoints: Checkpoints, before_first: Callable[[], None] | None = None) -> None:
         self._checkpoints = checkpoints

@@ -90,12 +90,12 @@ def _held_out(settings: Settings, dataset: Dataset) -> NDArray[np.int64]:
 
 def _require_clips(labels: Labels, dataset: Dataset, settings: Settings) -> None:
     """Raise if there are no classes to tell apart, a class has no clips to train on, or there are none to test on."""
-    fold = settings.fold
+    fold, split = settings.fold, f"sciu-data split {shlex.quote(str(dataset.folder))}"
     tested = dataset.splits(fold).where("test")
     if not tested.any():
         raise RunError(
             f"dataset '{dataset.folder}' must have test clips in fold {fold}, but has none. Draw some:"
-            f" `sciu-data split {shlex.quote(str(dataset.folder))} --test 0.2`."
+            f" `{split} --test 0.2`."
         )
     if dataset.quarantined[tested].all():
         raise RunError(
@@ -112,7 +112,7 @@ def _require_clips(labels: Labels, dataset: Dataset, settings: Settings) -> None
             + (
                 f" with labels from '{settings.labels_from}'. Use others."
                 if settings.labels_from
-                else ". Divide the clips anew: `sciu-data split --replace`; or import the dataset without the class."
+                else f". Divide the clips anew: `{split} --test 0.2 --replace`, or import it without the class."
             )
         )
 

@@ -60,7 +60,10 @@ def accepted(run: RunFolder, card: RunCard, settings: Settings, say: Say) -> Own
     run; `note_change` is for when the first checkpoint is written.
     """
     source = OwnSource.of(settings.backbone)
-    if source is None or card.backbone in ("", source.fingerprint):  # away: the copy is used; of an earlier version; same
+    if source is None or card.backbone in (
+        "",
+        source.fingerprint,
+    ):  # away: the copy is used; of an earlier version; same
         return None
     if not settings.backbone_may_change:
         raise RunError(

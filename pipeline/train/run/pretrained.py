@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sciu.models.errors import ModelError
 from sciu.models.sciu_model import SciuModel
-from sciu.models.weights import Classes, load_imagenet, load_weights
+from sciu.models.weights import Classes, load_imagenet, load_weights, require_file
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.record.checkpoints import Checkpoints
@@ -25,6 +25,12 @@ def load_pretrained(network: SciuModel, settings: Settings, classes: Sequence[st
         return
     path = _file_of(Path(settings.weights).expanduser())
     say(f"weights: '{path}': {load_weights(network, path, Classes(classes, _classes_beside(path)))}")
+
+
+def require_weights(settings: Settings) -> None:
+    """Raise if the weights that the settings name do not exist."""
+    if settings.weights not in ("", "imagenet"):
+        require_file(_file_of(Path(settings.weights).expanduser()))
 
 
 def _file_of(path: Path) -> Path:

@@ -33,6 +33,7 @@ from sciu.pipeline.train.report.telemetry import Say, Telemetry
 from sciu.pipeline.train.report.tensorboard import EventFiles
 from sciu.pipeline.train.run.build import build
 from sciu.pipeline.train.run.create import choose_clips, create_run
+from sciu.pipeline.train.run.leakage import run_of, trained_on
 from sciu.pipeline.train.run.own_backbone import accepted, as_trained, fingerprint, note_change
 from sciu.pipeline.train.step.step import Step
 from sciu.purification import Purifier, SharedPurifier
@@ -110,10 +111,8 @@ def opened(request: RunRequest, device: torch.device, ranks: Ranks, stop: Stop) 
             card = replace(card, backbone=source.fingerprint) if source else card
         clips = None if card else ranks.from_first(partial(choose_clips, settings, dataset))  # refuses before any work
         say = request.say if ranks.first else _silent
-        for caution in cautions(dataset, settings.fold):
-            say(f"dataset: {caution}")
-        for remark in (*request.resolved.remarks(), *policy_of(settings).remarks()):
-            say(f"settings: {remark}")
+        if ranks.first:
+            _caution(request.resolved, dataset, say)
         parts = build(_to_build(settings, folder, card, say), dataset, device, ranks, say, stack)
         if clips is not None:
             card = ranks.from_first(partial(create_run, folder, request.resolved, request.command, dataset, clips))
@@ -165,6 +164,22 @@ def _to_build(settings: Settings, folder: RunFolder, card: RunCard | None, say: 
     return replace(settings, backbone=backbone, weights="" if has_checkpoint else settings.weights)
 
 
+def _caution(resolved: Resolved, dataset: Dataset, say: Say) -> None:
+    """Say what makes the results mean less than they seem to."""
+    settings = resolved.settings
+    for caution in cautions(dataset, settings.fold):
+        say(f"dataset: {caution}")
+    for remark in (*resolved.remarks(), *policy_of(settings).remarks()):
+        say(f"settings: {remark}")
+    before = run_of(Path(settings.weights).expanduser()) if settings.weights else None
+    test = dataset.ids("test", settings.fold)
+    if before and (known := trained_on(before, dataset, test)):
+        say(
+            f"Warning: the weights of '{before.path}' were trained on {known:,} of the {len(test):,} test clips, so"
+            " that results on them say little. Take weights of a run with the same split and fold"
+        )
+
+
 def _open_store(folder: RunFolder, card: RunCard, settings: Settings) -> Purifier:
     if not folder.store.is_dir():
         raise RunError(
@@ -186,9 +201,11 @@ def _open_store(folder: RunFolder, card: RunCard, settings: Settings) -> Purifie
 
 def _require_the_same(card: RunCard, settings: Settings, dataset: Dataset, folder: RunFolder) -> None:
     if dataset.fingerprint != card.dataset.fingerprint:
+        same = Path(card.dataset.folder).resolve() == dataset.folder.resolve()
+        what = "has other labels or splits than it had" if same else "is another one, or has other labels or splits"
         raise RunError(
-            f"a run must be resumed on its dataset, '{card.dataset.folder}', but '{dataset.folder}' is another one,"
-            " or was given other labels or splits since. Name the run's own, or begin a new run."
+            f"a run must be resumed on its dataset, '{card.dataset.folder}', as it was, but '{dataset.folder}' {what}."
+            " Name the run's own, restore the split that it had, or begin a new run."
         )
     require_same(lasting(card.settings), lasting(settings), folder.path)
 

@@ -20,6 +20,7 @@ from sciu.pipeline.train.record.checkpoints import Checkpoints, read_checkpoint,
 from sciu.pipeline.train.record.run_card import RunCard
 from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.run.build import build
+from sciu.pipeline.train.run.leakage import trained_on
 from sciu.pipeline.train.run.own_backbone import as_trained
 from sciu.pipeline.train.run.run import usable_held_out
 from sciu.pipeline.train.step.snapshot import copy_into
@@ -113,6 +114,10 @@ class TrainedRun(TrainedNetwork):
                 f"split '{split}' of fold {self.settings.fold} must have clips, but has none. Choose another."
             )
         return self.evaluate_clips(ids, device, views=views, progress=progress)
+
+    def trained_on(self, ids: NDArray[np.int64]) -> int:
+        """Return how many clips of its dataset the run was trained on: those of a split that was drawn anew since."""
+        return trained_on(self.folder, self.dataset, ids)
 
     def _held_out(self) -> NDArray[np.int64]:
         """Return the clips that chose the run's best epoch; they are known by their ids, in the run's own dataset."""

@@ -120,7 +120,7 @@ def test_tables_of_other_tools(copy: Path, examples: int) -> None:
         use(copy)
 
     names = st.sampled_from(table.column_names)
-    changes = st.lists(st.tuples(names, st.sampled_from([*COLUMNS, None]) | names), min_size=1, max_size=3)
+    changes = st.lists(st.tuples(names, st.sampled_from([*COLUMNS, None]) | names), min_size=1, max_size=2)
     feed(examples, changes, read, whole=[])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shared import copy_of
 
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.table import Categories
@@ -117,3 +118,11 @@ def test_the_table_of_another_dataset_is_refused(faces: Dataset, frame_faces: Da
     shutil.copy(frame_faces.folder / "clips.parquet", tmp_path / "d")
     with pytest.raises(DatasetError, match="does not match 'dataset.toml'"):
         Dataset.load(tmp_path / "d")
+
+
+def test_a_number_of_5000_digits_is_a_line(faces: Dataset, tmp_path: Path) -> None:
+    """Python converts no more than 4,300 digits, and says so in a ValueError."""
+    folder = copy_of(faces.folder, tmp_path / "faces")
+    (folder / "dataset.toml").write_text("format = " + "9" * 5000)
+    with pytest.raises(DatasetError, match=r"dataset.toml' is not valid TOML: Exceeds the limit .* Fix it"):
+        Dataset.load(folder)

@@ -13,11 +13,10 @@ import tomli_w
 import torch
 from hypothesis import strategies as st
 from mutated import contents, feed, values
-from small_runs import opened_run
+from small_runs import Small, opened_run
 from torch import Tensor
 from training import COMPATIBILITY
 
-from sciu.models.backbones.tiny_lstm import TinyLstm
 from sciu.models.sciu_model import SciuModel
 from sciu.models.weights import Classes, load_weights
 from sciu.pipeline.dataset import Dataset
@@ -58,7 +57,8 @@ def test_cards(run: Path, tmp_path: Path, examples: int) -> None:
         folder.card.write_bytes(content)
         assert folder.require().to_json()
 
-    feed(examples, encoded(json.loads((run / "run.json").read_text())), read)
+    whole = (run / "run.json").read_bytes()
+    feed(examples, encoded(json.loads(whole)), read, whole=whole)
 
 
 @SECONDS
@@ -69,7 +69,8 @@ def test_summaries(run: Path, tmp_path: Path, examples: int) -> None:
         folder.summary.write_bytes(content)
         assert shown([Summary.load(folder)])
 
-    feed(examples, encoded(json.loads((run / "summary.json").read_text())), read)
+    whole = (run / "summary.json").read_bytes()
+    feed(examples, encoded(json.loads(whole)), read, whole=whole)
 
 
 @SECONDS
@@ -83,7 +84,8 @@ def test_settings(run: Path, tmp_path: Path, examples: int) -> None:
         assert found.toml()
         assert policy_of(found.settings).remarks() is not None
 
-    feed(examples, values(given).map(encoded_as_toml) | contents(tomli_w.dumps(given).encode()), read)
+    whole = encoded_as_toml(given)
+    feed(examples, values(given).map(encoded_as_toml) | contents(whole), read, whole=whole)
 
 
 def encoded_as_toml(content: dict[str, Any]) -> bytes:
@@ -97,6 +99,13 @@ def encoded_as_toml(content: dict[str, Any]) -> bytes:
 def checkpoint(run: Path) -> Checkpoint:
     """The checkpoint of a finished run."""
     return Checkpoints(run / "checkpoints").load("last")
+
+
+def saved(content: Checkpoint) -> bytes:
+    """The content as a file."""
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
 
 
 def metadata(content: Checkpoint) -> Checkpoint:
@@ -114,15 +123,13 @@ def test_what_a_checkpoint_holds_beside_tensors(checkpoint: Checkpoint, tmp_path
         require_whole(path, found)
         assert RunState.from_json(found["state"]).to_json()
 
-    feed(examples, values(metadata(checkpoint)), read)
+    feed(examples, values(metadata(checkpoint)), read, whole=metadata(checkpoint))
 
 
 @FEW
 def test_a_checkpoints_bytes(checkpoint: Checkpoint, tmp_path: Path, examples: int) -> None:
-    path, whole = tmp_path / "last.pt", io.BytesIO()
-    torch.save(checkpoint, whole)
+    path, whole = tmp_path / "last.pt", saved(checkpoint)
     wanted: dict[str, dict[str, Tensor]] = {"model": checkpoint["model"]}
-    network = SciuModel(TinyLstm(), 3)
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
@@ -131,12 +138,22 @@ def test_a_checkpoints_bytes(checkpoint: Checkpoint, tmp_path: Path, examples: i
         require_fitting(path, found, wanted)
         assert all(torch.equal(found["model"][name], tensor) for name, tensor in wanted["model"].items())
 
-    def start_from(content: bytes) -> None:
-        path.write_bytes(content)
-        load_weights(network, path, Classes(["a", "b", "c"]))
+    feed(examples, contents(whole), read, whole=whole)
 
-    feed(examples, contents(whole.getvalue()), read)
-    feed(examples, contents(whole.getvalue()), start_from)
+
+@FEW
+def test_weights_to_start_from(frame_faces: Dataset, tmp_path: Path, examples: int) -> None:
+    """By a network for the same classes in another order."""
+    network, path, classes = SciuModel(Small(), 7), tmp_path / "last.pt", [*frame_faces.classes]
+    whole = {"model": network.state_dict(), "classes": classes, "run": "1f"}
+
+    def read(content: bytes) -> str:
+        path.write_bytes(content)
+        return load_weights(network, path, Classes(classes[::-1])).remark
+
+    assert "put into the order of this dataset's classes" in read(saved(whole))
+    damaged = values(metadata(whole)).map(lambda content: saved({"model": whole["model"], **content}))
+    feed(examples, damaged | contents(saved(whole)), read, whole=saved(whole))
 
 
 @FEW
@@ -146,10 +163,12 @@ def test_a_run_that_is_resumed(frame_faces: Dataset, tmp_path: Path, examples: i
         run.step.begin(index.labels, seed=5)
         save(run, RunState(), index)
         run.saver.wait()
-        whole = run.checkpoints.load("last")
+        checkpoint = run.checkpoints.load("last")
+        whole = metadata(checkpoint)
+        tensors = {name: value for name, value in checkpoint.items() if name not in whole}
 
         def read(content: Any) -> None:
-            run.checkpoints.save({**whole, **content})
+            run.checkpoints.save({**tensors, **content})
             assert restore(run).epoch
 
-        feed(examples, values(metadata(whole)), read)
+        feed(examples, values(whole), read, whole=whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -85,3 +86,12 @@ def with_settings(run: Path, **changed: str) -> Path:
     card = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**card, "settings": {**card["settings"], **changed}}))
     return run
+
+
+def test_a_name_that_is_no_text_costs_nothing(predictor: Predictor, tmp_path: Path) -> None:
+    write_clip(tmp_path / "good.mp4", "h264")
+    odd = tmp_path / os.fsdecode(b"odd\xff.mp4")
+    shutil.copyfile(tmp_path / "good.mp4", odd)
+    good, found = predictor([tmp_path / "good.mp4", odd])
+    assert found.path == f"{tmp_path}/odd\\xff.mp4"
+    assert found.label == good.label

@@ -17,10 +17,3 @@ def test_picking_is_rendering(paths: list[str], data: st.DataObject) -> None:
     clips = sorted(data.draw(st.sets(st.integers(0, len(paths) - 1))))
     assert lines.pick(np.array(clips, np.int64)) == "".join(f"{paths[clip]} {clip}\n" for clip in clips).encode()
     assert [lines.path(clip) for clip in range(len(lines))] == paths
-
-
-@given(PATHS, st.data())
-def test_a_clip_is_found_by_its_path_or_the_end_of_it(paths: list[str], data: st.DataObject) -> None:
-    wanted = data.draw(st.sampled_from(paths))
-    expected = [clip for clip, path in enumerate(paths) if path == wanted or path.endswith("/" + wanted)]
-    assert Lines.render(paths).find(wanted) == expected

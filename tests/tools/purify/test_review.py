@@ -48,6 +48,13 @@ def test_one_clip_twice_is_refused_and_both_lines_are_shown(
     assert sciu("purify", "status", store, "--json").json["pinned"] == 0
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_spreadsheet_may_write_other_delimiters(sciu: Sciu, store: Path, tmp_path: Path, delimiter: str) -> None:
+    (tmp_path / "review.csv").write_text(f"\ufeffclip{delimiter}action\r\n7{delimiter}keep\r\n", "utf-8", newline="")
+    told = sciu("purify", "import-review", store, tmp_path / "review.csv", "--who", "anna", "--json").json["clips"]
+    assert [(row["clip"], row["why"]) for row in told] == [(7, "pinned: stays by anna")]
+
+
 def test_a_defused_export_comes_back_unharmed(sciu: Sciu, store: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     sciu("purify", "export", store, "--out", out)
@@ -80,7 +87,7 @@ def test_a_reason_with_newlines_and_a_formula_is_kept_and_shown_in_one_line(
         (b"clip,action\n1,\0keep\n", "action must be one of"),
         (b"clip,action\n" + b"7" * 5_000 + b",keep\n", "no path ends in it"),
         (b"clip,action\n\xff,keep\n", "must be UTF-8"),
-        (b"clip;action\n7;keep\n", "must have columns clip and action"),
+        (b"clip|action\n7|keep\n", "must have columns clip and action"),
         (b"", "must have columns clip and action"),
         (b"clip,action\n7\n8,keep,too,much\n999,keep\n", "line 4 of"),
     ],

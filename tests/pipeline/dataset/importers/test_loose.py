@@ -33,9 +33,14 @@ def test_a_file_is_taken_as_a_clip_whatever_it_is_so_that_its_fault_is_said(tmp_
     assert list(clips_in(named)) == named
 
 
-def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
-    touch(tmp_path / "a" / "notes.txt")
-    with pytest.raises(DatasetError, match=r"must be a clip or hold clips, but has neither videos nor images"):
+def test_a_folder_of_nothing_is_taken_as_a_clip_so_that_it_costs_only_itself(tmp_path: Path) -> None:
+    touch(tmp_path / "a" / "notes.txt", tmp_path / "b" / "1.mp4")
+    assert list(clips_in([tmp_path / "a", tmp_path / "b"])) == [tmp_path / "a", tmp_path / "b" / "1.mp4"]
+
+
+def test_a_picture_among_videos_does_not_make_them_one_clip(tmp_path: Path) -> None:
+    touch(tmp_path / "1.mp4", tmp_path / "poster.jpg")
+    with pytest.raises(DatasetError, match=r"must be a clip of images or hold videos, but has both, 'poster.jpg' and"):
         list(clips_in([tmp_path]))
 
 
