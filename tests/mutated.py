@@ -70,14 +70,13 @@ def feed(
     damaged: st.SearchStrategy[Damaged],
     read: Callable[[Damaged], object],
     *,
-    whole: Damaged | None = None,
+    whole: Damaged,
 ) -> None:
     """Feed a reader: it succeeds, or raises an error of ours in one line, and nothing else.
 
     What is `whole` must be accepted: a reader that refuses everything shows nothing.
     """
-    if whole is not None:
-        read(whole)
+    read(whole)
 
     @settings(max_examples=examples, deadline=None, suppress_health_check=[*HealthCheck], database=None)
     @given(damaged)
