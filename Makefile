@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ROOMS := pipeline models purification tools tests examples setup.py
 
-.PHONY: demo test test-slow test-lowest check format bench-gpu bench-gpu-dry clean
+.PHONY: demo test test-slow test-browser test-lowest check format bench-gpu bench-gpu-dry clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -15,6 +15,11 @@ test: $(VENV)/.installed-dev
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -n 2 -m slow
+
+# Chromium and its driver come from Debian's packages, which only root can install.
+test-browser: $(VENV)/.installed-dev
+	command -v chromium && command -v chromedriver || apt-get install -y --no-install-recommends chromium chromium-driver
+	SCIU_REQUIRE_BROWSER=1 $(BIN)/pytest -q -m browser
 
 test-lowest:
 	$(PYTHON) -m venv $(VENV)-lowest

@@ -53,8 +53,9 @@ def opened_run(
     def progress(label: str) -> Progress:
         return lambda done, _total, _note: watch(runs[0], label, done) if watch else None
 
+    flags = [("--epochs", {"epochs": settings["epochs"]})] if "epochs" in settings else []
     request = RunRequest(
-        data=data.folder, out=out, resolved=resolve([("a test", {**SMALL, **settings})]),
+        data=data.folder, out=out, resolved=resolve([("a test", {**SMALL, **settings}), *flags]),
         say=say or (lambda _line: None), progress=progress,
     )  # fmt: skip
     with opened(request, CPU, Ranks(), Stop()) as run:

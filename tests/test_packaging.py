@@ -46,11 +46,11 @@ def test_setup_lists_every_package() -> None:
 
 def test_no_tool_is_named_like_a_standard_module() -> None:
     """`python tools/x.py` puts tools/ first on sys.path, where `profile.py` would hide Python's own."""
-    for folder in ("tools", "tools/doctor", "tools/purify"):
+    for folder in ("tools", "tools/doctor", "tools/purify", "tools/report"):
         assert not {path.stem for path in (ROOT / folder).iterdir()} & set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("command", ["data", "doctor", "experiment", "purify"])
+@pytest.mark.parametrize("command", ["data", "doctor", "experiment", "purify", "report"])
 def test_a_tool_runs_as_a_file_and_as_a_module(command: str) -> None:
     path = ROOT / "tools" / command
     for how in ([str(path if path.is_dir() else path.with_suffix(".py"))], ["-m", f"sciu.tools.{command}"]):
@@ -64,6 +64,7 @@ def test_a_wheel_works_in_a_fresh_environment(tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {f"sciu/{room}/py.typed" for room in ROOMS} <= set(names)
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"sciu"}, "nothing else reaches site-packages"
+    assert {path.name for path in (ROOT / "tools/report/template").iterdir()} <= {Path(name).name for name in names}
     assert any(name.endswith("licenses/LICENSE") for name in names)
     fresh = tmp_path / "fresh"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(fresh)], check=True)
@@ -79,10 +80,11 @@ def test_a_wheel_works_in_a_fresh_environment(tmp_path: Path) -> None:
 
 
 def build_wheel(place: Path) -> Path:
-    """Build from a copy of what is tracked: setuptools leaves a `build` folder behind."""
+    """Build from a copy of what is not ignored: setuptools leaves a `build` folder behind."""
     source = place / "source"
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in tracked.splitlines():
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    ours = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in ours.splitlines():
         if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, source / name)

@@ -7,7 +7,8 @@ import click
 from sciu.tools.command import LazyGroup
 
 _COMMANDS = {
-    name: f"sciu.tools.{name}:main" for name in ("data", "train", "purify", "eval", "predict", "experiment", "doctor")
+    name: f"sciu.tools.{name}:main"
+    for name in ("data", "train", "purify", "eval", "predict", "report", "experiment", "doctor")
 }
 
 

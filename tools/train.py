@@ -102,12 +102,13 @@ def _options_meant(name: str) -> list[str]:
 @settings_options
 @click.option("--resume", is_flag=True, help="Resume the run in --out; begin it, with a warning, if there is none.")
 @click.option("--must-resume", is_flag=True, help="Resume the run in --out; refuse to begin one if there is none.")
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings and a last line.")
 @click.option("--dry-run", is_flag=True, help="Build everything, take one step, and keep no files.")
 @click.option("--print-config", is_flag=True, help="Print every setting and where its value comes from.")
 @json_option
 def main(
     data: Path, out: Path | None, preset: str | None, config: Path | None, assignments: tuple[str, ...],
-    resume: bool, must_resume: bool, dry_run: bool, print_config: bool, as_json: bool, **flags: Any,
+    resume: bool, must_resume: bool, quiet: bool, dry_run: bool, print_config: bool, as_json: bool, **flags: Any,
 ) -> None:  # fmt: skip
     """Train on a dataset, and clean it while training.
 
@@ -127,10 +128,10 @@ def main(
     if out is not None and not (resume or must_resume):
         _require_new(out)
     if dry_run:
-        _dry_run(data, resolved, as_json=as_json)
+        _dry_run(data, resolved, quiet=quiet, as_json=as_json)
         return
     assert out is not None
-    _train(data, out, resolved, warn=resume and begun is None, as_json=as_json)
+    _train(data, out, resolved, warn=resume and begun is None, quiet=quiet, as_json=as_json)
 
 
 def _begun(out: Path, *, must: bool) -> RunCard | None:
@@ -182,7 +183,7 @@ def _require_new(out: Path) -> None:
         raise RunError(f"--out must be new or empty, but '{out}' is not. Choose another, or --resume the run in it.")
 
 
-def _train(data: Path, out: Path, resolved: Resolved, *, warn: bool, as_json: bool) -> None:
+def _train(data: Path, out: Path, resolved: Resolved, *, warn: bool, quiet: bool, as_json: bool) -> None:
     """Train on this rank; warn, if asked to, that there is nothing to resume."""
     from sciu.pipeline.train.config.choices import choose_device
     from sciu.pipeline.train.job.ranks import joined
@@ -195,8 +196,9 @@ def _train(data: Path, out: Path, resolved: Resolved, *, warn: bool, as_json: bo
     settings = resolved.settings
     device, choice = choose_device(settings.device, deterministic=settings.deterministic)
     request = RunRequest(
-        data=data, out=out, resolved=resolved, say=_say, progress=_progress, command=shlex.join(sys.argv)
-    )
+        data=data, out=out, resolved=resolved, say=_say_warning if quiet else _say,
+        progress=_no_progress if quiet else _progress, command=shlex.join(["sciu-train", *sys.argv[1:]]),
+    )  # fmt: skip
     stop = Stop()
     with ExitStack() as stack:
         ranks = stack.enter_context(joined(device))
@@ -214,7 +216,7 @@ def _train(data: Path, out: Path, resolved: Resolved, *, warn: bool, as_json: bo
             message = f"stopped by {signal.Signals(stopped.number).name}; {where}. --resume continues."
             raise Stopped(stopped.number, message if ranks.first else "") from None
         if run.telemetry:
-            _report(run, run.telemetry.summary(state), as_json=as_json)
+            _report(run, run.telemetry.summary(state), quiet=quiet, as_json=as_json)
 
 
 def _warn_of_a_new_run(out: Path, settings: Settings) -> None:
@@ -226,22 +228,37 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
+def _say_warning(line: str) -> None:
+    from sciu.pipeline.train.report.telemetry import WARNING
+
+    if line.startswith(WARNING):
+        _say(line)
+
+
+def _no_progress(_label: str) -> Callable[[int, int, str], None]:
+    return lambda _done, _total, _note: None
+
+
 def _progress(label: str) -> Progress:
     return Progress(label, passing=True)
 
 
-def _report(run: Run, summary: Summary, *, as_json: bool) -> None:
+def _report(run: Run, summary: Summary, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         print_json(summary.to_json())
         return
     click.echo(f"last epoch {summary.epochs_done}: WAR {summary.war:.2%}  UAR {summary.uar:.2%}")
+    if quiet:
+        return
+    if summary.ended == "patience":
+        click.echo(f"ended early: nothing better since epoch {summary.best_epoch} (patience {run.settings.patience})")
     chosen = summary.best_chosen_on
     click.echo(f"best epoch {summary.best_epoch}, chosen on the {chosen} clips: WAR {summary.war_best:.2%}")
     click.echo(f"of {summary.train_clips:,} clips {summary.pruned:,} pruned, {summary.corrected:,} corrected")
     click.echo(f"'{run.folder.path}': summary.json, log.jsonl, checkpoints, tensorboard; `sciu-purify status` for more")
 
 
-def _dry_run(data: Path, resolved: Resolved, *, as_json: bool) -> None:
+def _dry_run(data: Path, resolved: Resolved, *, quiet: bool, as_json: bool) -> None:
     """Build everything in a temporary folder, and take one step."""
     import tempfile
 
@@ -254,7 +271,8 @@ def _dry_run(data: Path, resolved: Resolved, *, as_json: bool) -> None:
     settings = resolved.settings
     device, _ = choose_device(settings.device, deterministic=settings.deterministic)
     with tempfile.TemporaryDirectory() as folder:
-        request = RunRequest(data=data, out=Path(folder) / "run", resolved=resolved, say=_say, progress=_progress)
+        say = _say_warning if quiet else _say
+        request = RunRequest(data=data, out=Path(folder) / "run", resolved=resolved, say=say, progress=_progress)
         with opened(request, device, Ranks(), Stop()) as run:
             seconds = dry_run(run)
     if as_json:

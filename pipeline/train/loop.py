@@ -14,6 +14,7 @@ from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.evaluation.evaluate import evaluate
 from sciu.pipeline.train.purify import close_epoch, left_out_of, publish_index, require_every_class
 from sciu.pipeline.train.record.epoch_record import EpochRecord, Spent, SplitResult
+from sciu.pipeline.train.record.history import ending
 from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.resume import name_checkpoint, save, statistics
 from sciu.pipeline.train.run.run import Run
@@ -27,9 +28,9 @@ _STEPS_BETWEEN_CHECKS = 64  # of the loss; each check waits for the GPU
 
 
 def train(run: Run, state: RunState) -> None:
-    """Train to the last epoch. A stop request takes effect after the current step, once a checkpoint is written."""
+    """Train to the end. A stop request takes effect after the current step, once a checkpoint is written."""
     index = publish_index(run.purifier, state.epoch, run.folder)
-    while state.epoch <= run.settings.epochs:
+    while not _has_ended(run, state):
         if state.measured is None:
             try:
                 learn(run, state, index, Throughput())
@@ -48,23 +49,31 @@ def train(run: Run, state: RunState) -> None:
     run.saver.wait()
 
 
+def _has_ended(run: Run, state: RunState) -> bool:
+    """Return whether rank 0, which alone keeps the history, knows why the run has ended. Collective."""
+    return run.ranks.broadcast(ending(state.history, run.settings) is not None)
+
+
 def learn(run: Run, state: RunState, index: EpochIndex, throughput: Throughput) -> None:
     """Train on the clips that the index lists, from the state's step on."""
     require_every_class(index, run.dataset, run.settings.fold)
     if not state.under_way:
         state.left_out = left_out_of(index, run.dataset)
         run.feed.try_again(index.ids)
-    step, plan, schedule = run.step, _plan(run, state, index), run.settings.lr_schedule()
+    step, plan, schedule = run.step, _plan(run, state, index), run.schedule(state.epoch)
     step.begin(index.labels, index.targets, seed=None if state.under_way else _seed(run, state))
     progress = run.progress(f"epoch {state.epoch}/{run.settings.epochs}")
     try:
         for batch in throughput.timed(run.feed.batches(plan, state.step, step.input)):
-            step(batch, schedule.lr(state.epoch - 1 + state.share(len(index.ids), plan.steps)))
+            lr = schedule.lr(state.epoch - 1 + state.share(len(index.ids), plan.steps))
             state.step += 1
+            complete = state.step % run.settings.accumulate == 0 or state.step == plan.steps
+            step(batch, lr, update=complete)
             if state.step % _STEPS_BETWEEN_CHECKS == 0:
                 _require_finite(run, state, index)
             progress(state.step, plan.steps, str(throughput))
-            run.stop.check(run.ranks)
+            if complete:  # what a group has accumulated is in no checkpoint
+                run.stop.check(run.ranks)
     except Stopped:
         state.spent = _spent(run, state, throughput)
         raise
@@ -101,10 +110,10 @@ def _measure(run: Run, state: RunState) -> EpochRecord:
     loss, learnt, right = ranks.sum(step.clip_tensors.sums.clone()).tolist()
     record = EpochRecord(
         epoch=state.epoch, loss=loss / max(learnt, 1), accuracy=right / max(learnt, 1),
-        lr=settings.lr_schedule().lr(state.epoch - 1), spent=state.spent,
+        lr=run.schedule(state.epoch).lr(state.epoch - 1), spent=state.spent,
     )  # fmt: skip
     ranks.mean_all([*statistics(step).values()])
-    if state.epoch % settings.evaluate_every == 0 or state.epoch == settings.epochs:
+    if state.epoch % settings.evaluate_every == 0 or state.epoch == run.card.epochs_at(state.epoch):
         results: dict[str, SplitResult] = {}
         for split, ids in run.evaluated().items():
             found = evaluate(

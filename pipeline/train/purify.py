@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.errors import RunError, TrainError
+from sciu.pipeline.train.record.history import ending, read_history
+from sciu.pipeline.train.record.run_card import RunCard
 from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.step.clip_tensors import Scores
@@ -37,7 +39,7 @@ def cleaned_labels(run: RunFolder, dataset: Dataset, fold: int) -> Labels:
     if card.settings.fold != fold:
         raise RunError(f"--labels-from must be a run of fold {fold}, but '{run.path}' is of fold {card.settings.fold}.")
     with Purifier.open(run.store, fingerprint=dataset.fingerprint, read_only=True) as purifier:
-        if purifier.epoch <= card.settings.epochs:
+        if not _has_ended(run, card, purifier.epoch):
             raise RunError(
                 f"--labels-from must be a run that has ended, but '{run.path}' is in epoch {purifier.epoch} of"
                 f" {card.settings.epochs}. --resume it first."
@@ -47,6 +49,14 @@ def cleaned_labels(run: RunFolder, dataset: Dataset, fold: int) -> Labels:
     labels[held_out] = dataset.labels[held_out]
     labels[dataset.quarantined] = -1
     return labels
+
+
+def _has_ended(run: RunFolder, card: RunCard, undecided: int) -> bool:
+    """Return whether a run has ended, whose store is at an epoch that nothing is decided of yet."""
+    if undecided > card.settings.epochs:
+        return True
+    history = read_history(run) if card.settings.patience else []
+    return ending(history, card.settings) is not None and history[-1].epoch == undecided - 1
 
 
 def labels_of_file(path: Path, dataset: Dataset, fold: int) -> Labels:

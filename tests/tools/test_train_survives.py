@@ -65,7 +65,7 @@ def test_kills_at_any_moment_change_nothing(frame_faces: Dataset, undisturbed: P
     require_same(undisturbed, out)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_is_obeyed_after_the_step(
     frame_faces: Dataset, undisturbed: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

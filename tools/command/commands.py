@@ -6,7 +6,7 @@
 | 1 | the work failed or found problems: a run that cannot continue, bad clips, a full disk, memory that is full |
 | 2 | the command line or a setting is invalid |
 | 3 | a dataset, a run or a store is invalid |
-| 130, 143 | stopped by SIGINT, by SIGTERM |
+| 130, 138, 143 | stopped by SIGINT, by SIGUSR1, by SIGTERM |
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sciu.tools import version
 
 RUN_FAILED = 1
 
-_BY_SIGTERM = "stopped by SIGTERM"
+_OF_SCHEDULERS = (signal.SIGTERM, signal.SIGUSR1)
 _arrived: list[int] = []  # signals: Python drops an exception that one raises inside a destructor; this remains
 
 
@@ -51,9 +51,7 @@ class Command(click.Command):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line and exit."""
         _arrived.clear()
-        signal.signal(signal.SIGTERM, _stop)
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, as in the background
-            signal.signal(signal.SIGINT, _stop)
+        _listen()
         try:
             sys.exit(super().main(*args, **{**kwargs, "standalone_mode": False}) or 0)
         except click.ClickException as error:
@@ -75,9 +73,7 @@ class Command(click.Command):
             _complain(str(error).strip())
             sys.exit(error.exit_code)
         finally:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # no clean stop while the interpreter ends
-            if signal.getsignal(signal.SIGINT) is _stop:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
+            _listen_no_more()
 
 
 class Group(Command, click.Group):
@@ -131,13 +127,28 @@ _VALUE_TOO_MANY = (click.UsageError, click.BadOptionUsage)  # of `--switch value
 _VALUE = re.compile(r"[+-]?[\d.]+|on|off|true|false|yes|no", re.IGNORECASE)
 
 
+def _listen() -> None:
+    for number in _OF_SCHEDULERS:
+        signal.signal(number, _stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, as in the background
+        signal.signal(signal.SIGINT, _stop)
+
+
+def _listen_no_more() -> None:
+    for number in _OF_SCHEDULERS:
+        signal.signal(number, signal.SIG_DFL)  # no clean stop while the interpreter ends
+    if signal.getsignal(signal.SIGINT) is _stop:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _stop(number: int, _frame: FrameType | None) -> None:
     _arrived.append(number)
     _raise_for(number)
 
 
 def _raise_for(number: int) -> None:
-    raise KeyboardInterrupt if number == signal.SIGINT else Stopped(message=_BY_SIGTERM)
+    name = signal.Signals(number).name
+    raise KeyboardInterrupt if number == signal.SIGINT else Stopped(number, f"stopped by {name}")
 
 
 def pending_signal() -> int:

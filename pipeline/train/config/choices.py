@@ -50,7 +50,7 @@ def choose_device(wanted: str, *, deterministic: bool = False) -> tuple[torch.de
 def require_here(settings: Settings) -> None:
     """Raise for what this machine lacks, before anything is built: the device, or a GPU that other settings need."""
     device, _ = choose_device(settings.device)
-    choose_cuda_graph(settings.cuda_graph, device)
+    choose_cuda_graph(settings.cuda_graph, device, accumulate=settings.accumulate)
     requested = settings.requested_cache()
     if requested and requested[0] == "gpu":
         _require_gpu_for(settings.cache, device)
@@ -70,11 +70,13 @@ def choose_amp(wanted: str, device: torch.device) -> Choice:
     return Choice("off", "this CPU does not support bf16")
 
 
-def choose_cuda_graph(wanted: str, device: torch.device) -> Choice:
-    """Capture the step if there is a GPU."""
+def choose_cuda_graph(wanted: str, device: torch.device, *, accumulate: int = 1) -> Choice:
+    """Capture the step if there is a GPU, and every batch changes the weights."""
     if device.type != "cuda":
         require(wanted != "on", "cuda_graph", "off or auto without a GPU", wanted)
         return Choice("off", "a CPU has no kernel launches to save")
+    if accumulate > 1 and wanted == "auto":
+        return Choice("off", f"only one batch in {accumulate} changes the weights, and a graph is the same for all")
     return Choice("on", "the whole step is one launch") if wanted == "auto" else Choice(wanted, "as requested")
 
 

@@ -104,7 +104,7 @@ def require_same(saved: Mapping[str, Any], wanted: Mapping[str, Any], run: Path)
         )
         raise RunError(
             f"a run must be resumed with the settings that it was begun with, but: {shown}. Leave them out, or begin a"
-            f" new run with these settings from its weights: --out NEW --weights '{run}'."
+            f" new run with these settings from its weights: --out NEW --weights '{run}'. Only --epochs may be raised."
         )
 
 

@@ -79,6 +79,12 @@ class Settings:
     # ---- clips
     pipeline: str = setting("dali", "Choose what decodes the clips.", choices=("dali", "torch", "synthetic"), flag=True)
     batch_size: int = setting(32, "Put this many clips in a batch on each GPU.", between=(1, 65_536), flag=True)
+    accumulate: int = setting(
+        1,
+        "Change the weights after this many batches, by the gradient of all of their clips; needs --cuda-graph off.",
+        between=(1, 65_536),
+        flag=True,
+    )
     frames: int = setting(16, "Take this many frames from each clip.", between=(1, 4096), flag=True)
     size: int = setting(
         0,
@@ -193,6 +199,14 @@ class Settings:
     evaluate_every: int = setting(
         1, "Evaluate every N epochs, and always after the last.", between=(1, 1_000_000), flag=True
     )
+    patience: int = setting(
+        0,
+        "Stop once the clips that choose the best epoch (without --validation the test clips) have not improved for"
+        " this many evaluations; 0 never does.",
+        between=(0, 1_000_000),
+        flag=True,
+        may_change=True,
+    )
     views: int = setting(
         1, "Average the predictions for this many views (frame samplings) of a test clip.", between=(1, 64), flag=True
     )
@@ -229,6 +243,8 @@ class Settings:
                 f"--no-cgp and --no-fgc apply to method sciu only, but the method is {self.method}. Remove them."
             )
         require(self.views == 1 or self.sampling != "uniform", "views", "1 with uniform sampling", self.views)
+        captured = self.cuda_graph == "on" and self.accumulate > 1
+        require(not captured, "cuda_graph", f"off or auto with --accumulate {self.accumulate}", self.cuda_graph)
         only_dali = self.pipeline == "dali" or self.cache in ("auto", "off")
         require(only_dali, "cache", f"off with --pipeline {self.pipeline}", self.cache)
         only_dali = self.pipeline == "dali" or self.decode == "auto"

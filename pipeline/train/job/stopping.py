@@ -1,5 +1,6 @@
-"""SIGTERM and SIGINT ask the loop to stop after the current step; a second SIGINT stops at once.
+"""SIGTERM, SIGUSR1 and SIGINT ask the loop to stop after the current step; a second SIGINT stops at once.
 
+SIGUSR1 is what SLURM is often told to send before it ends a job; SIGCONT, which it sends as well, changes nothing.
 A second SIGTERM changes nothing: SLURM and torchrun both send one to every process. If SIGINT was ignored before, as a
 shell script begins what it runs in the background, it stays so.
 """
@@ -13,16 +14,18 @@ from typing import Any
 from sciu.pipeline.errors import Stopped
 from sciu.pipeline.train.job.ranks import Ranks
 
+OF_SCHEDULERS = (signal.SIGTERM, signal.SIGUSR1)
+
 
 class Stop:
-    """Handles SIGTERM and SIGINT while the block runs."""
+    """Handles SIGTERM, SIGUSR1 and SIGINT while the block runs."""
 
     def __init__(self) -> None:
         self.signal = 0  # the signal that has arrived
 
     def __enter__(self) -> Stop:  # noqa: PYI034 - Self needs Python 3.11
         ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        numbers = (signal.SIGTERM,) if ignored else (signal.SIGTERM, signal.SIGINT)
+        numbers = OF_SCHEDULERS if ignored else (*OF_SCHEDULERS, signal.SIGINT)
         self._before: dict[int, Any] = {number: signal.signal(number, self._ask) for number in numbers}
         return self
 
@@ -32,7 +35,8 @@ class Stop:
         self._listen_as_before()
         if kind is not None and not issubclass(kind, Stopped):
             # The error is yet to be reported: ignore the SIGTERM that torchrun sends once another rank has failed.
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            for number in OF_SCHEDULERS:
+                signal.signal(number, signal.SIG_IGN)
 
     def check(self, ranks: Ranks) -> None:
         """Raise Stopped if a signal has reached any rank. Collective: all ranks stop after the same step."""

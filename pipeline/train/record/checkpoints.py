@@ -76,6 +76,16 @@ class Checkpoints:
             self._link(LAST, _name(epochs[-1]))
         return self.folder / LAST if (self.folder / LAST).exists() else None
 
+    def newest(self, run: str) -> dict[str, Any] | None:
+        """Read the newest checkpoint of a run, by the run's unique name; None if there is none yet."""
+        if (path := self.latest()) is None:
+            return None
+        content = read_checkpoint(path)
+        require_whole(path, content)
+        if content["run"] != run:
+            raise RunError(f"checkpoint '{path}' must be of run {run}, but is of {content['run']}. Remove it.")
+        return content
+
     def find(self, name: str) -> Path:
         """Return the file of a checkpoint by its name: last, best, or an epoch's number."""
         paths = sorted(self.folder.glob("*.pt"))

@@ -29,6 +29,11 @@ class RunFolder:
         return self.path / "run.json"
 
     @property
+    def settings(self) -> Path:
+        """The run's settings, for `--config`."""
+        return self.path / "settings.toml"
+
+    @property
     def store(self) -> Path:
         """The purifier's store."""
         return self.path / "purifier"
@@ -52,6 +57,11 @@ class RunFolder:
     def summary(self) -> Path:
         """The epochs that have ended, in numbers."""
         return self.path / "summary.json"
+
+    @property
+    def log(self) -> Path:
+        """The epochs that have ended, a line each."""
+        return self.path / "log.jsonl"
 
     @property
     def tensorboard(self) -> Path:

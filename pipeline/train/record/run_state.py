@@ -23,6 +23,8 @@ _ALWAYS = {
     "history",
 }  # also in the first format
 
+_MOST = (1 << 63) - 1  # of a number in a tensor
+
 
 @dataclass(frozen=True, kw_only=True)
 class BestEpoch:
@@ -67,6 +69,8 @@ class RunState:
         for name, least in (("epoch", 1), ("step", 0), ("world", 1)):
             if getattr(state, name) < least:
                 raise TypeError(f"{name} must be at least {least}, but is {getattr(state, name)}")
+            if getattr(state, name) > _MOST:
+                raise TypeError(f"{name} must be at most {_MOST}, but is {getattr(state, name)}")
         return state
 
     def remaining(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:

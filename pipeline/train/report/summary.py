@@ -10,6 +10,7 @@ from sciu.pipeline.errors import first_line
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.record.epoch_record import Detection
+from sciu.pipeline.train.record.history import ending
 from sciu.pipeline.train.record.reading import read, read_fields
 from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.record.run_state import RunState
@@ -46,6 +47,7 @@ class Summary:
     seconds_per_epoch: list[float]
     clips_per_second: float
     detection: Detection | None  # if the dataset has a truth
+    ended: str | None = None  # why; None: it has not, or an earlier version wrote it
 
     @classmethod
     def of(cls, settings: Settings, state: RunState, *, dataset: str, device: str) -> Summary:
@@ -67,6 +69,7 @@ class Summary:
             cached_per_epoch=[each.cached for each in spent],
             seconds_per_epoch=[round(each.seconds, 3) for each in spent],
             clips_per_second=round(last.clips_per_second, 2), detection=last.purify.detection,
+            ended=ending(state.history, settings),
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from sciu.purification.clip_state import Status
 _MOVING_FRAMES = 12
 _COUNTS = ("pruned", "corrected", "quarantined", "training", "newly_pruned", "newly_corrected", "restored")
 Say = Callable[[str], None]
+WARNING = "Warning: "  # what lines begin with that are said also where others are not
 
 
 @dataclass(kw_only=True)
@@ -58,7 +59,7 @@ class Telemetry:
         self._show(self._events, record, following)
         self.say(_line(self.settings.epochs, record, state.best))
         if warning := warning_of(state.history, self.settings.lr):
-            self.say(f"Warning: {warning}")
+            self.say(f"{WARNING}{warning}")
 
     def _purified(self, following: EpochIndex) -> PurifyResult:
         """Return the counts that the next index was published with, and those by class."""
@@ -76,7 +77,7 @@ class Telemetry:
 
     def _write(self, state: RunState) -> None:
         lines = "".join(json.dumps(record.to_json(), ensure_ascii=False) + "\n" for record in state.history)
-        write_atomically(self.folder.path / "log.jsonl", lines.encode())
+        write_atomically(self.folder.log, lines.encode())
         summary = json.dumps(self.summary(state).to_json(), indent=2)
         write_atomically(self.folder.summary, f"{summary}\n".encode())
 

@@ -86,7 +86,8 @@ def build_step(
     if settings.sync_batchnorm:
         require(device.type == "cuda", "sync_batchnorm", "off on a CPU, where torch does not support it", True)
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    amp, graph = choose_amp(settings.amp, device), choose_cuda_graph(settings.cuda_graph, device)
+    amp = choose_amp(settings.amp, device)
+    graph = choose_cuda_graph(settings.cuda_graph, device, accumulate=settings.accumulate)
     compile_ = choose_compile(settings.compile)
     for name, choice in (("amp", amp), ("cuda graph", graph), ("compile", compile_)):
         say(f"{name}: {choice.value} ({choice.reason})")
@@ -99,7 +100,8 @@ def build_step(
         ),
         average=Average(network, settings.average),
         amp=amp.value, clip_gradients=settings.clip_gradients, weighted_scores=settings.scores == "weighted",
-        ranks=ranks, forward=compiled(network) if compile_.value == "on" else None,
+        accumulate=settings.accumulate, batch_size=settings.batch_size, ranks=ranks,
+        forward=compiled(network) if compile_.value == "on" else None,
     )  # fmt: skip
     size, wanted = size_of(settings), "on" in (graph.value, compile_.value)
     with _own_backbone_explained(settings.backbone), explain_failures(settings):

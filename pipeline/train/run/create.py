@@ -64,7 +64,7 @@ def create_run(folder: RunFolder, resolved: Resolved, command: str, dataset: Dat
             dataset=DatasetCard.of(dataset), labels_from=clips.source, held_out=clips.held_out.tolist(), store=created,
             backbone=keep_source(RunFolder(partial), settings.backbone),
         )  # fmt: skip
-        write_atomically(partial / "settings.toml", resolved.toml().encode())
+        write_atomically(RunFolder(partial).settings, resolved.toml().encode())
         RunFolder(partial).write(card)
     return card
 

@@ -11,8 +11,9 @@ from torch import Tensor
 from sciu.pipeline.errors import kind_and_line
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.purify import carry_quarantine, left_out_of, publish_index
-from sciu.pipeline.train.record.checkpoints import LAST, read_checkpoint, require_fitting, require_whole
+from sciu.pipeline.train.record.checkpoints import LAST, require_fitting
 from sciu.pipeline.train.record.run_state import RunState
+from sciu.pipeline.train.report.telemetry import WARNING
 from sciu.pipeline.train.run.run import Run
 from sciu.pipeline.train.step.snapshot import copy_into
 from sciu.pipeline.train.step.step import Step
@@ -67,7 +68,7 @@ def _restore_rank(run: Run, content: dict[str, Any], *, same_world: bool) -> Non
     """Restore what a rank has to itself; of another number of ranks none is this one."""
     step, path = run.step, run.checkpoints.folder / LAST
     if content["amp"] != step.amp:
-        run.say(f"amp was {content['amp']} and is {step.amp} now: the run continues, but with other results")
+        run.say(f"{WARNING}amp was {content['amp']} and is {step.amp} now: the run continues, but with other results")
     elif step.amp == "fp16":
         step.scaler.load_state_dict(content["scaler"])
     if same_world:
@@ -94,14 +95,10 @@ def _carry_quarantine(run: Run, state: RunState) -> None:
 
 def _load_newest(run: Run) -> dict[str, Any] | None:
     """Restore the tensors of the newest checkpoint in place; return the rest of it."""
-    if (path := run.checkpoints.latest()) is None:
+    if (content := run.checkpoints.newest(run.card.run)) is None:
         return None
-    content = read_checkpoint(path)
-    require_whole(path, content)
-    if content["run"] != run.card.run:
-        raise RunError(f"checkpoint '{path}' must be of run {run.card.run}, but is of {content['run']}. Remove it.")
     tensors = run.step.tensors()
-    require_fitting(path, content, tensors)
+    require_fitting(run.checkpoints.folder / LAST, content, tensors)
     copy_into(tensors, content)
     return {name: value for name, value in content.items() if name not in tensors}
 

@@ -22,7 +22,8 @@ def explain_failures(settings: Settings) -> Iterator[None]:
         if MEMORY_IS_FULL.search(str(error)):
             raise TrainError(
                 f"Out of memory in a step of {settings.batch_size} clips x {settings.frames} frames:"
-                f" {first_line(error)} Try --batch-size {max(1, settings.batch_size // 2)}, --amp bf16, a smaller"
+                f" {first_line(error)} Try --batch-size {max(1, settings.batch_size // 2)} with"
+                f" --accumulate {2 * settings.accumulate}, which comes to the same gradient, --amp bf16, a smaller"
                 " --size or --cache, and check whether another process uses the device."
             ) from error
         if _RANK_GONE.search(str(error)):

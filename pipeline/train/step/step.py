@@ -1,4 +1,7 @@
-"""The step: frames -> loss -> weights, and scores by clip id. Nothing in it waits for the device."""
+"""The step: frames -> loss -> weights, and scores by clip id. Nothing in it waits for the device.
+
+Batches may be accumulated: a group of them changes the weights once, as one batch of all of their clips would.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,19 @@ class Pixels(nn.Module):
         return ((frames_BTHWC.float() - self.mean) / self.std).permute(0, 1, 4, 2, 3)
 
 
+class _Group:
+    """The batches whose gradients are accumulated."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.batches = self.clips = 0
+        self.learnt = torch.zeros((), dtype=torch.int64, device=device)
+
+    def clear(self) -> None:
+        """Begin another group."""
+        self.clips = 0
+        self.learnt.zero_()
+
+
 @dataclass(kw_only=True, eq=False)
 class Step:
     """Trains a network on one batch after the other."""
@@ -49,6 +65,8 @@ class Step:
     average: Average
     amp: str = "off"
     clip_gradients: float = 0.0
+    accumulate: int = 1  # batches of a group
+    batch_size: int = 1  # on each rank; only the magnitude of gradients that are being accumulated depends on it
     weighted_scores: bool = False
     ranks: Ranks = field(default_factory=Ranks)
     forward: Callable[[Tensor], Output] | None = None  # the network compiled, for batches of the usual size
@@ -63,6 +81,7 @@ class Step:
         self._lr = lr_of(self.optimiser)
         self._no_clip = torch.tensor([self.clip_tensors.nobody], device=self.device)
         self._replay: CapturedStep | None = None
+        self._group = _Group(self.device)
 
     def prepare(self, batch_size: int, shape_THW: tuple[int, int, int], *, graph: bool) -> None:
         """Compile, capture, and find errors before the training; this changes nothing."""
@@ -89,12 +108,16 @@ class Step:
     def begin(self, labels: NDArray[np.int16], targets: Targets | None = None, *, seed: int | None) -> None:
         """Begin an epoch with its labels and targets, or resume one: then without a seed."""
         self.clip_tensors.take(labels, targets)
+        self._group.batches = 0
         if seed is not None:
             self.clip_tensors.clear()
             torch.manual_seed(seed)
 
-    def __call__(self, batch: ClipBatch, lr: float) -> None:
-        """Train on a batch with a learning rate."""
+    def __call__(self, batch: ClipBatch, lr: float, *, update: bool = True) -> None:
+        """Train on a batch with a learning rate; `update` says whether its group is complete."""
+        if self.accumulate > 1:
+            self._accumulate(batch, lr, update=update)
+            return
         self._lr.fill_(lr)
         if len(batch):
             if self._replay is not None and len(batch) == self.usual_size:
@@ -102,19 +125,73 @@ class Step:
             else:
                 self.learn(batch.ids, batch.frames_BTHWC)
         elif self.ranks.world > 1:
-            self._step_without_clips(batch.frames_BTHWC.shape[1:])
+            self._step_without_clips(batch)
 
     def learn(self, ids_B: Tensor, frames_BTHWC: Tensor) -> None:
         """Train on a batch: all that a CUDA graph captures."""
         self.optimiser.zero_grad(set_to_none=True)
-        targets = self.clip_tensors.batch_targets(ids_B)
-        labels_B = targets.labels_B
-        output = self._predict(frames_BTHWC)
-        losses_B = self.objective(output, targets) * self.clip_tensors.class_weight_K[labels_B.clamp_min(0)]
+        labels_B, output, losses_B = self._look(ids_B, frames_BTHWC)
         learnt = self.ranks.sum((labels_B >= 0).sum())
         self.scaler.scale(losses_B.sum() / learnt.clamp_min(1)).backward()
         self._update_weights()
         self._record(ids_B, labels_B, output, losses_B.detach())
+
+    def _look(self, ids_B: Tensor, frames_BTHWC: Tensor) -> tuple[Tensor, Output, Tensor]:
+        """Return the labels of a batch, what the network says of it, and the loss of each clip."""
+        targets = self.clip_tensors.batch_targets(ids_B)
+        labels_B = targets.labels_B
+        output = self._predict(frames_BTHWC)
+        losses_B = self.objective(output, targets) * self.clip_tensors.class_weight_K[labels_B.clamp_min(0)]
+        return labels_B, output, losses_B
+
+    def _accumulate(self, batch: ClipBatch, lr: float, *, update: bool) -> None:
+        """Add a batch's gradients to those of its group; with the last one take the step, at the first one's rate.
+
+        How many clips a group learns from is known at its end: until then losses are divided by the usual number, for
+        gradients of the usual magnitude, in which fp16 does not overflow.
+        """
+        group = self._group
+        if not group.batches:
+            self.optimiser.zero_grad(set_to_none=True)
+            self._lr.fill_(lr)
+            group.clear()
+        group.batches += 1
+        group.clips += len(batch)
+        if len(batch) or self._synchronises():
+            ids_B, frames_BTHWC = (batch.ids, batch.frames_BTHWC) if len(batch) else self._nobody(batch)
+            labels_B, output, losses_B = self._look(ids_B, frames_BTHWC)
+            self.scaler.scale(losses_B.sum() / self._usual_clips).backward()
+            group.learnt += (labels_B >= 0).sum()
+            self._record(ids_B, labels_B, output, losses_B.detach())
+        else:
+            self.clip_tensors.step += 1
+        if update:
+            group.batches = 0
+            if group.clips or self.ranks.world > 1:
+                self._update_by_group()
+
+    @property
+    def _usual_clips(self) -> int:
+        """The clips of a whole group on all ranks."""
+        return self.batch_size * self.accumulate * self.ranks.world
+
+    def _update_by_group(self) -> None:
+        """Take the step of a group whose losses were divided by something else than the clips that it learnt from."""
+        for weight in self._learning:
+            weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+        learnt = self.ranks.sum(self._group.learnt)
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        torch._foreach_mul_(gradients, self._usual_clips / learnt.clamp_min(1))
+        self._update_weights()
+
+    def _synchronises(self) -> bool:
+        """Return whether the other ranks wait for this one's statistics."""
+        return any(isinstance(module, nn.SyncBatchNorm) for module in self.network.modules())
+
+    def _nobody(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+        """Return a batch of a clip that does not exist, in the shape of one of no clips."""
+        shape = (1, *batch.frames_BTHWC.shape[1:])
+        return self._no_clip, torch.zeros(shape, dtype=torch.uint8, device=self.device)
 
     def _predict(self, frames_BTHWC: Tensor) -> Output:
         forward: Callable[[Tensor], Output] = self.network
@@ -123,10 +200,10 @@ class Step:
         with self.autocast():
             return forward(self.pixels(frames_BTHWC))
 
-    def _step_without_clips(self, shape: torch.Size) -> None:
+    def _step_without_clips(self, batch: ClipBatch) -> None:
         """Take part without clips: the other ranks wait for this one's gradients; with SyncBN, for its statistics."""
-        if any(isinstance(module, nn.SyncBatchNorm) for module in self.network.modules()):
-            self.learn(self._no_clip, torch.zeros((1, *shape), dtype=torch.uint8, device=self.device))
+        if self._synchronises():
+            self.learn(*self._nobody(batch))
             return
         for weight in self._learning:
             weight.grad = torch.zeros_like(weight)

@@ -117,11 +117,12 @@ def without_part(dataset: Dataset, fold: int, part: int, seed: int) -> Labels:
 
 def first_and_last_labels(run: Path) -> tuple[Labels, Labels]:
     """Return the labels that a finished run began with and those that it ended with."""
+    from sciu.pipeline.train.record.history import read_history
     from sciu.pipeline.train.record.run_folder import RunFolder
     from sciu.purification.index import EpochIndex
 
     folder = RunFolder(run)
-    epochs = folder.require().settings.epochs
+    epochs = len(read_history(folder))
     first, last = (EpochIndex.read(folder.index, epoch).labels for epoch in (1, epochs + 1))
     return first, last
 

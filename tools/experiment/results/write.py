@@ -19,6 +19,7 @@ from sciu.pipeline.train.config.choices import choose_device
 from sciu.pipeline.train.evaluation.detection import read_truth, scores
 from sciu.pipeline.train.purify import labels_to_train
 from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult
+from sciu.pipeline.train.record.history import read_history
 from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.report.summary import Summary
 from sciu.pipeline.train.run.trained_run import TrainedRun
@@ -115,7 +116,7 @@ def _numbers(run: Path, arrays: Arrays) -> dict[str, Any]:
     """Return the content of the run's files as one object."""
     card = RunFolder(run).require()
     summary = Summary.load(RunFolder(run))
-    records = [EpochRecord.from_json(json.loads(line)) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
+    records = read_history(RunFolder(run))
     tested = {record.epoch: record.test.to_json() for record in records if record.test}
     last, best, classes = max(tested), summary.best_epoch, len(card.dataset.classes)
     return {

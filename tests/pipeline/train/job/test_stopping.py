@@ -40,10 +40,22 @@ def test_an_interrupt_that_is_ignored_stays_so() -> None:
 
 
 def test_handlers_are_put_back() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
     with Stop():
-        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] != before
-    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+        assert all(signal.getsignal(number) != was for number, was in zip(numbers, before, strict=True))
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_what_slurm_sends_asks_and_its_wake_up_does_not() -> None:
+    """As `--signal=USR1@60` does; a job that is preempted is woken up before it is ended."""
+    with Stop() as stop:
+        os.kill(os.getpid(), signal.SIGCONT)
+        stop.check(Ranks())
+        os.kill(os.getpid(), signal.SIGUSR1)
+        with pytest.raises(Stopped) as stopped:
+            stop.check(Ranks())
+    assert stopped.value.number == signal.SIGUSR1
 
 
 def test_an_error_on_its_way_is_not_lost_to_a_signal() -> None:
@@ -53,5 +65,7 @@ def test_an_error_on_its_way_is_not_lost_to_a_signal() -> None:
         with pytest.raises(RuntimeError, match="a rank is gone"), Stop():
             raise RuntimeError("a rank is gone")
         os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGUSR1)
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)

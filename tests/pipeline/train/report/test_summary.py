@@ -47,7 +47,7 @@ def test_what_was_run_and_what_came_of_it() -> None:
         "war_best": 0.4, "uar_best": 0.3, "best_epoch": 1, "best_chosen_on": "validation",
         "train_clips": 20, "pruned": 2, "corrected": 4, "quarantined": 6,
         "clips_per_epoch": [11, 12], "decoded_per_epoch": [4, 8], "cached_per_epoch": [6, 6],
-        "seconds_per_epoch": [2.0, 4.001], "clips_per_second": 3.0,
+        "seconds_per_epoch": [2.0, 4.001], "clips_per_second": 3.0, "ended": None,
     }  # fmt: skip
     assert json.loads(json.dumps(found)) == found
 
@@ -80,6 +80,18 @@ def test_an_epoch_that_was_interrupted_counts_with_what_came_before() -> None:
     spent = Spent(seconds=1.0, clips=8) + Spent(seconds=3.0, clips=4)
     found = summary(replace(record(1), spent=spent))
     assert (found.clips_per_epoch, found.seconds_per_epoch, found.clips_per_second) == ([12], [4.0], 3.0)
+
+
+@pytest.mark.parametrize(("epochs", "ended"), [(1, "epochs"), (2, None)])
+def test_it_says_why_a_run_has_ended(epochs: int, ended: str | None) -> None:
+    """An earlier version did not."""
+    state = RunState(epoch=1, history=[record(1, 0.4)])
+    found = Summary.of(replace(SETTINGS, epochs=epochs), state, dataset="faces", device="cpu")
+    assert found.ended == ended
+    content = found.to_json()
+    assert Summary.from_json(json.loads(json.dumps(content))) == found
+    del content["ended"]
+    assert Summary.from_json(content).ended is None
 
 
 @pytest.mark.parametrize("detection", [None, {"label_accuracy_after": 0.5, "low_quality": {"precision": None}}])

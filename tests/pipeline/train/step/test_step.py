@@ -45,6 +45,7 @@ def make_step(device: torch.device = CPU, network: SciuModel | None = None, **se
         average=Average(network, chosen.average),
         amp=chosen.amp if chosen.amp != "auto" else "off",
         clip_gradients=chosen.clip_gradients,
+        accumulate=chosen.accumulate,
         weighted_scores=chosen.scores == "weighted",
     )
     step.begin(LABELS, TARGETS if policy_of(chosen).averages else None, seed=0)
@@ -159,6 +160,58 @@ def test_the_pull_reaches_the_weights() -> None:
     assert not torch.equal(next(pulled.network.parameters()), next(free.network.parameters()))
 
 
+ALL_AT_ONCE = [
+    {}, {"average": 0.9}, {"clip_gradients": 0.01}, {"class_balance": "inverse"},
+    {"method": "elr"}, {"accumulate": 7},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", ALL_AT_ONCE)
+def test_accumulated_batches_are_one_large_batch(settings: dict[str, Any]) -> None:
+    """Up to BatchNorm, which is held still here; some clips are scored only, and a batch may have none at all."""
+    labels = np.where(np.arange(CLIPS) % 4 == 1, np.int16(-1), LABELS)
+    parts = make_step(**{"accumulate": 4, **settings})
+    whole = make_step(**{**settings, "accumulate": 1})
+    for step in (parts, whole):
+        step.begin(labels, TARGETS if settings.get("method") == "elr" else None, seed=0)
+        for module in step.network.modules():
+            module.train(not isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d))
+    for rate in (0.05, 0.02):
+        for k, ids in enumerate([[], *BATCHES]):
+            parts(make_batch(ids), rate if k == 0 else 9.0, update=k == len(BATCHES))
+        whole(make_batch([clip for ids in BATCHES for clip in ids]), rate)
+    one, other = flat(parts), flat(whole)
+    assert one.keys() == other.keys()
+    for name in one.keys() - {"board.step"}:
+        torch.testing.assert_close(one[name], other[name], atol=1e-4, rtol=1e-3, msg=name)
+    assert (int(one["board.step"]), int(other["board.step"])) == (8, 2), "batches are counted, also empty ones"
+
+
+def test_weights_move_once_for_a_group() -> None:
+    step, moved = make_step(accumulate=3), []
+    step.optimiser.register_step_post_hook(lambda *_: moved.append(len(moved)))
+    before = next(step.network.parameters()).detach().clone()
+    for update in (False, False, True, False, True):
+        step(make_batch(BATCHES[0]), 0.1, update=update)
+        assert torch.equal(before, next(step.network.parameters())) == (not moved)
+    assert len(moved) == 2
+    assert int(step.average._steps) == 2
+
+
+def test_a_group_without_clips_changes_nothing_and_an_epoch_begins_with_a_new_one() -> None:
+    step, other = make_step(accumulate=2), make_step(accumulate=2)
+    for update in (False, True):
+        step(make_batch([]), 0.1, update=update)
+    assert same({**flat(other), "board.step": torch.tensor(2)}, flat(step))
+    step(make_batch(BATCHES[0]), 0.1, update=False)
+    for each in (step, other):
+        each.network.load_state_dict(make_step().network.state_dict())
+        each.average = Average(each.network, 0.9)
+        each.begin(LABELS, seed=0)
+        each(make_batch(BATCHES[1]), 0.1)
+    assert same(flat(step), flat(other))
+
+
 class WithIdleWeights(TinyLstm):
     """A user's own network, part of which has no influence on the loss."""
 
@@ -175,7 +228,7 @@ def test_weights_without_influence_are_not_part_of_what_ranks_sum() -> None:
     idle = step.network.get_parameter("backbone.idle.weight")
     before, used = idle.detach().clone(), len(step._learning)
     step._lr.fill_(0.1)
-    step._step_without_clips(torch.Size((4, 32, 32, 3)))
+    step._step_without_clips(make_batch([]))
     assert used == len(step._weights) - 2
     assert sum(weight.grad is not None for weight in step._weights) == used
     assert torch.equal(before, idle)
@@ -194,6 +247,17 @@ class Marker:
 
 
 # ---- on a GPU
+
+
+@pytest.mark.needs_cuda
+@pytest.mark.parametrize("amp", ["off", "bf16", "fp16"])
+def test_a_gpu_accumulates(amp: str) -> None:
+    step = make_step(torch.device("cuda", 0), accumulate=2, amp=amp)
+    before = next(step.network.parameters()).detach().clone()
+    for update in (False, True):
+        step(make_batch(BATCHES[0], torch.device("cuda", 0)), 0.1, update=update)
+        assert torch.equal(before, next(step.network.parameters())) != update
+    assert all(torch.isfinite(weight).all() for weight in step.network.parameters())
 
 
 @pytest.fixture

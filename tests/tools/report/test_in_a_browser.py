@@ -1,0 +1,163 @@
+"""The page in a real browser: no error, galleries that filter and sort, a history on click, names only shown."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from helpers import Answer
+from invented_run import NASTY, invented_run
+from noisy_clips import CLIPS, NAMES
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+Sciu = Callable[..., Answer]
+SECONDS = 30
+INSTALLED = shutil.which("chromedriver") is not None and shutil.which("chromium") is not None
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not INSTALLED and os.environ.get("SCIU_REQUIRE_BROWSER") != "1", reason="no chromium with chromedriver"
+    ),
+]  # fmt: skip
+
+
+class Browser:
+    """Chromium without a window."""
+
+    def __init__(self) -> None:
+        options = webdriver.ChromeOptions()
+        for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "window-size=1280,900"):
+            options.add_argument(f"--{argument}")
+        options.binary_location = str(shutil.which("chromium"))
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        service = webdriver.ChromeService(str(shutil.which("chromedriver")))
+        self.driver = webdriver.Chrome(options=options, service=service)
+
+    def open(self, page: Path) -> None:
+        """Open a page and wait until its charts in sight are drawn."""
+        self.driver.get(page.absolute().as_uri())
+        self.wait(lambda: self.all(".chart[data-drawn] .main-svg"))
+
+    def wait(self, holds: Callable[[], object]) -> None:
+        """Wait until something holds."""
+        WebDriverWait(self.driver, SECONDS).until(lambda _: holds())
+
+    def all(self, selector: str) -> list[WebElement]:
+        """Return the elements in sight of a selector."""
+        return [each for each in self.driver.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()]
+
+    def one(self, selector: str) -> WebElement:
+        """Return the only element in sight of a selector."""
+        (element,) = self.all(selector)
+        return element
+
+    def texts(self, selector: str) -> list[str]:
+        """Return the texts of the elements in sight of a selector."""
+        return [each.text for each in self.all(selector)]
+
+    def errors(self) -> list[str]:
+        """Return what the console says."""
+        return [str(entry["message"]) for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    browser = Browser()
+    yield browser
+    browser.driver.quit()
+
+
+@pytest.fixture
+def page(sciu: Sciu, browser: Browser, tmp_path: Path) -> Iterator[Path]:
+    """A page about an invented run, opened; at the end its console must be empty."""
+    run = invented_run(tmp_path / "run")
+    assert sciu("report", run).code == 0
+    browser.open(run / "report.html")
+    yield run
+    assert not browser.errors()
+
+
+def values(browser: Browser) -> list[float]:
+    return [float(text.split()[-1]) for text in browser.texts(".tile .value")]
+
+
+def test_a_gallery_filters_and_sorts(browser: Browser, page: Path) -> None:
+    pruned = values(browser)
+    assert len(pruned) > 2
+    assert pruned == sorted(pruned)
+    Select(browser.one("[name=sort]")).select_by_visible_text("score, highest")
+    assert values(browser) == sorted(pruned, reverse=True)
+    Select(browser.one("[name=given]")).select_by_index(1)
+    shown = browser.texts(".tile span:nth-child(2)")
+    assert set(shown) == {NAMES[0]}
+    assert browser.one(".found").text == f"{len(shown)} of {len(pruned)} pruned clips"
+    browser.one("[data-kind=corrected]").click()
+    assert all(" → " in text for text in browser.texts(".tile span:nth-child(2)"))
+    browser.one("[name=search]").send_keys("no such path")
+    assert browser.texts(".tile") == []
+    assert browser.one(".found").text.startswith("0 of ")
+
+
+def test_a_click_shows_the_history_of_a_clip(browser: Browser, page: Path) -> None:
+    browser.all(".tile")[0].click()
+    first = browser.one("dialog h2").text
+    assert first.endswith(", pruned")
+    assert browser.texts(".history p")[0].startswith("pruned: score 0.")
+    browser.one("dialog").send_keys(Keys.ARROW_RIGHT)
+    assert browser.one("dialog h2").text != first
+    browser.one("dialog").send_keys(Keys.ESCAPE)
+    browser.wait(lambda: not browser.all("dialog"))
+
+
+def test_a_pair_of_classes_leads_to_its_clips(browser: Browser, page: Path) -> None:
+    row = browser.all("tr.link")[0]
+    given, label, clips = [cell.text for cell in row.find_elements(By.TAG_NAME, "td")][:3]
+    row.send_keys(Keys.ENTER)
+    assert browser.texts(".tile span:nth-child(2)") == [f"{given} → {label}"] * int(clips)
+
+
+def test_previews_move_and_tables_sort(sciu: Sciu, browser: Browser, finished_run: Path, tmp_path: Path) -> None:
+    told = sciu("report", finished_run, "--out", tmp_path / "page.html", "--json").json["runs"][0]
+    browser.open(tmp_path / "page.html")
+    kind = "pruned" if told["pruned"] else "corrected"
+    assert len(browser.all(".tile img")) == min(told[kind], 60)
+    browser.driver.execute_script("document.querySelector('.tiles').scrollIntoView()")
+    browser.wait(lambda: browser.all(".tile img")[0].get_property("naturalWidth") == 32)
+    heads = [head for head in browser.all("th") if head.text == "class"]
+    heads[0].click()
+    first = [row.text.split()[0] for row in browser.all("table.paged tbody tr") if "%" in row.text][-7:]
+    assert first == sorted(first, reverse=True)
+    assert not browser.errors()
+
+
+def test_runs_side_by_side(sciu: Sciu, browser: Browser, page: Path, tmp_path: Path) -> None:
+    plain = invented_run(tmp_path / "plain", method="plain", epochs=2)
+    assert sciu("report", page, plain, "--out", tmp_path / "page.html").code == 0
+    browser.open(tmp_path / "page.html")
+    assert browser.texts(".tabs button") == ["run", "plain"]
+    assert browser.all(".tile")
+    browser.all(".tabs button")[1].click()
+    assert not browser.all(".tile")
+    assert "No clip is pruned or corrected." in browser.texts(".empty")
+
+
+def test_names_are_only_shown(sciu: Sciu, browser: Browser, tmp_path: Path) -> None:
+    paths = ["".join(f"{NASTY[clip % 3]}/{clip}".split()) for clip in range(CLIPS)]
+    run = invented_run(tmp_path / "run", names=NASTY, paths=paths)
+    assert sciu("report", run).code == 0
+    browser.open(run / "report.html")
+    browser.wait(lambda: browser.all(".chart.square .ytick"))
+    assert NASTY[0] in browser.texts(".chart.square .ytick text")
+    assert NASTY[0] in browser.texts("td")
+    browser.all(".tile")[0].click()
+    shown = browser.one("dialog .path").text
+    assert any("".join(name.split()) in shown for name in NASTY)
+    assert browser.driver.execute_script("return document.querySelectorAll('dialog script, main script').length") == 0
+    assert not browser.errors()

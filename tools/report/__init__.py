@@ -1,0 +1,86 @@
+"""`sciu-report`: a page of what training runs learnt, pruned and corrected."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sciu.pipeline.dataset.system.files import write_atomically
+from sciu.pipeline.errors import SettingError
+from sciu.tools.command import Command, Progress, json_option, print_json
+from sciu.tools.purify.places import data_option, dataset_of
+
+if TYPE_CHECKING:
+    from sciu.tools.report.records import RunRecord
+
+_PATH = click.Path(path_type=Path)
+_TEXT = 7_000_000  # bytes of all that is said of clips: 13,000 with a change or two each
+_PREVIEWS = 8_000_000  # bytes of previews, a third more in the page; with the charts library it stays under 25 MB
+
+
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=_PATH)
+@click.option("--out", type=_PATH, help="Write the page into this file.  [default: report.html in the first run]")
+@click.option("--previews", type=click.IntRange(min=0), default=1000, help="Show at most this many moving previews.")
+@data_option
+@json_option
+def main(runs: tuple[Path, ...], out: Path | None, previews: int, data: Path | None, as_json: bool) -> None:
+    """Write one HTML page about training runs, which opens without a network.
+
+    It shows the results, what was pruned and corrected with the history of each clip, and the configuration. Several
+    runs are compared, with a plain one as the baseline if it is among them. A run may still train.
+
+    Example: sciu-report runs/dfew-auto runs/dfew-plain --out report.html
+    """
+    from sciu.tools.report.content import page_of
+    from sciu.tools.report.page import render
+    from sciu.tools.report.reading import read_runs
+
+    if len({os.path.realpath(run) for run in runs}) < len(runs):
+        raise SettingError(f"RUN must be different runs, but is {[*map(str, runs)]}.")
+    place = out or runs[0] / "report.html"
+    if place.is_dir() or (out and not os.access(place.absolute().parent, os.W_OK)):
+        raise SettingError(f"--out must be a file in a folder that can be written, but is '{place}'.")
+    read = _drawn(read_runs(runs, data, _TEXT), data, previews)
+    page = render(*page_of(read))
+    write_atomically(place, page)
+    if as_json:
+        print_json({"report": str(place), "bytes": len(page), "runs": [_counted(run) for run in read]})
+    else:
+        _show(place, page, read)
+
+
+def _drawn(runs: Sequence[RunRecord], data: Path | None, most: int) -> list[RunRecord]:
+    """Add previews; runs that have clips to show get equal shares."""
+    from sciu.tools.report.previews import with_previews
+
+    shares = max(sum(bool(run.decisions.clips) for run in runs), 1)
+    found = []
+    for run in runs:
+        dataset = dataset_of(run.folder, data) if run.decisions.media else None
+        progress = Progress(f"previews of {run.name}")
+        found.append(with_previews(run, dataset, most // shares, _PREVIEWS // shares, progress))
+    return found
+
+
+def _counted(run: RunRecord) -> dict[str, Any]:
+    counts = run.decisions.counts
+    return {
+        "run": str(run.folder), "epochs_done": run.epochs_done, "pruned": counts["pruned"],
+        "corrected": counts["corrected"], "clips_shown": len(run.decisions.clips), "previews": run.decisions.previews,
+    }  # fmt: skip
+
+
+def _show(place: Path, page: bytes, runs: Sequence[RunRecord]) -> None:
+    click.echo(f"'{place}', {len(page) / 1e6:,.1f} MB: open it in a browser")
+    for run in runs:
+        decided = run.decisions.counts["pruned"] + run.decisions.counts["corrected"]
+        shown = run.decisions
+        click.echo(
+            f"{run.name}: {decided:,} clips pruned or corrected, {len(shown.clips):,} shown, {shown.previews:,} with a"
+            " preview"
+        )

@@ -1,0 +1,5 @@
+"""Run `sciu-report` as `python -m sciu.tools.report`."""
+
+from sciu.tools.report import main
+
+main()
