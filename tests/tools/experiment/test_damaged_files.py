@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,15 @@ def test_arrays(tmp_path: Path, examples: int) -> None:
         assert result.arrays()
 
     feed(examples, contents(written.getvalue()), read, whole=written.getvalue())
+
+
+def test_an_archive_of_nothing_is_damaged(tmp_path: Path) -> None:
+    """Damage to the end of a zip file can leave one without a member."""
+    path = tmp_path / "21.json"
+    path.write_bytes((RESULTS / "auto" / "21.json").read_bytes())
+    zipfile.ZipFile(path.with_suffix(".npz"), "w").close()
+    with pytest.raises(DatasetError, match=r"21.npz' is damaged: it has no arrays. Remove it"):
+        read_result(path).arrays()
 
 
 def test_a_run_with_two_results_or_other_classes_is_refused(tmp_path: Path) -> None:

@@ -66,7 +66,9 @@ class Result:
             return {}
         content = io.BytesIO(path.read_bytes())
         try:
-            return dict(np.load(content, allow_pickle=False))
+            if found := dict(np.load(content, allow_pickle=False)):
+                return found
+            raise EOFError("it has no arrays")
         except _DAMAGE as error:
             raise DatasetError(
                 f"'{path}' is damaged: {first_line(error)}. Remove it, and run the grid with --resume."
