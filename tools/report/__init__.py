@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sciu.pipeline.dataset.system.files import write_atomically
-from sciu.pipeline.errors import SettingError
-from sciu.tools.command import Command, Progress, json_option, print_json
+from sciu.pipeline.errors import SettingError, shown
+from sciu.tools.command import Command, Progress, json_option, print_json, replace_option, require_new_file
 from sciu.tools.purify.places import data_option, dataset_of
 
 if TYPE_CHECKING:
@@ -25,10 +25,13 @@ _PREVIEWS = 8_000_000  # bytes of previews, a third more in the page; with the c
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=_PATH)
 @click.option("--out", type=_PATH, help="Write the page into this file.  [default: report.html in the first run]")
+@replace_option
 @click.option("--previews", type=click.IntRange(min=0), default=1000, help="Show at most this many moving previews.")
 @data_option
 @json_option
-def main(runs: tuple[Path, ...], out: Path | None, previews: int, data: Path | None, as_json: bool) -> None:
+def main(
+    runs: tuple[Path, ...], out: Path | None, replace: bool, previews: int, data: Path | None, as_json: bool
+) -> None:  # fmt: skip
     """Write one HTML page about training runs, which opens without a network.
 
     It shows the results, what was pruned and corrected with the history of each clip, and the configuration. Several
@@ -43,8 +46,8 @@ def main(runs: tuple[Path, ...], out: Path | None, previews: int, data: Path | N
     if len({os.path.realpath(run) for run in runs}) < len(runs):
         raise SettingError(f"RUN must be different runs, but is {[*map(str, runs)]}.")
     place = out or runs[0] / "report.html"
-    if place.is_dir() or (out and not os.access(place.absolute().parent, os.W_OK)):
-        raise SettingError(f"--out must be a file in a folder that can be written, but is '{place}'.")
+    if out:
+        require_new_file(out, replace=replace)
     read = _drawn(read_runs(runs, data, _TEXT), data, previews)
     page = render(*page_of(read))
     write_atomically(place, page)
@@ -76,11 +79,11 @@ def _counted(run: RunRecord) -> dict[str, Any]:
 
 
 def _show(place: Path, page: bytes, runs: Sequence[RunRecord]) -> None:
-    click.echo(f"'{place}', {len(page) / 1e6:,.1f} MB: open it in a browser")
+    click.echo(f"'{shown(str(place))}', {len(page) / 1e6:,.1f} MB: open it in a browser")
     for run in runs:
         decided = run.decisions.counts["pruned"] + run.decisions.counts["corrected"]
-        shown = run.decisions
+        there = run.decisions
         click.echo(
-            f"{run.name}: {decided:,} clips pruned or corrected, {len(shown.clips):,} shown, {shown.previews:,} with a"
-            " preview"
+            f"{shown(run.name)}: {decided:,} clips pruned or corrected, {len(there.clips):,} shown, {there.previews:,}"
+            " with a preview"
         )

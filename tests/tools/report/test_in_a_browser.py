@@ -124,7 +124,7 @@ def test_a_pair_of_classes_leads_to_its_clips(browser: Browser, page: Path) -> N
 
 
 def test_previews_move_and_tables_sort(sciu: Sciu, browser: Browser, finished_run: Path, tmp_path: Path) -> None:
-    told = sciu("report", finished_run, "--out", tmp_path / "page.html", "--json").json["runs"][0]
+    told = sciu("report", finished_run, "--out", tmp_path / "page.html", "--replace", "--json").json["runs"][0]
     browser.open(tmp_path / "page.html")
     kind = "pruned" if told["pruned"] else "corrected"
     assert len(browser.all(".tile img")) == min(told[kind], 60)
@@ -139,7 +139,7 @@ def test_previews_move_and_tables_sort(sciu: Sciu, browser: Browser, finished_ru
 
 def test_runs_side_by_side(sciu: Sciu, browser: Browser, page: Path, tmp_path: Path) -> None:
     plain = invented_run(tmp_path / "plain", method="plain", epochs=2)
-    assert sciu("report", page, plain, "--out", tmp_path / "page.html").code == 0
+    assert sciu("report", page, plain, "--out", tmp_path / "page.html", "--replace").code == 0
     browser.open(tmp_path / "page.html")
     assert browser.texts(".tabs button") == ["run", "plain"]
     assert browser.all(".tile")

@@ -84,7 +84,7 @@ def invented(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_decision_is_on_the_page_with_its_history(sciu: Sciu, invented: Path, tmp_path: Path) -> None:
-    page = reported(sciu, invented, "--out", tmp_path / "page.html")
+    page = reported(sciu, invented, "--out", tmp_path / "page.html", "--replace")
     (run,) = page.data["runs"]
     with Purifier.open(invented / "purifier", read_only=True) as purifier:
         for k, clip in enumerate(run["clip"]):
@@ -109,7 +109,7 @@ def test_every_decision_is_on_the_page_with_its_history(sciu: Sciu, invented: Pa
 
 
 def test_the_sections_are_there_and_say_the_numbers(sciu: Sciu, invented: Path, tmp_path: Path) -> None:
-    page = reported(sciu, invented, "--out", tmp_path / "page.html")
+    page = reported(sciu, invented, "--out", tmp_path / "page.html", "--replace")
     status = sciu("purify", "status", invented, "--json").json
     for said in (
         f"Epochs {EPOCHS} of {EPOCHS}", f"Pruned {status['pruned']}", f"of {CLIPS}", "Over the epochs",
@@ -124,7 +124,7 @@ def test_the_sections_are_there_and_say_the_numbers(sciu: Sciu, invented: Path, 
 
 
 def test_the_thresholds_of_auto_are_those_of_its_own_grounds(sciu: Sciu, written: Path, tmp_path: Path) -> None:
-    page = reported(sciu, written / "auto-end", "--out", tmp_path / "page.html")
+    page = reported(sciu, written / "auto-end", "--out", tmp_path / "page.html", "--replace")
     assert all(name in page.text for name in ("Information", "Posterior"))
     assert "Score" not in page.text
 
@@ -140,7 +140,7 @@ def test_guards_pins_and_quarantine_are_told(sciu: Sciu, tmp_path: Path) -> None
 
 def test_several_runs_are_compared_with_the_plain_one(sciu: Sciu, invented: Path, tmp_path: Path) -> None:
     plain = invented_run(tmp_path / "other" / "run", method="plain", epochs=4)
-    answer = sciu("report", invented, plain, "--out", tmp_path / "page.html", "--json").json
+    answer = sciu("report", invented, plain, "--out", tmp_path / "page.html", "--replace", "--json").json
     assert [each["run"] for each in answer["runs"]] == [str(invented), str(plain)]
     page = Page(tmp_path / "page.html")
     names = names_of([invented, plain])
@@ -154,7 +154,7 @@ def test_several_runs_are_compared_with_the_plain_one(sciu: Sciu, invented: Path
 
 
 def test_decided_clips_move(sciu: Sciu, finished_run: Path, tmp_path: Path) -> None:
-    answer = sciu("report", finished_run, "--out", tmp_path / "page.html", "--json").json
+    answer = sciu("report", finished_run, "--out", tmp_path / "page.html", "--replace", "--json").json
     (told,) = answer["runs"]
     assert told["previews"] == told["clips_shown"] == told["pruned"] + told["corrected"] > 0
     for preview in Page(tmp_path / "page.html").data["runs"][0]["preview"]:
@@ -171,13 +171,13 @@ def test_a_few_previews_are_spread_over_the_pairs_of_classes(sciu: Sciu, finishe
 
 def test_lost_media_cost_their_previews(sciu: Sciu, finished_run: Path, frame_faces: Dataset, tmp_path: Path) -> None:
     data = Path(shutil.copytree(frame_faces.folder, tmp_path / "faces"))
-    whole = reported(sciu, finished_run, "--data", data, "--out", tmp_path / "page.html").data["runs"][0]
+    whole = reported(sciu, finished_run, "--data", data, "--out", tmp_path / "page.html", "--replace").data["runs"][0]
     lost = data / "media" / Dataset.load(data).clips.path[whole["clip"][0]]
     shutil.rmtree(lost)
-    (run,) = reported(sciu, finished_run, "--data", data, "--out", tmp_path / "page.html").data["runs"]
+    (run,) = reported(sciu, finished_run, "--data", data, "--out", tmp_path / "page.html", "--replace").data["runs"]
     assert run["preview"] == [None, *whole["preview"][1:]]
     shutil.rmtree(data / "media")
-    (run,) = reported(sciu, finished_run, "--data", data, "--out", tmp_path / "page.html").data["runs"]
+    (run,) = reported(sciu, finished_run, "--data", data, "--out", tmp_path / "page.html", "--replace").data["runs"]
     assert not any(run["preview"])
     assert run["clip"] == whole["clip"]
 
@@ -186,10 +186,10 @@ def test_budgets_are_kept_and_what_is_left_out_is_said(
     sciu: Sciu, finished_run: Path, invented: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "_PREVIEWS", 20_000)
-    told = sciu("report", finished_run, "--out", tmp_path / "page.html", "--json").json["runs"][0]
+    told = sciu("report", finished_run, "--out", tmp_path / "page.html", "--replace", "--json").json["runs"][0]
     assert 0 < told["previews"] < told["clips_shown"]
     monkeypatch.setattr(report, "_TEXT", 2_000)
-    page = reported(sciu, invented, "--out", tmp_path / "page.html")
+    page = reported(sciu, invented, "--out", tmp_path / "page.html", "--replace")
     counts = sciu("purify", "status", invented, "--json").json
     shown = [page.data["runs"][0]["kind"].count(kind) for kind in KINDS]
     assert 0 < sum(shown) < counts["pruned"] + counts["corrected"]
@@ -203,7 +203,7 @@ def test_long_tables_are_cut_and_say_so(
     assert len(pairs) > 1
     monkeypatch.setattr(content, "_MOST_ROWS", 1)
     monkeypatch.setattr(content, "_MOST_CLASSES", 2)
-    page = reported(sciu, invented, "--out", tmp_path / "page.html")
+    page = reported(sciu, invented, "--out", tmp_path / "page.html", "--replace")
     assert f"1 of {len(pairs)} are shown, the most frequent ones." in page.text
     assert "Confusion" not in page.text
 
@@ -233,7 +233,7 @@ def test_every_name_is_shown_and_never_run(sciu: Sciu, tmp_path: Path) -> None:
 
 
 def test_a_browser_may_run_our_scripts_only_and_fetch_nothing(sciu: Sciu, invented: Path, tmp_path: Path) -> None:
-    page = reported(sciu, invented, "--out", tmp_path / "page.html")
+    page = reported(sciu, invented, "--out", tmp_path / "page.html", "--replace")
     (policy,) = [each["content"] for _, each in page.tags if each.get("http-equiv") == "Content-Security-Policy"]
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in page.scripts[1:]]
     allowed = " ".join(f"'sha256-{each}'" for each in hashes)
@@ -284,7 +284,7 @@ def test_runs_of_an_earlier_version(
     sciu: Sciu, written: Path, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(written)
-    page = reported(sciu, run, "--out", tmp_path / "page.html", "--data", "faces")
+    page = reported(sciu, run, "--out", tmp_path / "page.html", "--replace", "--data", "faces")
     assert ("is not finished" in page.text) == (not run.endswith("end"))
 
 
@@ -296,8 +296,8 @@ def test_runs_of_an_earlier_version(
     [
         (["{tmp}/nothing"], 3, "must be a run, but has no run.json"),
         (["{run}", "{run}/"], 2, "RUN must be different runs"),
-        (["{run}", "--out", "{tmp}"], 2, "--out must be a file in a folder that can be written"),
-        (["{run}", "--out", "{tmp}/no/page.html"], 2, "--out must be a file in a folder that can be written"),
+        (["{run}", "--out", "{tmp}"], 2, "--out must be a new file"),
+        (["{run}", "--out", "{tmp}/no/page.html"], 2, "--out must be in a folder that can be written"),
         (["{run}", "--data", "{data}"], 2, "has other clips, labels or folds"),
     ],
 )  # fmt: skip
