@@ -1,7 +1,8 @@
 """Errors shared by the packages of the pipeline; each package has its own errors in its `errors.py`.
 
 ValueError
-└── SettingError    2   a setting is invalid
+└── OneLineError        what the errors of all packages of the pipeline are
+    └── SettingError  2   a setting is invalid
 BaseException
 └── Stopped             a signal requested the stop; there is no error
 
@@ -20,13 +21,19 @@ MEMORY_IS_FULL = re.compile(
 """The messages of torch, DALI and cuDNN; FFmpeg's is that of damaged files, too, and not here."""
 
 
-class SettingError(ValueError):
-    """A setting is invalid. The message is one line, whatever names it contains."""
+class OneLineError(ValueError):
+    """An error of ours. Its message is one line, whatever names and values it contains."""
 
-    exit_code = 2
+    exit_code = 1
 
     def __init__(self, message: str) -> None:
         super().__init__(shown(message))
+
+
+class SettingError(OneLineError):
+    """A setting is invalid."""
+
+    exit_code = 2
 
 
 class Stopped(BaseException):

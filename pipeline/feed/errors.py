@@ -1,11 +1,13 @@
 """The error of this package; `exit_code` is the exit code of a command.
 
-ValueError
+OneLineError
 └── FeedError       3   clips, an index or the machine cannot be used
 """
 
+from sciu.pipeline.errors import OneLineError
 
-class FeedError(ValueError):
+
+class FeedError(OneLineError):
     """The clips cannot be fed."""
 
     exit_code = 3
