@@ -2,13 +2,17 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-ROOMS := pipeline models purification tools tests examples setup.py
+ROOMS := pipeline models purification tools tests examples docs setup.py
 
-.PHONY: demo test test-slow test-browser test-lowest check format bench-gpu bench-gpu-dry clean
+.PHONY: demo docs test test-slow test-browser test-lowest check format bench-gpu bench-gpu-dry clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
 	tools/demo.sh $(BIN) demo
+
+# The site, for reading without a network: build/docs/index.html. Warnings are errors. tests/docs builds it, too.
+docs: $(VENV)/.installed-dev
+	$(BIN)/sphinx-build -q -n -W --keep-going -c docs/site -d build/doctrees docs build/docs
 
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -n 3 -m "not slow"
@@ -29,7 +33,7 @@ test-lowest:
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(ROOMS)
 	$(BIN)/ruff format --check $(ROOMS)
-	$(BIN)/mypy typings/sciu tests setup.py
+	$(BIN)/mypy typings/sciu tests docs/site setup.py
 	$(BIN)/pytest -q tests/test_layering.py
 
 format: $(VENV)/.installed-dev

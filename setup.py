@@ -11,5 +11,9 @@ ROOMS = ("pipeline", "models", "purification", "tools")
 setup(
     package_dir={f"sciu.{room}": room for room in ROOMS},
     packages=[f"sciu.{name}" for room in ROOMS for name in (room, *(f"{room}.{sub}" for sub in find_packages(room)))],
-    package_data={**{f"sciu.{room}": ["py.typed"] for room in ROOMS}, "sciu.tools.report": ["template/*"]},
+    package_data={
+        **{f"sciu.{room}": ["py.typed"] for room in ROOMS},
+        "sciu.tools.report": ["template/*"],
+        "sciu.tools.review": ["page/*"],
+    },
 )

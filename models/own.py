@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from sciu.models.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _IN_A_FILE = re.compile(r"(?s)(.*\.py):(.*)")
 
@@ -66,6 +67,8 @@ def build_own(name: str) -> nn.Module:
 
 
 def _find_own(name: str) -> Callable[[], Any]:
+    from torch import nn
+
     place, _, attribute = name.rpartition(":")
     if place.endswith(".py"):
         module = _import_file(Path(place).expanduser().resolve(), name)
@@ -111,6 +114,8 @@ def _import_file(path: Path, backbone: str) -> ModuleType:
 
 def _check_contract(backbone: Any, name: str) -> nn.Module:
     """Return the backbone if it meets the contract; `SciuModel` checks the shape of its output."""
+    from torch import nn
+
     if not isinstance(backbone, nn.Module):
         raise ModelError(f"backbone {name!r} must make a torch.nn.Module, but made {type(backbone).__name__}.")
     width = getattr(backbone, "embedding_size", None)

@@ -47,7 +47,10 @@ class SciuModel(nn.Module):
 
     def _embed(self, clip_BTCHW: Tensor) -> Tensor:
         embedding_BD: Tensor = self.backbone(clip_BTCHW)
-        expected = (len(clip_BTCHW), self.classifier.in_features)
+        expected = (
+            clip_BTCHW.shape[0],
+            self.classifier.in_features,
+        )  # len() is a constant once exported
         if not isinstance(embedding_BD, Tensor):
             raise ModelError(f"the backbone's embedding must be a tensor, but is a {type(embedding_BD).__name__}.")
         if embedding_BD.shape != expected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import pickle
 import re
 import struct
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -227,13 +229,20 @@ def require_file(path: Path) -> None:
 def _read(path: Path) -> Any:
     require_file(path)
     try:
-        content = load_file(path) if _is_safetensors(path) else _read_torch(path)
+        content = _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
     except Exception as error:
         reason = str(error) if isinstance(error, ModelError) else reason_of(error)
         raise ModelError(f"weights '{path}' cannot be read: {reason}.") from error
     if not _find_tensors(content):
         raise ModelError(f"weights '{path}' must hold tensors by name, but hold none. Save a `state_dict()`.")
     return content
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    """Return the tensors, and the classes that a file of `sciu-export` records."""
+    with safe_open(path, "np") as file:
+        recorded = json.loads((file.metadata() or {}).get("sciu", "{}"))
+    return {"model": load_file(path), "classes": recorded.get("classes")}
 
 
 def _is_safetensors(path: Path) -> bool:

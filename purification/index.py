@@ -69,13 +69,13 @@ class IndexHeader:
 class EpochIndex:
     """What to decode in an epoch, the same in every process."""
 
-    epoch: int
-    ids: Ids  # ascending
-    labels: NDArray[np.int16]  # by clip id
+    epoch: int  #: from 1 on
+    ids: Ids  #: of the clips to decode, ascending
+    labels: NDArray[np.int16]  #: by clip id; -1 where a clip does not train
     header: IndexHeader
     changes: Changes | None = field(default=None, repr=False)
     lines: Lines | None = field(default=None, repr=False)
-    targets: Targets | None = field(default=None, repr=False)
+    targets: Targets | None = field(default=None, repr=False)  #: by clip id, `pull` and `average`; None without a pull
 
     @classmethod
     def given(cls, ids: Ids, labels: NDArray[np.int16], epoch: int) -> EpochIndex:

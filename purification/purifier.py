@@ -60,7 +60,17 @@ class Purifier:
         fingerprint: str = "",
         network: bool = False,
     ) -> Purifier:
-        """Create a store. A label of -1 is a clip that is not in the training set; its id stays unused."""
+        """Create a store in a new folder.
+
+        :param path: the folder, new or empty, on a local disk
+        :param labels: a class number for each clip, by clip id; -1 is a clip that is not in the training set
+        :param num_classes: how many classes there are
+        :param policy: what decides; it is kept in the store
+        :param paths: of the clips, for lists and exports; without them a clip is named by its id
+        :param class_names: in the order of the class numbers
+        :param fingerprint: what identifies the dataset; `open` with another one is refused
+        :param network: allow a network file system, on which a crash may lose the store
+        """
         return cls(
             create_store(
                 Path(path), labels=labels, num_classes=num_classes, policy=policy, paths=paths,
@@ -81,8 +91,10 @@ class Purifier:
     ) -> Purifier:
         """Open a store: the same state, the same index, byte for byte.
 
-        One process at a time may be `recording`; any number may read, pin and undo at the same time. If given,
-        `fingerprint` and `policy` must be those that the store was created with.
+        :param fingerprint: if given, it must be that which the store was created with; so must be the policy
+        :param recording: whether `record` and `end_epoch` will be called; one process at a time may
+        :param read_only: open it for queries alone; any number of processes may read, pin and undo at the same time
+        :param network: allow a network file system
         """
         store = Store(Path(path), read_only=read_only, network=network)
         try:
@@ -133,6 +145,7 @@ class Purifier:
         """Record the weights [B] and probabilities [B, K] of some clips; if a clip is recorded twice, the last counts.
 
         In memory only: all are stored at once when the epoch ends.
+        Numpy arrays or tensors on the CPU; the weights are ones for a network without a weight head.
         """
         self._check_recording()
         if self._records is None:
@@ -365,11 +378,11 @@ class Purifier:
             check_clips([clip], states)
             return scores_of(transaction, states, clip, classes=self.num_classes, window=self.policy.window)
 
-    def events(self) -> list[Event]:
-        """Return all events, in order, without their rows."""
+    def events(self, first: int = 0) -> list[Event]:
+        """Return all events, or those from `first` on, in order, without their rows."""
         with self.store.reading() as transaction:
             count = transaction.head.events
-            return [layout.load_event(transaction, number) for number in range(count)]
+            return [layout.load_event(transaction, number) for number in range(first, count)]
 
     def rows(self, event: int) -> Rows:
         """Return the rows of an event."""

@@ -27,9 +27,9 @@ _PINS: dict[str, Status] = {
 class Pin:
     """A user's decision about a clip; it overrides the policy until it is freed."""
 
-    clip: int
-    action: PinAction
-    label: int | None = None  # for "label"
+    clip: int  #: its id
+    action: PinAction  #: keep, drop, label or free
+    label: int | None = None  #: the class number, for "label"
     who: str = ""
     why: str = ""
 

@@ -18,6 +18,7 @@ from shared import made_once
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.synth import Synth, generate
+from sciu.tools.__main__ import PLACES
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores; must be set before torch is imported
 if not Path("/dev/nvidiactl").exists():
@@ -52,7 +53,8 @@ def sciu() -> Callable[..., Answer]:
     """Call a command in this process, as in `sciu("data", "info", folder)`."""
 
     def run(tool: str, *arguments: object) -> Answer:
-        main = importlib.import_module(f"sciu.tools.{tool}").main
+        module = PLACES.get(tool, tool)
+        main = importlib.import_module(f"sciu.tools.{module}").main
         result = CliRunner().invoke(main, [str(argument) for argument in arguments])
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception

@@ -46,11 +46,11 @@ def test_setup_lists_every_package() -> None:
 
 def test_no_tool_is_named_like_a_standard_module() -> None:
     """`python tools/x.py` puts tools/ first on sys.path, where `profile.py` would hide Python's own."""
-    for folder in ("tools", "tools/doctor", "tools/purify", "tools/report"):
+    for folder in ("tools", "tools/doctor", "tools/purify", "tools/report", "tools/review"):
         assert not {path.stem for path in (ROOT / folder).iterdir()} & set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("command", ["data", "doctor", "experiment", "purify", "report"])
+@pytest.mark.parametrize("command", ["data", "doctor", "experiment", "purify", "report", "review"])
 def test_a_tool_runs_as_a_file_and_as_a_module(command: str) -> None:
     path = ROOT / "tools" / command
     for how in ([str(path if path.is_dir() else path.with_suffix(".py"))], ["-m", f"sciu.tools.{command}"]):
@@ -64,7 +64,8 @@ def test_a_wheel_works_in_a_fresh_environment(tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {f"sciu/{room}/py.typed" for room in ROOMS} <= set(names)
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"sciu"}, "nothing else reaches site-packages"
-    assert {path.name for path in (ROOT / "tools/report/template").iterdir()} <= {Path(name).name for name in names}
+    for pages in ("tools/report/template", "tools/review/page"):
+        assert {f"sciu/{pages}/{path.name}" for path in (ROOT / pages).iterdir()} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     fresh = tmp_path / "fresh"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(fresh)], check=True)
@@ -98,7 +99,7 @@ def test_the_lowest_versions_are_those_promised() -> None:
         r'"([a-z0-9-]+)>=([0-9.]+)', (ROOT / "pyproject.toml").read_text().split("[project.scripts]")[0]
     )
     pinned = re.findall(r"^([a-z0-9-]+)==([0-9.]+)$", (ROOT / "tests/lowest.txt").read_text(), re.MULTILINE)
-    tools = {"setuptools", "ruff", "mypy"}
+    tools = {"setuptools", "ruff", "mypy", "sphinx", "docutils", "myst-parser", "furo"}
     assert {(name, bound + ".0" * (2 - bound.count("."))) for name, bound in promised if name not in tools} == set(
         pinned
     )

@@ -6,10 +6,12 @@ import click
 
 from sciu.tools.command import LazyGroup
 
-_COMMANDS = {
-    name: f"sciu.tools.{name}:main"
-    for name in ("data", "train", "purify", "eval", "predict", "report", "experiment", "doctor")
-}
+PLACES = {
+    "data": "data", "train": "train", "purify": "purify", "report": "report", "review": "review",
+    "eval": "network.evaluate", "predict": "network.predict", "export": "network.export",
+    "experiment": "experiment", "doctor": "doctor",
+}  # fmt: skip
+_COMMANDS = {name: f"sciu.tools.{place}:main" for name, place in PLACES.items()}
 
 
 @click.group(cls=LazyGroup, places=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

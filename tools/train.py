@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sciu.pipeline.errors import Stopped
-from sciu.tools.command import Command, Progress, json_option, pending_signal, print_json
+from sciu.tools.command import Command, Progress, json_option, pending_signal, print_json, say
 from sciu.tools.command.backbone import list_or_name
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _train(data: Path, out: Path, resolved: Resolved, *, warn: bool, quiet: bool
     settings = resolved.settings
     device, choice = choose_device(settings.device, deterministic=settings.deterministic)
     request = RunRequest(
-        data=data, out=out, resolved=resolved, say=_say_warning if quiet else _say,
+        data=data, out=out, resolved=resolved, say=_say_warning if quiet else say,
         progress=_no_progress if quiet else _progress, command=shlex.join(["sciu-train", *sys.argv[1:]]),
     )  # fmt: skip
     stop = Stop()
@@ -221,18 +221,14 @@ def _train(data: Path, out: Path, resolved: Resolved, *, warn: bool, quiet: bool
 
 def _warn_of_a_new_run(out: Path, settings: Settings) -> None:
     matter = ", ".join(f"{name} {getattr(settings, name)}" for name in _MATTER)
-    click.secho(f"Warning: nothing to resume in '{out}': beginning a new run ({matter})", fg="yellow", err=True)
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+    say(f"Warning: nothing to resume in '{out}': beginning a new run ({matter})")
 
 
 def _say_warning(line: str) -> None:
     from sciu.pipeline.train.report.telemetry import WARNING
 
     if line.startswith(WARNING):
-        _say(line)
+        say(line)
 
 
 def _no_progress(_label: str) -> Callable[[int, int, str], None]:
@@ -271,8 +267,8 @@ def _dry_run(data: Path, resolved: Resolved, *, quiet: bool, as_json: bool) -> N
     settings = resolved.settings
     device, _ = choose_device(settings.device, deterministic=settings.deterministic)
     with tempfile.TemporaryDirectory() as folder:
-        say = _say_warning if quiet else _say
-        request = RunRequest(data=data, out=Path(folder) / "run", resolved=resolved, say=say, progress=_progress)
+        told = _say_warning if quiet else say
+        request = RunRequest(data=data, out=Path(folder) / "run", resolved=resolved, say=told, progress=_progress)
         with opened(request, device, Ranks(), Stop()) as run:
             seconds = dry_run(run)
     if as_json:

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sciu.pipeline.dataset.dataset import Dataset
 from sciu.pipeline.dataset.errors import DatasetError
+
+if TYPE_CHECKING:
+    from sciu.pipeline.dataset.dataset import Dataset
 
 LINKS = "links"
 _WHITE_SPACE = re.compile(r"\s")

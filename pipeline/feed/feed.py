@@ -32,13 +32,13 @@ Item = TypeVar("Item")
 class Tally:
     """Counts of an epoch."""
 
-    clips: int = 0  # delivered
-    decoded: int = 0  # clips
-    cached: int = 0  # clips that needed no decoding
-    frames: int = 0  # decoded
-    files: int = 0  # opened
-    on_host: int = 0  # clips that FFmpeg decoded on the host
-    faults: int = 0  # clips that were lost
+    clips: int = 0  #: delivered
+    decoded: int = 0  #: clips
+    cached: int = 0  #: clips that needed no decoding
+    frames: int = 0  #: decoded
+    files: int = 0  #: opened
+    on_host: int = 0  #: clips that FFmpeg decoded on the host
+    faults: int = 0  #: clips that were lost
 
 
 @dataclass(kw_only=True)

@@ -27,11 +27,11 @@ from sciu.pipeline.train.step.step import Step
 class Prediction:
     """What the network says of a clip, or why the clip cannot be read."""
 
-    path: str
-    label: str | None = None  # the most probable class
-    probabilities: dict[str, float] = field(default_factory=dict)  # by class
-    weight: float | None = None  # how much the clip is worth learning from, 0 to 1; None without a weight head
-    fault: str | None = None
+    path: str  #: as it was given
+    label: str | None = None  #: the most probable class
+    probabilities: dict[str, float] = field(default_factory=dict)  #: by class
+    weight: float | None = None  #: how much the clip is worth learning from, 0 to 1; None without a weight head
+    fault: str | None = None  #: why the clip cannot be read
 
 
 def _silent(*_: object) -> None:

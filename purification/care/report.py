@@ -47,6 +47,12 @@ class Report:
         """The mean probability of the given label: low where the label may be wrong. NaN where never scored."""
         return self.probs_KN[np.maximum(self.states.given, 0), np.arange(len(self.states))]
 
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The most probable class, on the mean; -1 where never scored."""
+        scored = np.isfinite(self.probs_KN[0])
+        return np.where(scored, np.nan_to_num(self.probs_KN).argmax(axis=0), -1)
+
     def doubtful(self, clips: NDArray[np.int64], by: str) -> NDArray[np.int64]:
         """Sort clips, the most doubtful first and the unknown last; by `clip` or `epoch`, in that order."""
         scored = self.evidence.scores > 0
@@ -101,7 +107,7 @@ def rows_of(report: Report, purifier: Purifier, clips: NDArray[np.int64]) -> lis
     """Return a row for each clip."""
     states, evidence, names = report.states, report.evidence, purifier.class_names
     why = _reasons(report, purifier, clips)
-    best = _predicted(report)
+    best = report.predicted
     scores = report.label_score
     return [
         ClipRow(
@@ -128,11 +134,6 @@ def status_text(status: int) -> str:
     """Return the names of a clip's flags."""
     flags = [str(flag.name).lower().replace("_", " ") for flag in Status if status & flag]
     return ", ".join(flags) or "training"
-
-
-def _predicted(report: Report) -> NDArray[np.int64]:
-    scored = np.isfinite(report.probs_KN[0])
-    return np.where(scored, np.nan_to_num(report.probs_KN).argmax(axis=0), -1)
 
 
 def _reasons(report: Report, purifier: Purifier, clips: NDArray[np.int64]) -> dict[int, str]:

@@ -99,19 +99,22 @@ class Keep(Policy):
 
 @dataclass(frozen=True, kw_only=True)
 class Sciu(Policy):
-    """SCIU: prune by CGP, then correct by FGC. None switches a stage off; "auto" follows the data."""
+    """SCIU: prune by CGP, then correct by FGC.
+
+    Example: `Sciu(prune_below=0.6, correct_above=None, warmup=5)` prunes only.
+    """
 
     method: ClassVar[str] = "sciu"
 
-    prune_below: Threshold = 0.7  # lambda
-    correct_above: Threshold = 0.2  # tau
-    window: int = 3  # t
-    warmup: int = 10  # epochs that end before the first change, including the one whose decision makes it
-    confidence: Literal["predicted", "label"] = "predicted"  # whose score is CGP's scalar
-    revive_every: int = 0  # epochs between two scoring passes over pruned clips; 0: never
-    keep_per_class: float = 0.5
-    max_pruned: float = 0.6
-    source: str = ""  # where the numbers come from
+    prune_below: Threshold = 0.7  #: lambda; "auto" follows the data, None prunes nothing
+    correct_above: Threshold = 0.2  #: tau; "auto" follows the data, None corrects nothing
+    window: int = 3  #: t, how many epochs in which a clip was scored a decision rests on
+    warmup: int = 10  #: epochs that end before the first change, including the one whose decision makes it
+    confidence: Literal["predicted", "label"] = "predicted"  #: whose score is CGP's scalar
+    revive_every: int = 0  #: epochs between two scoring passes over pruned clips; 0: never
+    keep_per_class: float = 0.5  #: share of each given class that is never pruned
+    max_pruned: float = 0.6  #: share of all clips that may be pruned
+    source: str = ""  #: where the numbers come from
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -229,10 +232,10 @@ class Scn(Policy):
     method: ClassVar[str] = "scn"
     weighted: ClassVar[bool] = False
 
-    relabel_above: float = 0.2
-    warmup: int = 10
-    low_share: float = 1.0  # 1: all clips, as SCN's code does; .3: those of lowest weight, as its paper says
-    keep_per_class: float = 0.5
+    relabel_above: float = 0.2  #: how much more probable another class must be
+    warmup: int = 10  #: epochs that end before the first change
+    low_share: float = 1.0  #: 1: all clips, as SCN's code does; .3: those of lowest weight, as its paper says
+    keep_per_class: float = 0.5  #: share of each given class that keeps its label
     window: int = 1
 
     def __post_init__(self) -> None:

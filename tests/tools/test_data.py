@@ -16,7 +16,7 @@ import pytest
 from helpers import Answer, write_clip
 
 from sciu.pipeline.dataset import Dataset
-from sciu.tools import data
+from sciu.pipeline.dataset.splits import summary
 
 Sciu = Callable[..., Answer]
 
@@ -287,7 +287,7 @@ def test_a_bug_of_ours_shows_its_traceback(faces: Dataset, monkeypatch: pytest.M
     def bug(*_: object) -> None:
         raise ValueError("zip() argument 2 is shorter than argument 1")
 
-    monkeypatch.setattr(data, "summarise", bug)
+    monkeypatch.setattr(summary, "summarise", bug)
     with pytest.raises(ValueError, match="zip"):
         sciu("data", "info", faces.folder)
 

@@ -47,7 +47,7 @@ def begin(script: str, folder: Path) -> subprocess.Popen[str]:
     """Start a script; our commands are those of this interpreter, and `scontrol` notes what it is told."""
     places = folder / "bin"
     places.mkdir()
-    commands = {f"sciu-{name}": f'exec "{sys.executable}" -m sciu.tools.{name} "$@"' for name in ("train", "eval")}
+    commands = {f"sciu-{name}": f'exec "{sys.executable}" -m sciu.tools {name} "$@"' for name in ("train", "eval")}
     for name, line in {**commands, "scontrol": 'echo "$@" >> scontrol.txt'}.items():
         (places / name).write_text(f"#!/bin/sh\n{line}\n")
         (places / name).chmod(0o755)

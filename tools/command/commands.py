@@ -11,24 +11,24 @@
 
 from __future__ import annotations
 
-import importlib
+import io
 import os
 import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from types import FrameType
 from typing import Any
 
 import click
 
 from sciu.pipeline.errors import Stopped, shown
 from sciu.tools import version
+from sciu.tools.command.options import imported
+from sciu.tools.command.output import say
+from sciu.tools.command.progress import end_bar
+from sciu.tools.command.signals import listen, listen_no_more
 
 RUN_FAILED = 1
-
-_OF_SCHEDULERS = (signal.SIGTERM, signal.SIGUSR1)
-_arrived: list[int] = []  # signals: Python drops an exception that one raises inside a destructor; this remains
 
 
 class Command(click.Command):
@@ -48,14 +48,20 @@ class Command(click.Command):
                 raise click.UsageError(told, ctx) from error
             raise
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; however it ends, what is printed then is on a line of its own."""
+        try:
+            return super().invoke(ctx)
+        finally:
+            end_bar()
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line and exit."""
-        _arrived.clear()
-        _listen()
+        listen()
         try:
             sys.exit(super().main(*args, **{**kwargs, "standalone_mode": False}) or 0)
         except click.ClickException as error:
-            error.show()
+            _show(error)
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             _complain("stopped by the keyboard (SIGINT)")
@@ -73,7 +79,7 @@ class Command(click.Command):
             _complain(str(error).strip())
             sys.exit(error.exit_code)
         finally:
-            _listen_no_more()
+            listen_no_more()
 
 
 class Group(Command, click.Group):
@@ -99,8 +105,7 @@ class LazyGroup(Group):
         """Import a command."""
         if name not in self._places:
             return None
-        module, _, attribute = self._places[name].partition(":")
-        return _with_version(getattr(importlib.import_module(module), attribute))
+        return _with_version(imported(self._places[name]))
 
 
 def _with_version(command: click.Command) -> click.Command:
@@ -127,41 +132,6 @@ _VALUE_TOO_MANY = (click.UsageError, click.BadOptionUsage)  # of `--switch value
 _VALUE = re.compile(r"[+-]?[\d.]+|on|off|true|false|yes|no", re.IGNORECASE)
 
 
-def _listen() -> None:
-    for number in _OF_SCHEDULERS:
-        signal.signal(number, _stop)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, as in the background
-        signal.signal(signal.SIGINT, _stop)
-
-
-def _listen_no_more() -> None:
-    for number in _OF_SCHEDULERS:
-        signal.signal(number, signal.SIG_DFL)  # no clean stop while the interpreter ends
-    if signal.getsignal(signal.SIGINT) is _stop:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _stop(number: int, _frame: FrameType | None) -> None:
-    _arrived.append(number)
-    _raise_for(number)
-
-
-def _raise_for(number: int) -> None:
-    name = signal.Signals(number).name
-    raise KeyboardInterrupt if number == signal.SIGINT else Stopped(number, f"stopped by {name}")
-
-
-def pending_signal() -> int:
-    """Return a signal that has arrived and whose exception was lost, else 0."""
-    return _arrived[0] if _arrived else 0
-
-
-def stop_if_signalled() -> None:
-    """Raise the exception of a signal if it was lost."""
-    if _arrived:
-        _raise_for(_arrived[0])
-
-
 def _system_message(error: OSError | MemoryError) -> str:
     if isinstance(error, MemoryError):
         return "Out of memory. Choose smaller sizes, or a larger machine."
@@ -169,8 +139,17 @@ def _system_message(error: OSError | MemoryError) -> str:
     return f"{where}{error.strerror or error}. Free the disk or correct the path, then run the command again."
 
 
+def _show(error: click.ClickException) -> None:
+    """Print how the command is used, if click says it, and the error."""
+    told = io.StringIO()
+    error.show(told)
+    usage, found, message = told.getvalue().rstrip("\n").partition("Error: ")
+    for part in filter(None, (usage.rstrip("\n"), found + message)):
+        say(part)
+
+
 def _complain(message: str) -> None:
-    click.echo(shown(f"Error: {message}"), err=True)
+    say(shown(f"Error: {message}"))
 
 
 def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:

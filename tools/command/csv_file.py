@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-"""What a spreadsheet would run as a formula, or could be taken for such a cell after it was defused."""
+_FORMULA = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
+"""What a spreadsheet runs as a formula, Excel in East Asia after wide signs, too, or what was defused already."""
 
 
 def csv_file(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> bytes:

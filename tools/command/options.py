@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +22,56 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def replace_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--replace` to a command that writes a file."""
-    return click.option("--replace", is_flag=True, help="Replace the file of --out if there is one.")(command)
+    return click.option("--replace", is_flag=True, help="Replace the file that is written if it exists.")(command)
 
 
-def require_new_file(out: Path, *, replace: bool) -> None:
-    """Raise before the work if the file of `--out` cannot be written, or is there: it may be a clip, or a run's own."""
+def checkpoint_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--checkpoint` to a command that takes a run's network."""
+    return click.option(
+        "--checkpoint", default="last", help="Use this checkpoint: last, best, or the number of an epoch that is kept."
+    )(command)
+
+
+def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a command that lets a run's network predict: `--checkpoint`, `--views`, `--device`."""
+    options = (
+        checkpoint_option,
+        click.option(
+            "--views", type=click.IntRange(1, 64), help="Average this many views of a clip.  [default: as in training]"
+        ),
+        click.option("--device", default="auto", help="Predict on this device: auto, cpu, cuda or cuda:N."),
+    )
+    for option in reversed(options):  # as decorators are applied
+        command = option(command)
+    return command
+
+
+def imported(place: str) -> Any:
+    """Import `module:attribute`."""
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+class LazyChoice(click.Choice[str]):
+    """A choice among the names of `module:attribute`, which is imported only when the option is used or explained."""
+
+    def __init__(self, place: str) -> None:  # not click's, which copies the names
+        self.place = place
+        self.case_sensitive = True
+
+    @cached_property
+    def choices(self) -> Sequence[str]:  # type: ignore[override] # not yet known when the option is made
+        """The names."""
+        return tuple(imported(self.place))
+
+
+def require_new_file(out: Path, *, replace: bool, option: str = "--out") -> None:
+    """Raise before the work if the file of an option cannot be written, or is there: it may be a clip, or a run's."""
     folder = out.absolute().parent
     if not os.access(folder, os.W_OK):
-        raise SettingError(f"--out must be in a folder that can be written, but '{folder}' cannot.")
+        raise SettingError(f"{option} must be in a folder that can be written, but '{folder}' cannot.")
     if os.path.lexists(out) and not (replace and out.is_file()):
-        raise SettingError(f"--out must be a new file, but '{out}' exists. Choose another name, or give --replace.")
+        raise SettingError(f"{option} must be a new file, but '{out}' exists. Choose another name, or give --replace.")
 
 
 def as_names(_context: click.Context, option: click.Parameter, given: str | Sequence[str]) -> list[str]:

@@ -19,9 +19,10 @@ from typing import Any
 import click
 
 from sciu.pipeline.feed.files import nvdec
-from sciu.tools.command import RUN_FAILED, Command, json_option, print_json, print_table
+from sciu.tools.command import RUN_FAILED, Command, Marked, json_option, print_json, print_table
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
+_COLOURS = {OK: "green", NOTE: "yellow", PROBLEM: "red"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +62,16 @@ def _decoders() -> dict[str, dict[str, bool]]:
 
 
 def _print(findings: list[Finding], decoders: dict[str, dict[str, bool]]) -> None:
-    print_table(["", "state", "found"], [[finding.what, finding.state, finding.found] for finding in findings])
+    rows = [[finding.what, Marked(finding.state, _COLOURS[finding.state]), finding.found] for finding in findings]
+    print_table(["", "state", "found"], rows)
     for finding in findings:
         if finding.remedy:
             click.echo(f"\n{finding.what}: {finding.remedy}")
     if decoders:
         click.echo()
         columns = list(next(iter(decoders.values())))
-        rows = [[codec, *("yes" if able[name] else "no" for name in columns)] for codec, able in decoders.items()]
-        print_table(["codec", *columns], rows)
+        able_rows = [[codec, *("yes" if able[name] else "no" for name in columns)] for codec, able in decoders.items()]
+        print_table(["codec", *columns], able_rows)
         click.echo(
             "\nWhat DALI cannot decode here, the host decodes (PyAV, Pillow); `sciu-data pack` rewrites it for DALI."
         )

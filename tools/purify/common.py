@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
     from sciu.purification.care.report import ClipRow
 
 run_argument = click.argument("run", type=click.Path(path_type=Path))
+
+
+def login_name() -> str:
+    """Return the name of the user, by which decisions are recorded."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return str(os.getuid())
 
 
 def store_folder(run: Path) -> Path:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sciu.tools.command import json_option, print_json
-from sciu.tools.purify.common import open_run, print_clips, run_argument
+from sciu.tools.purify.common import login_name, open_run, print_clips, run_argument
 from sciu.tools.purify.places import Places, data_option
 from sciu.tools.purify.review import pin_of, read_review
 
@@ -21,14 +19,7 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return str(os.getuid())
-
-
-who_option = click.option("--who", default=_user, show_default="you", help="Record who decided.")
+who_option = click.option("--who", default=login_name, show_default="you", help="Record who decided.")
 why_option = click.option("--why", default="", help="Record the reason in the history.")
 
 

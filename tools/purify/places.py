@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sciu.pipeline.dataset import Dataset, list_paths
+from sciu.pipeline.dataset import list_paths
 from sciu.pipeline.errors import shown
 from sciu.tools.purify.common import store_folder
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from sciu.pipeline.dataset import Dataset
     from sciu.purification import Purifier
     from sciu.purification.care.report import ClipRow, Report
     from sciu.purification.clip_state import ClipStates
@@ -142,6 +143,8 @@ def _split(path: str) -> tuple[str, str]:
 
 def dataset_of(run: Path, data: Path | None) -> Dataset | None:
     """Load the dataset in `data`, else the one that a run's card names; None where there is none."""
+    from sciu.pipeline.dataset import Dataset
+
     if data is not None:
         return Dataset.load(data)
     try:  # read here: a `RunCard` would import torch, 1.5 s

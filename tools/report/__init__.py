@@ -12,6 +12,7 @@ import click
 from sciu.pipeline.dataset.system.files import write_atomically
 from sciu.pipeline.errors import SettingError, shown
 from sciu.tools.command import Command, Progress, json_option, print_json, replace_option, require_new_file
+from sciu.tools.command.csv_file import csv_file
 from sciu.tools.purify.places import data_option, dataset_of
 
 if TYPE_CHECKING:
@@ -24,31 +25,68 @@ _PREVIEWS = 8_000_000  # bytes of previews, a third more in the page; with the c
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=_PATH)
-@click.option("--out", type=_PATH, help="Write the page into this file.  [default: report.html in the first run]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "table", "csv"]),
+    default="html",
+    help="Write a page (html), or compare the runs, a row a run: for a terminal (table) or a spreadsheet (csv).",
+)
+@click.option("--out", type=_PATH, help="Write into this file.  [default: of html report.html in the first run]")
 @replace_option
 @click.option("--previews", type=click.IntRange(min=0), default=1000, help="Show at most this many moving previews.")
 @data_option
 @json_option
 def main(
-    runs: tuple[Path, ...], out: Path | None, replace: bool, previews: int, data: Path | None, as_json: bool
+    runs: tuple[Path, ...], form: str, out: Path | None, replace: bool, previews: int, data: Path | None, as_json: bool
 ) -> None:  # fmt: skip
-    """Write one HTML page about training runs, which opens without a network.
+    """Write one HTML page about training runs, which opens without a network, or compare them in a table.
 
-    It shows the results, what was pruned and corrected with the history of each clip, and the configuration. Several
-    runs are compared, with a plain one as the baseline if it is among them. A run may still train.
+    The page shows the results, what was pruned and corrected with the history of each clip, and the configuration.
+    Several runs are compared, with a plain one as the baseline if it is among them. A run may still train; what cannot
+    be read is left out and named.
 
     Example: sciu-report runs/dfew-auto runs/dfew-plain --out report.html
+
+    Example: sciu-report runs/* --format csv --out runs.csv
     """
+    if len({os.path.realpath(run) for run in runs}) < len(runs):
+        raise SettingError(f"RUN must be different runs, but is {[*map(str, runs)]}.")
+    if out:
+        require_new_file(out, replace=replace)
+    if form == "html":
+        _write_page(runs, out, previews, data, as_json=as_json)
+    else:
+        _compare(runs, form, out, as_json=as_json)
+
+
+def _compare(runs: Sequence[Path], form: str, out: Path | None, *, as_json: bool) -> None:
+    from sciu.tools.report.comparison import compared, show
+
+    if out and form == "table":
+        raise SettingError("--out must be given with --format html or csv, but --format is table.")
+    rows = compared(runs)
+    if out:
+        write_atomically(out, csv_file([*rows[0]], rows))
+    if as_json:
+        print_json({"runs": rows})
+    elif out:
+        click.echo(f"{len(rows):,} runs in '{shown(str(out))}'")
+    elif form == "csv":
+        click.echo(csv_file([*rows[0]], rows), nl=False)
+    else:
+        show(rows)
+
+
+def _write_page(
+    runs: Sequence[Path], out: Path | None, previews: int, data: Path | None, *, as_json: bool
+) -> None:  # fmt: skip
     from sciu.tools.report.content import page_of
     from sciu.tools.report.page import render
     from sciu.tools.report.reading import read_runs
 
-    if len({os.path.realpath(run) for run in runs}) < len(runs):
-        raise SettingError(f"RUN must be different runs, but is {[*map(str, runs)]}.")
-    place = out or runs[0] / "report.html"
-    if out:
-        require_new_file(out, replace=replace)
     read = _drawn(read_runs(runs, data, _TEXT), data, previews)
+    place = out or read[0].folder / "report.html"
     page = render(*page_of(read))
     write_atomically(place, page)
     if as_json:

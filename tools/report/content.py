@@ -164,7 +164,7 @@ def _environment(run: RunRecord) -> Table:
     card, summary = run.card, run.summary
     rows = [
         ("run", card.run), ("folder", str(run.folder.absolute())), ("dataset", card.dataset.folder),
-        ("dataset's fingerprint", card.dataset.fingerprint), ("created", card.store),
+        ("dataset's fingerprint", card.dataset.fingerprint), ("created", card.store), ("sciu", card.version),
         ("device", summary.device if summary else ""), ("data pipeline", card.settings.pipeline),
         *((f"labels from: {name}", value) for name, value in (card.labels_from or {}).items()),
     ]  # fmt: skip

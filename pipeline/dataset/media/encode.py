@@ -73,11 +73,12 @@ def encode_video(
     options: dict[str, str],
     *,
     pixels: str = "yuv420p",
+    rate: Fraction | int = _RATE,
 ) -> bytes:
     """Encode RGB frames with one of FFmpeg's encoders."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container_format, options=_REPEATABLE) as container:
-        stream: Any = container.add_stream(encoder, rate=_RATE, options=options)
+        stream: Any = container.add_stream(encoder, rate=rate, options=options)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixels
         for frame in frames:

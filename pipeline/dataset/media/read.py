@@ -6,7 +6,8 @@ Pixels are upright: rotation metadata is applied, in videos and in images.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,12 @@ from PIL import Image, ImageOps
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.media.kinds import frame_files, is_packed, require_file
 from sciu.pipeline.dataset.media.packed import frames_of
+from sciu.pipeline.dataset.media.seek import Times
 
 Frames = NDArray[np.uint8]
+
+LONG = 3_000
+"""A video with more frames is not decoded from its first, nor held in memory."""
 
 
 def as_it_is(frame: Frames) -> Frames:
@@ -48,21 +53,44 @@ def video_stream(container: Any) -> Any:
 def read_video(path: Path, numbers: Sequence[int], convert: Callable[[Frames], Frames] = as_it_is) -> list[Frames]:
     """Decode the frames with these numbers and convert each at once: whole clips of large frames fill the memory."""
     _require_numbers(numbers)
-    wanted, found = set(numbers), {}
+    wanted, found = set(numbers), dict[int, Frames]()
+    reformatter = VideoReformatter()  # one for all frames: creating it costs as much as converting eight
     with require_file(path).open("rb"):  # raises errors of the disk as such, not as FFmpeg's
         pass
-    with av.open(path) as container:
-        stream = video_stream(container)
-        if stream is None or stream.codec_context is None:
-            raise DatasetError("has no video stream that FFmpeg can decode")
-        stream.thread_type = "NONE"  # clips, not slices, are spread over the cores
-        reformatter = VideoReformatter()  # one for all frames: creating it costs as much as converting eight
-        for number, frame in enumerate(container.decode(stream)):
+    ways = [_jumping, _from_the_first] if max(wanted, default=0) >= LONG else [_from_the_first]
+    for way in ways:
+        for number, frame in way(path, sorted(wanted)):
             if number in wanted:
                 found[number] = convert(upright(frame, reformatter))
             if len(found) == len(wanted):
                 return [found[number] for number in numbers]
     raise DatasetError(f"has no frame {min(wanted - set(found))}: it is shorter than the table says")
+
+
+def _from_the_first(path: Path, _wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    """Yield all frames of a video with their numbers."""
+    with _opened(path) as (container, stream):
+        yield from enumerate(container.decode(stream))
+
+
+def _jumping(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    """Yield some frames of a video, all of them if its packets have the times that they are found by."""
+    with _opened(path) as opened:
+        times = Times.of(*opened)
+    if times:
+        with _opened(path) as opened:
+            yield from times.frames(*opened, wanted)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """Open a video and its stream; clips, not slices, are spread over the cores."""
+    with av.open(path) as container:
+        stream = video_stream(container)
+        if stream is None or stream.codec_context is None:
+            raise DatasetError("has no video stream that FFmpeg can decode")
+        stream.thread_type = "NONE"
+        yield container, stream
 
 
 def _require_numbers(numbers: Sequence[int]) -> None:

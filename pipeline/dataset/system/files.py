@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -35,6 +36,11 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def sha256(content: bytes) -> str:
+    """Return what identifies a file's content in records."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

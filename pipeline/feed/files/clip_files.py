@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.media.images import is_whole_image
 from sciu.pipeline.dataset.media.probe import MEDIA_ERRORS
-from sciu.pipeline.dataset.media.read import Frames, read_frames
+from sciu.pipeline.dataset.media.read import LONG, Frames, read_frames
 from sciu.pipeline.feed.files.clip_layout import (
     ChangedError,
     ClipLayout,
@@ -27,6 +27,7 @@ from sciu.pipeline.feed.files.packets import CODECS, Packets, look_at_packets
 from sciu.pipeline.feed.files.routes import Refusal
 
 _MOST_INSPECTIONS = 2  # in one read
+_LARGE = 256 << 20  # bytes of a file that is not held in memory
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,9 @@ class ClipFiles:
         table = self.dataset.clips
         if self.dataset.kind_of(clip) == "frames":
             self._layouts[clip] = layout_of_frames(path, int(table.frames[clip]))
+            return
+        if table.frames[clip] > LONG or path.stat().st_size > _LARGE:
+            self.on_host[clip] = "it is long or large, and not read whole"
             return
         codec = table.codec[clip] or ""
         why = self._refusal(codec, int(table.width[clip]), int(table.height[clip]))

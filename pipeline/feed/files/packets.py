@@ -103,5 +103,5 @@ def spans_of(content: NDArray[np.uint8], packets: list[Any]) -> NDArray[np.int64
 def _decodes_to(content: NDArray[np.uint8], times: list[int]) -> bool:
     """Return whether decoding gives exactly the frames of these times, in order and upright."""
     with av.open(io.BytesIO(content.data)) as container:
-        frames = list(container.decode(video_stream(container)))
-        return [frame.pts for frame in frames] == times and not any(frame.rotation for frame in frames)
+        shown = [(frame.pts, frame.rotation) for frame in container.decode(video_stream(container))]
+    return shown == [(time, 0) for time in times]

@@ -11,7 +11,7 @@ import torch
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.errors import require
-from sciu.pipeline.feed.files import nvdec
+from sciu.pipeline.feed.files import DECODES, nvdec
 
 Refusal = Callable[[str, int, int], str | None]
 """Returns why DALI does not decode videos of a codec, width and height, or None if it does."""
@@ -21,8 +21,6 @@ _JPEGS = "mjpeg"  # its frames are decoded as JPEG files
 _PICTURES = (_JPEGS, "jpeg", "png")
 _CPU = torch.device("cpu")
 _WITH_JPEG_ENGINES = ((8, 0), (9, 0), (10, 0))  # compute capabilities of A100 and A30, H100 and H200, B200
-
-DECODES = ("auto", "cpu", "gpu")
 
 
 def cpu_refusal(codec: str, _width: int, _height: int) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from sciu.models.own import absolute
 from sciu.pipeline.errors import SettingError, require
-from sciu.pipeline.feed.files.routes import DECODES
+from sciu.pipeline.feed.files import DECODES
 from sciu.pipeline.feed.plan.augmentation import CROPS, Augmentation
 from sciu.pipeline.feed.plan.sampling import SAMPLINGS, Sampling
 from sciu.pipeline.train.config.methods import METHODS, policy_of

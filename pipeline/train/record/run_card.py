@@ -51,6 +51,7 @@ class RunCard:
     held_out: list[int] = field(repr=False)  # clips that choose the best epoch
     store: str  # when the store was created
     backbone: str = ""  # the SHA-256 of the source of a user's own
+    version: str = ""  # of sciu, that the run was begun with
     lengths: list[Length] = field(default_factory=list)  # what it was begun with and went on for; empty: it never did
 
     @property

@@ -20,7 +20,8 @@ from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult
 from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.record.run_state import BestEpoch, RunState
 from sciu.pipeline.train.report.learning import warning_of
-from sciu.pipeline.train.report.pictures import confusion_picture, moving_clips
+from sciu.pipeline.train.report.matrices import Matrix, picture_of
+from sciu.pipeline.train.report.pictures import moving_clips
 from sciu.pipeline.train.report.summary import Summary
 from sciu.pipeline.train.report.tensorboard import EventFiles
 from sciu.purification import EpochIndex, Purifier
@@ -46,10 +47,10 @@ class Telemetry:
     say: Say
     truth: Truth | None = None
     _events: EventFiles | None = None
-    _drawing: Future[None] | None = None  # the previews of an epoch
+    _drawing: Future[None] | None = None  # the pictures of an epoch
 
     def __post_init__(self) -> None:
-        self._artist = ThreadPoolExecutor(1, "sciu-previews")
+        self._artist = ThreadPoolExecutor(1, "sciu-pictures")
 
     def report(self, state: RunState, following: EpochIndex) -> None:
         """Report an epoch: what was measured, and what its scores led to."""
@@ -91,15 +92,15 @@ class Telemetry:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Close the event files after the last previews; after an error, do not wait for those."""
+        """Close the event files after the last pictures; after an error, do not wait for those."""
         self._artist.shutdown(wait=kind is None, cancel_futures=kind is not None)
         if self._events:
             self._events.close()
         if kind is None:
-            self._await_previews()
+            self._await_pictures()
 
-    def _await_previews(self) -> None:
-        """Wait for the previews of the epoch before, and raise their error if there was one."""
+    def _await_pictures(self) -> None:
+        """Wait for the pictures of the epoch before, and raise their error if there was one."""
         if self._drawing is not None:
             drawing, self._drawing = self._drawing, None
             drawing.result()
@@ -112,15 +113,17 @@ class Telemetry:
         events.histogram(epoch, "scores/weight", evidence.weight[scored])
         events.histogram(epoch, "scores/score", evidence.confidence[scored])
         events.histogram(epoch, "scores/delta", evidence.delta[scored])
-        if record.test:
-            counts = np.array(record.test.confusion)
-            events.picture(epoch, "test/confusion", confusion_picture(counts, self.dataset.classes))
         events.flush()
-        self._await_previews()
-        self._drawing = self._artist.submit(self._show_previews, events, epoch, following)
+        self._await_pictures()
+        self._drawing = self._artist.submit(self._show_pictures, events, record, following)
 
-    def _show_previews(self, events: EventFiles, epoch: int, following: EpochIndex) -> None:
-        """Show clips of this epoch's decision, while the next epoch trains: eight of each take a second."""
+    def _show_pictures(self, events: EventFiles, record: EpochRecord, following: EpochIndex) -> None:
+        """Show the confusion and clips of this epoch's decision, while the next epoch trains: all takes a second."""
+        epoch = record.epoch
+        for split, result in record.evaluated.items():
+            title = f"{split}, epoch {epoch}: WAR {result.war:.1%}, UAR {result.uar:.1%}"
+            matrix = Matrix(title=title, counts=np.array(result.confusion), classes=self.dataset.classes)
+            events.picture(epoch, f"{split}/confusion", picture_of([matrix]))
         for what, clips in (("pruned", following.pruned), ("corrected", following.corrected)):
             self._preview(events, epoch, what, clips[: self.settings.previews], following.labels)
         events.flush()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,17 @@ from numpy.typing import NDArray
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
-_LAYOUT = {
+_Layout = dict[str, dict[str, list[Any]]]
+
+_LAYOUT: _Layout = {
     "Overview": {
         "accuracy": ["Multiline", ["(test|validation)/(war|uar)"]],
         "purification": ["Multiline", ["purify/(pruned|corrected|quarantined)$"]],
         "loss": ["Multiline", ["train/loss"]],
-        "recall": ["Multiline", ["test/recall/.*"]],
     },
     "Purification": {
         "this epoch": ["Multiline", ["purify/(newly_pruned|newly_corrected|restored)"]],
         "thresholds": ["Multiline", ["purify/threshold/.*"]],
-        "pruned per class": ["Multiline", ["purify/class/pruned/.*"]],
-        "corrected away per class": ["Multiline", ["purify/class/corrected_away/.*"]],
         "spared by guards": ["Multiline", ["purify/spared/.*"]],
     },
     "Speed": {
@@ -32,15 +32,29 @@ _LAYOUT = {
     },
 }
 
+_BY_CLASS = {
+    "Recall": "(test|validation)/recall/",
+    "Pruned and corrected away": "purify/class/(pruned|corrected_away)/",
+}
+
+
+def layout(classes: Sequence[str]) -> _Layout:
+    """Return the page: a chart for each class, in which runs are compared; in one for all, 3 runs are 21 curves."""
+    by_class = {
+        title: {name: ["Multiline", [f"{tag}{re.escape(name)}$"]] for name in classes}
+        for title, tag in _BY_CLASS.items()
+    }
+    return {**_LAYOUT, **by_class}
+
 
 class EventFiles:
     """The event files of a run. Epochs from `first` on are written again: readers drop what a killed run left."""
 
-    def __init__(self, folder: Path, settings: str, first: int) -> None:
+    def __init__(self, folder: Path, settings: str, first: int, classes: Sequence[str]) -> None:
         self._folder = folder
         self._writer: Any = SummaryWriter(str(folder), purge_step=first)
         if first == 1:
-            self._writer.add_custom_scalars(_LAYOUT)
+            self._writer.add_custom_scalars(layout(classes))
             self._writer.add_text("settings", "\n".join(f"    {line}" for line in settings.splitlines()), 0)
 
     @contextmanager

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import uuid
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import Dataset, list_paths
 from sciu.pipeline.dataset.splits.divide import REST, divide
-from sciu.pipeline.dataset.system.files import new_folder, write_atomically
+from sciu.pipeline.dataset.system.files import new_folder, sha256, write_atomically
 from sciu.pipeline.train.config.methods import policy_of
 from sciu.pipeline.train.config.resolve import Resolved
 from sciu.pipeline.train.config.settings import Settings
@@ -62,7 +62,7 @@ def create_run(folder: RunFolder, resolved: Resolved, command: str, dataset: Dat
         card = RunCard(
             run=uuid.uuid4().hex, command=command, settings=settings, origins=resolved.origins,
             dataset=DatasetCard.of(dataset), labels_from=clips.source, held_out=clips.held_out.tolist(), store=created,
-            backbone=keep_source(RunFolder(partial), settings.backbone),
+            backbone=keep_source(RunFolder(partial), settings.backbone), version=metadata.version("sciu"),
         )  # fmt: skip
         write_atomically(RunFolder(partial).settings, resolved.toml().encode())
         RunFolder(partial).write(card)
@@ -122,10 +122,7 @@ def _labels(settings: Settings, dataset: Dataset) -> tuple[Labels, dict[str, str
         return labels_to_train(dataset, settings.fold), None
     source = Path(settings.labels_from)
     if source.suffix == ".npy":
-        return labels_of_file(source, dataset, settings.fold), {"file": str(source), "sha256": _sha256(source)}
+        labels = labels_of_file(source, dataset, settings.fold)
+        return labels, {"file": str(source), "sha256": sha256(source.read_bytes())}
     run = RunFolder(source)
     return cleaned_labels(run, dataset, settings.fold), {"run": run.require().run, "folder": str(source)}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

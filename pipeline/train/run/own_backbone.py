@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+import ast
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sciu.models.own import source_of, with_file
-from sciu.pipeline.dataset.system.files import write_atomically
+from sciu.pipeline.dataset.system.files import sha256, write_atomically
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.record.run_card import RunCard
@@ -31,7 +31,7 @@ class OwnSource:
     @property
     def fingerprint(self) -> str:
         """Its SHA-256."""
-        return hashlib.sha256(self.content).hexdigest()
+        return sha256(self.content)
 
     def keep(self, run: RunFolder) -> None:
         """Copy it into the run."""
@@ -43,6 +43,23 @@ def fingerprint(backbone: str) -> str:
     """Return the SHA-256 of a user's own source; empty for a backbone of ours, and where there is no source."""
     source = OwnSource.of(backbone)
     return source.fingerprint if source else ""
+
+
+def imported_beside(backbone: str) -> list[str]:
+    """Return the files in the folder of a user's own source that it imports, of which a run knows nothing."""
+    if (source := OwnSource.of(backbone)) is None:
+        return []
+    folder, modules = source.path.parent, set[str]()
+    try:
+        for node in ast.walk(ast.parse(source.content)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.level < 2:
+                modules.add(node.module)
+            elif isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and node.level == 1):
+                modules |= {name.name for name in node.names}
+    except SyntaxError:  # it is said when the network is built
+        return []
+    files = {f"{module.removeprefix(f'{folder.name}.').partition('.')[0]}.py" for module in modules}
+    return sorted(file for file in files if (folder / file).is_file())
 
 
 def keep_source(run: RunFolder, backbone: str) -> str:

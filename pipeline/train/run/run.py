@@ -36,7 +36,7 @@ from sciu.pipeline.train.run.build import build
 from sciu.pipeline.train.run.create import choose_clips, create_run
 from sciu.pipeline.train.run.leakage import run_of, trained_on
 from sciu.pipeline.train.run.longer import is_asked_for, prolonged, remarks
-from sciu.pipeline.train.run.own_backbone import accepted, as_trained, fingerprint, note_change
+from sciu.pipeline.train.run.own_backbone import accepted, as_trained, fingerprint, imported_beside, note_change
 from sciu.pipeline.train.step.step import Step
 from sciu.purification import Purifier, SharedPurifier
 
@@ -141,7 +141,7 @@ def opened(request: RunRequest, device: torch.device, ranks: Ranks, stop: Stop) 
             telemetry = stack.enter_context(Telemetry(
                 folder=folder, settings=settings, dataset=dataset, purifier=purifier, device=str(device), say=say,
                 truth=read_truth(dataset),
-                begin=lambda epoch: EventFiles(folder.tensorboard, request.resolved.toml(), epoch),
+                begin=lambda epoch: EventFiles(folder.tensorboard, request.resolved.toml(), epoch, dataset.classes),
             ))  # fmt: skip
         saver = Saver(
             Checkpoints(folder.checkpoints, settings.keep), partial(note_change, folder, source) if source else None
@@ -209,6 +209,8 @@ def _caution(resolved: Resolved, dataset: Dataset, say: Say) -> None:
         say(f"{WARNING}dataset: {caution}")
     for remark in (*resolved.remarks(), *policy_of(settings).remarks()):
         say(f"settings: {remark}")
+    if beside := imported_beside(settings.backbone):
+        say(f"{WARNING}backbone: what it imports is not copied, nor a change of that noticed: {', '.join(beside)}")
     before = run_of(Path(settings.weights).expanduser()) if settings.weights else None
     test = dataset.ids("test", settings.fold)
     if before and (known := trained_on(before, dataset, test)):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sciu.models.sciu_model import SciuModel
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
@@ -19,11 +21,12 @@ from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.record.checkpoints import Checkpoints, read_checkpoint, require_fitting, require_whole
 from sciu.pipeline.train.record.run_card import RunCard
 from sciu.pipeline.train.record.run_folder import RunFolder
-from sciu.pipeline.train.run.build import build
+from sciu.pipeline.train.run.build import build, build_network
 from sciu.pipeline.train.run.leakage import trained_on
 from sciu.pipeline.train.run.own_backbone import as_trained
 from sciu.pipeline.train.run.run import usable_held_out
-from sciu.pipeline.train.step.snapshot import copy_into
+from sciu.pipeline.train.step.average import Average
+from sciu.pipeline.train.step.snapshot import TensorGroups, copy_into
 from sciu.pipeline.train.step.step import Step
 
 HELD_OUT = "validation"  # the name of the clips that chose the best epoch, as in a run's log
@@ -79,9 +82,20 @@ class TrainedNetwork:
     def put_into(self, step: Step) -> None:
         """Load the weights and their average into a step."""
         tensors = step.tensors()
-        wanted = {name: tensors[name] for name in ("model", "average")}
-        require_fitting(self.path, self.content, wanted)
-        copy_into(wanted, self.content)
+        self._copy_into({name: tensors[name] for name in ("model", "average")})
+
+    @contextmanager
+    def network(self) -> Iterator[SciuModel]:
+        """Build the network alone, on the CPU, with the weights that it is evaluated with."""
+        network = build_network(self.settings_on(torch.device("cpu")), self.card.dataset.classes, lambda _line: None)
+        average = Average(network, self.settings.average)
+        self._copy_into({"model": dict(network.state_dict()), "average": average.tensors()})
+        with average.in_place():
+            yield network.eval()
+
+    def _copy_into(self, tensors: TensorGroups) -> None:
+        require_fitting(self.path, self.content, tensors)
+        copy_into(tensors, self.content)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from sciu.pipeline.train.step.optimiser import lr_of, state_of
 from sciu.pipeline.train.step.snapshot import unchanged_after
 from sciu.purification.index import Targets
 
-_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet, which pretrained networks expect
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet, which pretrained networks expect
 _AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -34,7 +34,7 @@ class Pixels(nn.Module):
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
-        self.mean, self.std = torch.tensor(_MEAN, device=device), torch.tensor(_STD, device=device)
+        self.mean, self.std = torch.tensor(MEAN, device=device), torch.tensor(STD, device=device)
 
     def forward(self, frames_BTHWC: Tensor) -> Tensor:
         """Cast and normalise."""

@@ -36,7 +36,7 @@ class Elr(Policy):
     method: ClassVar[str] = "elr"
     averages: ClassVar[bool] = True
 
-    pull: float = 3.0  # lambda
+    pull: float = 3.0  #: how strongly the loss pulls a clip to its average
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,12 +66,12 @@ class Auto(Policy):
         "quality": "information", "sureness": "posterior", "margin": "margin",
     }  # fmt: skip
 
-    act_after: int = 10  # epochs that end before a clip is pruned or a label corrected
-    pull: float = 3.0  # where there is noise and no class fades
-    sure: float = 0.9  # posterior from which a label is corrected
-    revive_every: int = 0  # epochs between two scoring passes over pruned clips; 0: never
-    keep_per_class: float = 0.5
-    max_pruned: float = 0.6
+    act_after: int = 10  #: epochs that end before a clip is pruned or a label corrected
+    pull: float = 3.0  #: how strongly the loss pulls, where there is noise and no class fades
+    sure: float = 0.9  #: posterior from which a label is corrected
+    revive_every: int = 0  #: epochs between two scoring passes over pruned clips; 0: never
+    keep_per_class: float = 0.5  #: share of each given class that is never pruned
+    max_pruned: float = 0.6  #: share of all clips that may be pruned
 
     def __post_init__(self) -> None:
         super().__post_init__()

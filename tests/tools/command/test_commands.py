@@ -65,7 +65,7 @@ def write_a_checkpoint(folder: Path, _patch: pytest.MonkeyPatch) -> None:
 
 
 def write_events(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    events = EventFiles(folder / "tensorboard", "", first=2)
+    events = EventFiles(folder / "tensorboard", "", first=2, classes=())
     patch.setattr(events._writer, "flush", full)
     events.flush()
 

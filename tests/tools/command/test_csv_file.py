@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from sciu.tools.command.csv_file import csv_file, defused, original
 
-RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
-LIKE_FORMULAS = st.text(st.sampled_from("'=+-@\t\r\n1a"), max_size=6)
+RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+LIKE_FORMULAS = st.text(st.sampled_from("'=+-@＝\t\r\n1a"), max_size=6)
 
 
 @given(st.text() | LIKE_FORMULAS)

@@ -2,69 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from browsing import NEEDS_BROWSER, Browser
 from helpers import Answer
 from invented_run import NASTY, invented_run
 from noisy_clips import CLIPS, NAMES
-from selenium import webdriver
+from PIL import Image
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 Sciu = Callable[..., Answer]
-SECONDS = 30
-INSTALLED = shutil.which("chromedriver") is not None and shutil.which("chromium") is not None
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not INSTALLED and os.environ.get("SCIU_REQUIRE_BROWSER") != "1", reason="no chromium with chromedriver"
-    ),
-]  # fmt: skip
+pytestmark = NEEDS_BROWSER
 
 
-class Browser:
-    """Chromium without a window."""
-
-    def __init__(self) -> None:
-        options = webdriver.ChromeOptions()
-        for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "window-size=1280,900"):
-            options.add_argument(f"--{argument}")
-        options.binary_location = str(shutil.which("chromium"))
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        service = webdriver.ChromeService(str(shutil.which("chromedriver")))
-        self.driver = webdriver.Chrome(options=options, service=service)
-
-    def open(self, page: Path) -> None:
-        """Open a page and wait until its charts in sight are drawn."""
-        self.driver.get(page.absolute().as_uri())
-        self.wait(lambda: self.all(".chart[data-drawn] .main-svg"))
-
-    def wait(self, holds: Callable[[], object]) -> None:
-        """Wait until something holds."""
-        WebDriverWait(self.driver, SECONDS).until(lambda _: holds())
-
-    def all(self, selector: str) -> list[WebElement]:
-        """Return the elements in sight of a selector."""
-        return [each for each in self.driver.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()]
-
-    def one(self, selector: str) -> WebElement:
-        """Return the only element in sight of a selector."""
-        (element,) = self.all(selector)
-        return element
-
-    def texts(self, selector: str) -> list[str]:
-        """Return the texts of the elements in sight of a selector."""
-        return [each.text for each in self.all(selector)]
-
-    def errors(self) -> list[str]:
-        """Return what the console says."""
-        return [str(entry["message"]) for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
+def open_page(browser: Browser, page: Path) -> None:
+    """Open a page and wait until its charts in sight are drawn."""
+    browser.open(page.absolute().as_uri(), ".chart[data-drawn] .main-svg")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +37,7 @@ def page(sciu: Sciu, browser: Browser, tmp_path: Path) -> Iterator[Path]:
     """A page about an invented run, opened; at the end its console must be empty."""
     run = invented_run(tmp_path / "run")
     assert sciu("report", run).code == 0
-    browser.open(run / "report.html")
+    open_page(browser, run / "report.html")
     yield run
     assert not browser.errors()
 
@@ -123,9 +81,24 @@ def test_a_pair_of_classes_leads_to_its_clips(browser: Browser, page: Path) -> N
     assert browser.texts(".tile span:nth-child(2)") == [f"{given} → {label}"] * int(clips)
 
 
+def test_a_confusion_matrix_is_downloaded_as_a_picture(browser: Browser, page: Path, tmp_path: Path) -> None:
+    browser.driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "got")}
+    )
+    chart = browser.all(".chart.square")[0]
+    browser.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", chart)
+    browser.wait(lambda: chart.find_elements(By.CSS_SELECTOR, ".modebar-btn"))
+    ActionChains(browser.driver).move_to_element(chart).perform()
+    chart.find_element(By.CSS_SELECTOR, ".modebar-btn").click()
+    browser.wait(lambda: [*(tmp_path / "got").glob("run-Epoch-1-test*.png")])
+    (picture,) = (tmp_path / "got").iterdir()
+    with Image.open(picture) as opened:
+        assert opened.width > 1000
+
+
 def test_previews_move_and_tables_sort(sciu: Sciu, browser: Browser, finished_run: Path, tmp_path: Path) -> None:
     told = sciu("report", finished_run, "--out", tmp_path / "page.html", "--replace", "--json").json["runs"][0]
-    browser.open(tmp_path / "page.html")
+    open_page(browser, tmp_path / "page.html")
     kind = "pruned" if told["pruned"] else "corrected"
     assert len(browser.all(".tile img")) == min(told[kind], 60)
     browser.driver.execute_script("document.querySelector('.tiles').scrollIntoView()")
@@ -140,7 +113,7 @@ def test_previews_move_and_tables_sort(sciu: Sciu, browser: Browser, finished_ru
 def test_runs_side_by_side(sciu: Sciu, browser: Browser, page: Path, tmp_path: Path) -> None:
     plain = invented_run(tmp_path / "plain", method="plain", epochs=2)
     assert sciu("report", page, plain, "--out", tmp_path / "page.html", "--replace").code == 0
-    browser.open(tmp_path / "page.html")
+    open_page(browser, tmp_path / "page.html")
     assert browser.texts(".tabs button") == ["run", "plain"]
     assert browser.all(".tile")
     browser.all(".tabs button")[1].click()
@@ -152,7 +125,7 @@ def test_names_are_only_shown(sciu: Sciu, browser: Browser, tmp_path: Path) -> N
     paths = ["".join(f"{NASTY[clip % 3]}/{clip}".split()) for clip in range(CLIPS)]
     run = invented_run(tmp_path / "run", names=NASTY, paths=paths)
     assert sciu("report", run).code == 0
-    browser.open(run / "report.html")
+    open_page(browser, run / "report.html")
     browser.wait(lambda: browser.all(".chart.square .ytick"))
     assert NASTY[0] in browser.texts(".chart.square .ytick text")
     assert NASTY[0] in browser.texts("td")

@@ -237,7 +237,7 @@ def test_a_browser_may_run_our_scripts_only_and_fetch_nothing(sciu: Sciu, invent
     (policy,) = [each["content"] for _, each in page.tags if each.get("http-equiv") == "Content-Security-Policy"]
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in page.scripts[1:]]
     allowed = " ".join(f"'sha256-{each}'" for each in hashes)
-    assert policy == f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:"
+    assert policy == f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
     assert not [each for _, each in page.tags if "src" in each or "href" in each]
 
 

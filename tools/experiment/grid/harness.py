@@ -10,13 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import click
-
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.errors import SettingError
 from sciu.tools import version
-from sciu.tools.command import Progress
+from sciu.tools.command import Progress, say
 from sciu.tools.experiment.grid.jobs import Job, Places, arguments
 from sciu.tools.experiment.grid.processes import Child, Outcomes, last_line, run_all, start
 from sciu.tools.experiment.grid.sources import folder_of, labels_of, make_dataset, require_truth
@@ -118,7 +116,7 @@ class Harness:
             killed = f"ended by signal {-code} after: " if code < 0 else ""
             outcomes.failed[job.id] = killed + last_line(self.places.log(job.id))
             outcome = f"failed: {outcomes.failed[job.id]}"
-        click.echo(f"[{self.ended}/{self.total}] {job.id}  {outcome}", err=True)
+        say(f"[{self.ended}/{self.total}] {job.id}  {outcome}")
 
     def _thin_out(self, job: Job) -> None:
         """Remove the large files of a finished run; its decisions stay, for other runs begin with them."""

@@ -7,18 +7,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sciu.pipeline.dataset.system.files import only_writer, write_atomically
-from sciu.pipeline.dataset.system.workers import cores
 from sciu.pipeline.errors import SettingError, Stopped
 from sciu.tools.command import RUN_FAILED, json_option, print_json, print_table
-from sciu.tools.experiment.grid.harness import Harness
-from sciu.tools.experiment.grid.jobs import Job, Places, chosen, expand
-from sciu.tools.experiment.grid.processes import Outcomes, at_once
-from sciu.tools.experiment.grid.sources import given_folders
-from sciu.tools.experiment.grid.spec import Spec, read_spec
+
+if TYPE_CHECKING:
+    from sciu.tools.experiment.grid.harness import Harness
+    from sciu.tools.experiment.grid.jobs import Job
+    from sciu.tools.experiment.grid.processes import Outcomes
+    from sciu.tools.experiment.grid.spec import Spec
 
 
 @click.command()
@@ -50,6 +51,13 @@ def run(
 
     Example: sciu-experiment run examples/experiments/toy.toml --out toys --resume
     """
+    from sciu.pipeline.dataset.system.workers import cores
+    from sciu.tools.experiment.grid.harness import Harness
+    from sciu.tools.experiment.grid.jobs import Places, chosen, expand
+    from sciu.tools.experiment.grid.processes import at_once
+    from sciu.tools.experiment.grid.sources import given_folders
+    from sciu.tools.experiment.grid.spec import read_spec
+
     read = read_spec(spec)
     gpu = _on_gpu(read)
     threads = threads or (cores() if gpu else 1)

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from sciu.pipeline.train.report.matrices import Matrix, picture_of
 from sciu.tools.experiment.results.read import PLAIN, Group, Result
 from sciu.tools.experiment.results.shift import EXPONENTS, PRIORS, curve
-from sciu.tools.experiment.results.statistics import large_classes, uar_of
-from sciu.tools.experiment.show.svg import Chart, squares
+from sciu.tools.experiment.results.statistics import Spread, large_classes, uar_of
+from sciu.tools.experiment.show.charts import Curve, chart
 
 Rows = list[dict[str, Any]]
 _BINS = 10
 
 
 @dataclass(frozen=True)
-class Figure:
+class Drawing:
     """A picture and its numbers."""
 
     name: str
-    svg: str
+    file: Callable[[str], bytes]  # by its format
     rows: Rows
 
 
-def drawings(group: Group, least: int) -> Iterator[Figure]:
+def drawings(group: Group, least: int) -> Iterator[Drawing]:
     """Yield the figures for which there is something to draw."""
     yield _confusions(group)
     yield _over_epochs(group, "war", "test WAR of each epoch", "WAR")
@@ -40,15 +42,14 @@ def drawings(group: Group, least: int) -> Iterator[Figure]:
     yield _trade(group, least)
 
 
-def _confusions(group: Group) -> Figure:
-    """Show the shares of each class's test clips by predicted class, as in the paper's Figure 3."""
+def _confusions(group: Group) -> Drawing:
+    """Show each class's test clips by predicted class, of all runs together, as in the paper's Figure 3."""
     panels, rows, classes = [], [], group.any().classes
     for method, runs in group.methods.items():
         counts = np.sum([run.confusion().counts for run in runs.values()], axis=0)
-        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        panels.append((method, 100 * shares))
-        rows += _cells(method, shares, classes, "predicted")
-    return Figure("confusion", squares(f"{group.data}: test clips, % of each class", panels, classes, ".0f"), rows)
+        panels.append(Matrix(title=method, counts=counts, classes=classes))
+        rows += _cells(method, panels[-1].shares, classes, "predicted")
+    return Drawing("confusion", partial(picture_of, panels), rows)
 
 
 def _cells(method: str, table: np.ndarray, classes: list[str], across: str) -> Rows:
@@ -58,36 +59,42 @@ def _cells(method: str, table: np.ndarray, classes: list[str], across: str) -> R
     ]
 
 
-def _over_epochs(group: Group, what: str, title: str, axis: str) -> Figure:
-    """Show the mean over seeds in each epoch."""
-    chart, rows = Chart(f"{group.data}: {title}", "epoch", axis), []
+def _over_epochs(group: Group, what: str, title: str, axis: str) -> Drawing:
+    """Show the mean over seeds in each epoch, and the standard deviation."""
+    curves, rows = [], []
     for number, (method, runs) in enumerate(group.methods.items()):
-        values: dict[int, list[float]] = {}
+        values: dict[int, list[float | None]] = {}
         for run in runs.values():
             for epoch in run.content["epochs"]:
-                if epoch[what] is not None:
-                    values.setdefault(epoch["epoch"], []).append(epoch[what])
-        means = [(epoch, float(np.mean(found))) for epoch, found in sorted(values.items())]
-        chart.line(method, means, number, dash=number // 8)
-        rows += [{"method": method, "epoch": epoch, axis: value} for epoch, value in means]
-    return Figure(f"{what}_over_epochs", chart.svg(), rows)
+                values.setdefault(epoch["epoch"], []).append(epoch[what])
+        spreads = [(epoch, spread) for epoch, found in sorted(values.items()) if (spread := Spread.of(found))]
+        points = [(epoch, spread.mean, spread.deviation) for epoch, spread in spreads]
+        curves.append(Curve(method, points, number))
+        rows += [{"method": method, "epoch": x, axis: y, "deviation": deviation} for x, y, deviation in points]
+    return Drawing(f"{what}_over_epochs", chart(_title(group, title, rows), "epoch", axis, curves), rows)
 
 
-def _reliability(group: Group, name: str, title: str, x: str, y: str, pairs: Callable[[Result], np.ndarray]) -> Figure:
+def _title(group: Group, title: str, rows: Rows) -> str:
+    spread = any(row["deviation"] is not None for row in rows)
+    return f"{group.data}: {title}{' (mean ± standard deviation)' if spread else ''}"
+
+
+def _reliability(group: Group, name: str, title: str, x: str, y: str, pairs: Callable[[Result], np.ndarray]) -> Drawing:
     """Show how often predictions are right, in tenths of their probability; fewer than 10 clips give no point."""
-    chart, rows = Chart(f"{group.data}: {title}", x, y, (0, 1), (0, 1)), []
-    chart.line("", [(0, 0), (1, 1)], 7, dash=2)
+    curves, rows = [], []
     for number, (method, runs) in enumerate(group.methods.items()):
-        found = np.concatenate([pairs(run) for run in runs.values()])
-        place = np.minimum((found[:, 0] * _BINS).astype(int), _BINS - 1)
+        found = [pairs(run) for run in runs.values()]
         points = []
         for k in range(_BINS):
-            here = found[place == k]
-            if len(here) >= 10:
-                points.append(here.mean(axis=0).tolist())
-                rows.append({"method": method, x: points[-1][0], y: points[-1][1], "clips": len(here)})
-        chart.line(method, points, number, dash=number // 8)
-    return Figure(name, chart.svg(), rows)
+            here = [each[np.minimum((each[:, 0] * _BINS).astype(int), _BINS - 1) == k] for each in found]
+            clips = np.concatenate(here)
+            if len(clips) >= 10:
+                spread = Spread.of([float(each[:, 1].mean()) for each in here if len(each)])
+                points.append((*clips.mean(axis=0).tolist(), spread.deviation if spread else None))
+                rows.append({"method": method, x: points[-1][0], y: points[-1][1], "deviation": points[-1][2]})
+                rows[-1]["clips"] = len(clips)
+        curves.append(Curve(method, points, number))
+    return Drawing(name, chart(_title(group, title, rows), x, y, curves, square=True), rows)
 
 
 def _of_tests(run: Result) -> np.ndarray:
@@ -106,9 +113,9 @@ def _of_labels(run: Result) -> np.ndarray:
     return np.stack([own, arrays["given"] == arrays["true"]], axis=1)[known]
 
 
-def _weights(group: Group) -> Figure:
+def _weights(group: Group) -> Drawing:
     """Show the clip weights of clips that were kept and of those that were pruned, as in the paper's Figure 4 (a)."""
-    chart, rows = Chart(f"{group.data}: weights of clips", "weight", "share of clips"), []
+    curves, rows = [], []
     for number, (method, runs) in enumerate(group.methods.items()):
         every = [run.arrays() for run in runs.values()]
         weight, pruned = (
@@ -120,12 +127,12 @@ def _weights(group: Group) -> Figure:
         for dash, (kind, clips) in enumerate((("kept", weight[~pruned]), ("pruned", weight[pruned]))):
             shares = np.histogram(clips, edges)[0] / max(len(clips), 1)
             points = list(zip(((edges[1:] + edges[:-1]) / 2).tolist(), shares.tolist(), strict=True))
-            chart.line(f"{method}, {kind}", points, number, dash=dash)
+            curves.append(Curve(f"{method}, {kind}", points, number, dash))
             rows += [{"method": method, "clips": kind, "weight": x, "share": y} for x, y in points]
-    return Figure("weights", chart.svg(), rows)
+    return Drawing("weights", chart(f"{group.data}: weights of clips", "weight", "share of clips", curves), rows)
 
 
-def _corrections(group: Group) -> Figure:
+def _corrections(group: Group) -> Drawing:
     """Show which labels were corrected into which, as in the paper's Figure 4 (b); mean counts of a run."""
     panels, rows, classes = [], [], group.any().classes
     for method, runs in group.methods.items():
@@ -135,30 +142,32 @@ def _corrections(group: Group) -> Figure:
             changed = (arrays["now"] >= 0) & (arrays["now"] != arrays["given"])
             np.add.at(counts, (arrays["given"][changed], arrays["now"][changed]), 1 / len(runs))
         if counts.any():
-            panels.append((method, counts))
+            axes = {"rows": "given label", "columns": "corrected to"}
+            panels.append(Matrix(title=method, counts=counts, classes=classes, cell="{count:,.0f}", **axes))
             rows += _cells(method, counts, classes, "corrected to")
-    return Figure("corrections", squares(f"{group.data}: labels corrected", panels, classes, ".0f"), rows)
+    return Drawing("corrections", partial(picture_of, panels), rows)
 
 
-def _trade(group: Group, least: int) -> Figure:
+def _trade(group: Group, least: int) -> Drawing:
     """Show WAR against UAR, and plain training shifted to the priors that each method found."""
-    chart, rows = Chart(f"{group.data}: WAR against UAR", "UAR of classes with enough clips", "WAR"), []
+    curves, rows = [], []
     for number, (method, runs) in enumerate(group.methods.items()):
+        points = []
         for run in runs.values():
             counts = run.confusion().counts
-            point = (uar_of(counts, large_classes(counts, least)) or 0.0, run.content["last"]["war"])
-            chart.points(method, [point], number)
-            rows.append({"method": method, "of": "run", "at": run.unit, "uar": point[0], "war": point[1]})
+            points.append((uar_of(counts, large_classes(counts, least)) or 0.0, run.content["last"]["war"]))
+            rows.append({"method": method, "of": "run", "at": run.unit, "uar": points[-1][0], "war": points[-1][1]})
+        curves.append(Curve(method, points, number, None))
         pairs = [(group.of(PLAIN)[unit], run) for unit, run in runs.items() if unit in group.of(PLAIN)]
         if method == PLAIN or not pairs:
             continue
         for dash, prior in enumerate(PRIORS, start=1):
-            points = np.mean([curve(plain, run, prior, least) for plain, run in pairs], axis=0)[:, ::-1].tolist()
-            chart.line(
-                f"plain to {method}'s {'labels' if prior == 'now' else 'predictions'}", points, number, dash=dash
-            )
+            shifted = np.mean([curve(plain, run, prior, least) for plain, run in pairs], axis=0)[:, ::-1].tolist()
+            name = f"plain to {method}'s {'labels' if prior == 'now' else 'predictions'}"
+            curves.append(Curve(name, shifted, number, dash))
             rows += [
                 {"method": method, "of": f"plain, prior: {prior}", "at": float(exponent), "uar": uar, "war": war}
-                for exponent, (uar, war) in zip(EXPONENTS, points, strict=True)
+                for exponent, (uar, war) in zip(EXPONENTS, shifted, strict=True)
             ]
-    return Figure("war_uar", chart.svg(), rows)
+    title = f"{group.data}: WAR against UAR, a point a run"
+    return Drawing("war_uar", chart(title, "UAR of classes with enough clips", "WAR", curves), rows)

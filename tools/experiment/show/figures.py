@@ -8,10 +8,8 @@ import click
 
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.system.files import write_atomically
+from sciu.pipeline.train.report.drawing import FORMATS
 from sciu.tools.command import json_option, print_json
-from sciu.tools.experiment.results.read import load_groups
-from sciu.tools.experiment.show.drawings import drawings
-from sciu.tools.experiment.show.layout import comma_separated
 
 
 @click.command()
@@ -22,12 +20,19 @@ from sciu.tools.experiment.show.layout import comma_separated
 @click.option(
     "--least", type=click.IntRange(min=1), default=10, help="Leave classes with fewer test clips out of the UAR."
 )
+@click.option("--format", "kind", type=click.Choice([*FORMATS]), default="svg", help="Draw files of this format.")
 @json_option
-def figures(folder: Path, out: Path, least: int, as_json: bool) -> None:
-    """Draw confusions, curves, reliability, weights, corrections, WAR against UAR: SVG files, each with its CSV.
+def figures(folder: Path, out: Path, least: int, kind: str, as_json: bool) -> None:
+    """Draw confusions, curves, reliability, weights, corrections, WAR against UAR, each with a CSV of its numbers.
+
+    Where there are several seeds, curves are their means, with standard deviations as bars or bands.
 
     Example: sciu-experiment figures toys --out toys/figures
     """
+    from sciu.tools.experiment.results.read import load_groups
+    from sciu.tools.experiment.show.drawings import drawings
+    from sciu.tools.experiment.show.layout import comma_separated
+
     groups = load_groups(folder)
     for run in (run for group in groups for runs in group.methods.values() for run in runs.values()):
         if not run.arrays():
@@ -37,11 +42,11 @@ def figures(folder: Path, out: Path, least: int, as_json: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     made = []
     for group in groups:
-        for figure in drawings(group, least):
-            if figure.rows:
-                path = out / f"{group.data}_{group.backbone}_{figure.name}.svg"
-                write_atomically(path, figure.svg.encode())
-                write_atomically(path.with_suffix(".csv"), comma_separated(figure.rows).encode())
+        for drawing in drawings(group, least):
+            if drawing.rows:
+                path = out / f"{group.data}_{group.backbone}_{drawing.name}.{kind}"
+                write_atomically(path, drawing.file(kind))
+                write_atomically(path.with_suffix(".csv"), comma_separated(drawing.rows).encode())
                 made.append(str(path))
     if as_json:
         print_json({"figures": made})

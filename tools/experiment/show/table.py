@@ -7,9 +7,6 @@ from pathlib import Path
 import click
 
 from sciu.tools.command import json_option, print_json
-from sciu.tools.experiment.results.read import load_groups, title_of
-from sciu.tools.experiment.show.layout import comma_separated, latex, markdown
-from sciu.tools.experiment.show.tables import as_in_papers, by_method, numbers, require_known
 
 
 @click.command()
@@ -35,6 +32,10 @@ def table(folder: Path, shape: str, language: str, metric: tuple[str, ...], leas
 
     Example: sciu-experiment table toys --shape paper --metric war --metric uar
     """
+    from sciu.tools.experiment.results.read import load_groups, title_of
+    from sciu.tools.experiment.show.layout import comma_separated, latex, markdown
+    from sciu.tools.experiment.show.tables import as_in_papers, by_method, numbers, require_known
+
     groups = load_groups(folder)
     require_known(groups, least, metric)
     if as_json:

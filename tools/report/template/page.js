@@ -37,15 +37,24 @@
       shapes: shapes.map((each) => ({ ...each, role: undefined, line: { color: colour(each.role), width: 1.5, dash: "dash" } })),
       annotations: annotations.map((each) => ({ ...each, role: undefined, font: { color: colour(each.role), size: 12 } })),
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("soft") },
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest",
+      paper_bgcolor: colour("raised"), plot_bgcolor: colour("raised"), hovermode: "closest",
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("soft"), activecolor: colour("ink") },
       hoverlabel: { bgcolor: colour("raised"), bordercolor: colour("line"), font: { color: colour("ink") } },
       margin: { l: 44, r: 14, t: annotations.length ? 28 : 10, b: 28 },
     };
   }
 
+  function file(place) { // the picture's name, of the page's and the chart's
+    const caption = place.parentElement.querySelector("figcaption").textContent;
+    return `${document.title.split(" – ")[0]} ${caption}`.replace(/[^\p{L}\p{N}%.]+/gu, "-");
+  }
+
   function draw(place) {
     const chart = data.charts[place.id];
-    Plotly.react(place, chart.traces.map(coloured), themed(chart), { displayModeBar: false, responsive: true });
+    Plotly.react(place, chart.traces.map(coloured), themed(chart), {
+      responsive: true, displaylogo: false, modeBarButtons: [["toImage"]],
+      toImageButtonOptions: { scale: 3, filename: file(place) },
+    });
     place.dataset.drawn = "yes";
   }
 

@@ -6,36 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from archives import DFEW_LABELS as LABELS
+from archives import DFEW_SPELLINGS as SPELLINGS
+from archives import write_dfew as write_tree
 from helpers import Answer, make_dataset, moving_picture, write_clip, write_frames
 
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.importers import dfew
 from sciu.pipeline.dataset.splits.summary import class_counts
-
-LABELS = {1: 1, 2: 2, 10: 3, 300: 4, 4000: 5, 16372: 6, 7: 7}
-SPELLINGS = [
-    "EmoLabel_DataSplit/{split}(single-labeled)/set_{fold}.csv",
-    "EmoLabel_DataSplit/{split}(single_labeled)/set_{fold}.csv",
-    "EmoLabel_DataSplit/{split}_set_{fold}.csv",
-    "label/single_{split}set_{fold}.csv",
-]
-
-
-def write_tree(
-    root: Path, *, spelling: str = SPELLINGS[0], base: int = 1, padded: bool = False, folds: int = 5
-) -> Path:
-    """Seven clips; the k-th is the test clip of fold k."""
-    for video in LABELS:
-        write_frames(root / "Clip/clip_224x224" / f"{video:05d}", moving_picture(11), f"{video:05d}_{{:05d}}.jpg")
-    for fold in range(1, 6):
-        for split in ("train", "test"):
-            path = root / spelling.format(split=split, fold=fold)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            chosen = [video for place, video in enumerate(LABELS, 1) if (place == fold) == (split == "test")]
-            names = [f"{video:05d}" if padded else str(video) for video in chosen]
-            rows = [f"{name},{LABELS[video] - 1 + base}" for name, video in zip(names, chosen, strict=True)]
-            path.write_text("\n".join(["video_name,label", *rows]) + "\n")
-    return root
 
 
 def load(source: Path, media: str = "faces") -> Dataset:

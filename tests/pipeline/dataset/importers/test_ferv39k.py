@@ -5,23 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import make_dataset, moving_picture, write_clip, write_frames
+from archives import FERV39K_TEST as TEST
+from archives import FERV39K_TRAIN as TRAIN
+from archives import write_ferv39k as write_tree
+from helpers import make_dataset
 
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.importers import ferv39k
-
-TRAIN = ["Action/Sad/0010 Sad", "Interview/Happy/0118 Happy", "Action/Fear/0003 Fear"]
-TEST = ["Crime/Angry/0001 Angry"]
-
-
-def write_tree(root: Path, train: list[str] = TRAIN, test: list[str] = TEST) -> Path:
-    (root / "4_setups/All_scenes").mkdir(parents=True)
-    for split, rows in (("train", train), ("test", test)):
-        (root / f"4_setups/All_scenes/{split}_All.csv").write_text("\n".join(rows) + "\n")
-    for number, row in enumerate(TRAIN + TEST):
-        write_frames(root / "2_ClipsforFaceCrop" / row.split()[0], moving_picture(8 + number), "{:04d}.jpg")
-        write_clip(root / "0_7_LabelClips" / (row.split()[0] + ".mp4"), "h264", frames=30)
-    return root
 
 
 def load(source: Path, media: str = "faces") -> Dataset:

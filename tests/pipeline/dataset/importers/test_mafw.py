@@ -5,36 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import make_dataset, moving_picture, write_clip
-from PIL import Image
+from archives import MAFW_COMPOUND as COMPOUND
+from archives import MAFW_SINGLE as SINGLE
+from archives import write_mafw as write_tree
+from helpers import make_dataset
 
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.importers import mafw
-
-SINGLE = {1: "anger", 2: "contempt", 30: "disappointment", 3747: "anger", 5000: "surprise", 10045: "neutral"}
-COMPOUND = {**SINGLE, 2: "anger_disgust", 30: "sadness_helplessness_disappointment"}
-
-
-def write_tree(root: Path, *, captions: bool = False) -> Path:
-    for video in SINGLE:
-        folder = root / "data/frames" / f"{video:05d}"
-        folder.mkdir(parents=True)
-        for number, frame in enumerate(moving_picture(4, 40, 30), start=1):
-            Image.fromarray(frame).save(folder / f"{number:04d}.png")
-        write_clip(root / "data/clips" / f"{video:05d}.mp4", "h264", frames=5)
-    for labels, table in (("single", SINGLE), ("compound", COMPOUND)):
-        for fold in range(1, 6):
-            folder = root / "Train & Test Set" / labels / ("with_caption" if captions else "no_caption") / f"set_{fold}"
-            folder.mkdir(parents=True)
-            for split in ("train", "test"):
-                rows = [
-                    f"{video:05d}.mp4\t{name}\tHe is angry.\t他很生气。" if captions else f"{video:05d}.mp4 {name}"
-                    for place, (video, name) in enumerate(table.items(), 1)
-                    if (place == fold) == (split == "test")
-                ]
-                text = "\r\n".join(rows) + "\r\n"
-                (folder / f"{split}.txt").write_bytes(text.encode("gbk" if captions else "utf-8"))
-    return root
 
 
 def load(source: Path, media: str = "frames", labels: str = "single") -> Dataset:
@@ -56,7 +33,7 @@ def test_compound_labels_single_ones_first(tmp_path: Path) -> None:
     dataset = load(write_tree(tmp_path / "MAFW"), "clips", "compound")
     assert dataset.kind == "video"
     assert dataset.classes == ("anger", "neutral", "surprise", "anger_disgust", "sadness_helplessness_disappointment")
-    assert [dataset.clips.label[clip] for clip in range(6)] == list(COMPOUND.values())
+    assert [dataset.clips.label[clip] for clip in range(6)] == list({**SINGLE, **COMPOUND}.values())
 
 
 def test_a_compound_has_one_name_whatever_the_order(tmp_path: Path) -> None:

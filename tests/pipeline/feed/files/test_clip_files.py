@@ -17,6 +17,7 @@ from sciu.pipeline.dataset.importers import folder
 from sciu.pipeline.dataset.media.encode import encode_jpeg, encode_video
 from sciu.pipeline.dataset.media.kinds import frame_files
 from sciu.pipeline.dataset.media.packed import frames_of
+from sciu.pipeline.feed.files import clip_files
 from sciu.pipeline.feed.files.clip_files import ClipFiles, OnHost
 from sciu.pipeline.feed.files.clip_layout import Images, Video
 from sciu.pipeline.feed.files.routes import cpu_refusal
@@ -191,3 +192,20 @@ def test_every_kind_of_clip_can_be_read(tmp_path: Path) -> None:
     of_one_codec = {"444.mp4", "b-frames.avi", "b-frames.mp4", "odd size.mp4", "rate varies.mp4"}
     turned = {"sideways.mp4", "jpegs sideways.mp4"}
     assert kinds["OnHost"] == of_one_codec | turned | {"mpeg4.avi", "ten bits.mp4", "two streams.mkv"}
+
+
+@pytest.mark.parametrize(("limit", "value"), [("LONG", 11), ("_LARGE", 1000)])
+def test_a_long_or_large_video_is_not_held_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    dataset, files = one_clip(tmp_path, "clip.mp4", "mjpeg")
+    usual, _ = files.read(0, WANTED)
+    assert isinstance(usual, Images)
+    monkeypatch.setattr(clip_files, limit, value)
+    monkeypatch.setattr(clip_files, "read_file", lambda _: pytest.fail("the file was read whole"))
+    monkeypatch.setattr(clip_files, "layout_of_video", lambda *_, **__: pytest.fail("the file was read whole"))
+    files = ClipFiles(dataset, cpu_refusal)
+    found, _ = files.read(0, WANTED)
+    assert isinstance(found, OnHost)
+    assert files.on_host == {0: "it is long or large, and not read whole"}
+    assert len(files.decode(found)) == len(WANTED)

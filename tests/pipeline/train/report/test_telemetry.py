@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.record.run_state import BestEpoch, RunState
 from sciu.pipeline.train.report import telemetry as reporting
 from sciu.pipeline.train.report.telemetry import Telemetry
-from sciu.pipeline.train.report.tensorboard import EventFiles
+from sciu.pipeline.train.report.tensorboard import EventFiles, layout
 from sciu.purification import EpochIndex, Purifier, Sciu
 
 SETTINGS = Settings(method="sciu", epochs=2)
@@ -75,7 +76,7 @@ def telemetry_of(data: Dataset, purifier: Purifier, folder: Path, lines: list[st
     given = {"settings": SETTINGS, "truth": None, **more}
     return Telemetry(
         folder=RunFolder(folder), dataset=data, purifier=purifier, device="cpu", say=lines.append,
-        begin=lambda epoch: EventFiles(folder / "tensorboard", "lr = 0.1  # default", epoch), **given,
+        begin=lambda epoch: EventFiles(folder / "tensorboard", "lr = 0.1  # default", epoch, data.classes), **given,
     )  # fmt: skip
 
 
@@ -237,20 +238,28 @@ def test_what_a_killed_run_left_behind_is_not_shown(tmp_path: Path, monkeypatch:
     """Its epochs are written anew by the run that goes on."""
     counter = event_file_writer.AtomicCounter(0)  # ends a file's name: 10 is sorted before 9
     monkeypatch.setattr(event_file_writer, "_global_uid", counter)
-    left = EventFiles(tmp_path, "lr = 0.1", 1)
+    left = EventFiles(tmp_path, "lr = 0.1", 1, ())
     for epoch in (1, 2, 3):
         left.numbers(epoch, {"train/loss": float(epoch)})
     left.close()
-    again = EventFiles(tmp_path, "lr = 0.1", 2)
+    again = EventFiles(tmp_path, "lr = 0.1", 2, ())
     again.numbers(2, {"train/loss": 20.0})
     again.close()
     events = EventAccumulator(str(tmp_path)).Reload()
     assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(1, 1.0), (2, 20.0)]
 
 
+def test_each_class_has_a_chart_of_its_own_in_which_runs_are_compared() -> None:
+    """In one for all, three runs of seven classes are 21 curves."""
+    charts = layout(["sad", "sadness", "a+ (b)"])["Recall"]
+    tags = [f"{split}/recall/{name}" for split in ("test", "validation") for name in charts]
+    shown = {name: [tag for tag in tags if re.match(pattern, tag)] for name, (_, (pattern,)) in charts.items()}
+    assert shown == {name: [f"test/recall/{name}", f"validation/recall/{name}"] for name in charts}
+
+
 def test_a_histogram_of_what_is_no_number_is_left_out(tmp_path: Path) -> None:
     """The delta of a clip whose predictions differ is none."""
-    files = EventFiles(tmp_path, "", 1)
+    files = EventFiles(tmp_path, "", 1, ())
     files.histogram(1, "some", np.array([np.nan, 0.5, np.inf]))
     files.histogram(1, "none", np.full(3, np.nan))
     files.close()
@@ -275,7 +284,8 @@ def test_clips_of_the_decision_are_shown_but_for_those_that_cannot_be_read(told:
         assert (image.format, getattr(image, "n_frames", 1) > 1) == ("GIF", True)
         sizes[what] = image.size
     assert sizes["corrected"] == sizes["pruned"], "one clip each"
-    assert len(events.Images("test/confusion")) == 1
+    (event,) = events.Images("test/confusion")
+    assert Image.open(io.BytesIO(event.encoded_image_string)).format == "PNG"
 
 
 def test_none_are_shown_where_none_can_be(told: Told, data: Dataset) -> None:

@@ -20,7 +20,7 @@ from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.record.checkpoints import Checkpoints
 from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.record.run_state import RunState
-from sciu.pipeline.train.run.own_backbone import fingerprint
+from sciu.pipeline.train.run.own_backbone import fingerprint, imported_beside
 from sciu.pipeline.train.run.resume import restore, save
 from sciu.pipeline.train.run.run import Run
 
@@ -233,3 +233,25 @@ def test_a_backbone_of_ours_has_no_source_to_keep(frame_faces: Dataset, tmp_path
     go_on(frame_faces, tmp_path / "run", backbone="tiny_lstm", size=32)
     assert not (tmp_path / "run/backbone").exists()
     assert RunFolder(tmp_path / "run").require().backbone == ""
+
+
+def test_what_the_source_imports_from_its_folder_is_said_for_the_run_keeps_no_copy_of_it(
+    frame_faces: Dataset, tmp_path: Path
+) -> None:
+    nets = tmp_path / "nets"
+    nets.mkdir()
+    for name in ("layers", "blocks", "heads", "utils", "apart"):
+        (nets / f"{name}.py").touch()
+    imports = ["import torch.utils.data", "if False:", "    import layers.deep", "    from . import heads"]
+    (nets / "net.py").write_text("\n".join([*imports, "    from nets.blocks import x", NET]))
+    name = f"{nets}/net.py:Net"
+    assert imported_beside(name) == ["blocks.py", "heads.py", "layers.py"]
+    said: list[str] = []
+    with opened_run(frame_faces, tmp_path / "run", say=said.append, backbone=name):
+        pass
+    (told,) = (line for line in said if "not copied" in line)
+    assert told.startswith("Warning: backbone: ")
+    assert told.endswith("blocks.py, heads.py, layers.py")
+    assert imported_beside("tiny_lstm") == []
+    (nets / "net.py").write_text("def")
+    assert imported_beside(name) == []

@@ -108,7 +108,7 @@ def call(tool: str, *words: object) -> Answer:
 
 
 def command(tool: str, *words: object) -> list[str]:
-    return [sys.executable, "-m", f"sciu.tools.{tool}", *map(str, words)]
+    return [sys.executable, "-m", "sciu.tools", tool, *map(str, words)]
 
 
 @pytest.fixture(scope="module")

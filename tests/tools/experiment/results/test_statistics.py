@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from sciu.tools.experiment.results.shift import shifted
 from sciu.tools.experiment.results.statistics import Spread, gap_share, large_classes, paired, t_quantile, uar_of
-from sciu.tools.experiment.show.svg import ticks
 
 
 @pytest.mark.parametrize(("degrees", "value"), [(1, 12.7062), (4, 2.7764), (30, 2.0423), (40, 2.0211), (120, 1.9799)])
@@ -84,10 +83,3 @@ def test_a_shift_by_hand() -> None:
     assert shifted(probs, given_K, np.array([10_000.0, 20_000.0]), 1.0).tolist() == [1]
     assert shifted(probs, given_K, np.array([10_000.0, 12_500.0]), 1.0).tolist() == [0]
     assert shifted(probs, given_K, np.array([10_000.0, 12_500.0]), 2.0).tolist() == [1]
-
-
-@given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3))
-def test_ticks_are_few_and_inside(low: float, width: float) -> None:
-    found = ticks(low, low + width)
-    assert 2 <= len(found) <= 9
-    assert all(low - 1e-6 * width <= value <= low + width * (1 + 1e-6) for value in found)

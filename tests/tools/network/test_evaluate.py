@@ -58,6 +58,34 @@ def test_several_runs_are_shown_side_by_side(sciu: Sciu, finished_run: Path, tmp
     assert shown.count("true classes in rows") == 2
 
 
+def test_confusion_matrices_are_drawn_one_a_run_or_that_of_the_folds(
+    sciu: Sciu, finished_run: Path, tmp_path: Path
+) -> None:
+    other, place = copy_of(finished_run, tmp_path / "other"), tmp_path / "confusion.svg"
+    for runs in ([finished_run, other], [finished_run, "--folds"]):
+        answer = sciu("eval", *runs, "--picture", place, "--replace", "--json")
+        shown = (
+            [("pooled", answer.json["pooled"])]
+            if "--folds" in runs
+            else [(result["run"], result) for result in answer.json["runs"]]
+        )
+        titles = [f"<!-- {name}: WAR {each['war']:.1%}, UAR {each['uar']:.1%} -->" for name, each in shown]
+        assert [line.strip() for line in place.read_text().splitlines() if ": WAR" in line] == titles
+    assert sciu("eval", finished_run, "--picture", tmp_path / "small.PNG").code == 0
+    assert (tmp_path / "small.PNG").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_is_refused_before_the_work(sciu: Sciu, tmp_path: Path) -> None:
+    (tmp_path / "mine.png").write_text("mine")
+    for name, said in (
+        ("mine.png", "--picture must be a new file"),
+        ("a.jpg", "must be a file that ends in .png, .svg"),
+    ):
+        answer = sciu("eval", tmp_path / "no-run", "--picture", tmp_path / name)
+        assert (answer.code, said in answer.error()) == (2, True)
+    assert (tmp_path / "mine.png").read_text() == "mine"
+
+
 def test_the_clips_that_were_held_out_are_evaluated_alone(
     sciu: Sciu, finished_run: Path, frame_faces: Dataset, tmp_path: Path
 ) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.importers.listing import read_rows
 from sciu.pipeline.dataset.importers.loose import clips_in
 from sciu.pipeline.dataset.system.files import write_atomically
@@ -19,6 +18,7 @@ from sciu.tools.command import (
     Command,
     Progress,
     json_option,
+    network_options,
     print_json,
     print_table,
     replace_option,
@@ -42,12 +42,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--split", type=click.Choice(["train", "test", "val"]), help="Take only this split of the dataset.")
 @click.option("--out", type=_PATH, help="Write a CSV file with a row for each clip.")
 @replace_option
-@click.option(
-    "--checkpoint", default="last", help="Use this checkpoint: last, best, or the number of an epoch that is kept."
-)
-@click.option("--views", type=click.IntRange(1, 64), help="Average this many views.  [default: as in training]")
+@network_options
 @click.option("--batch-size", type=click.IntRange(min=1), help="Predict this many at once.  [default: as in training]")
-@click.option("--device", default="auto", help="Predict on this device: auto, cpu, cuda or cuda:N.")
 @json_option
 def main(
     run: Path, clips: tuple[Path, ...], tables: tuple[Path, ...], data: Path | None, split: str | None,
@@ -100,6 +96,8 @@ def _listed(table: Path) -> list[Path]:
 
 
 def _of_dataset(data: Path, split: str | None) -> Iterator[Path]:
+    from sciu.pipeline.dataset import Dataset
+
     dataset = Dataset.load(data)
     yield from map(dataset.path, dataset.ids(split).tolist() if split else range(len(dataset)))
 

@@ -1,0 +1,5 @@
+"""Run `sciu-data` as `python -m sciu.tools.data`."""
+
+from sciu.tools.data import main
+
+main()
