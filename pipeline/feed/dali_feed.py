@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sciu.pipeline.dataset.system.workers import cores
+from sciu.pipeline.dataset.system.cores import cores
 from sciu.pipeline.errors import require
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.decode.dali import ImageDecoder, Refused, SharedVideoDecoder, VideoDecoder

@@ -22,7 +22,8 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.media.kinds import is_packed
 from sciu.pipeline.dataset.media.read import decode_image, read_images
-from sciu.pipeline.dataset.system.workers import cores, follow_the_command
+from sciu.pipeline.dataset.system.cores import cores
+from sciu.pipeline.dataset.system.workers import follow_the_command
 from sciu.pipeline.errors import first_line, require
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.decode.faults import FAULTS, Fault, fault

@@ -12,6 +12,7 @@ from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.feed.plan.plan import Plan
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.evaluation.evaluate import evaluate
+from sciu.pipeline.train.job.cores import sharing_cores
 from sciu.pipeline.train.purify import close_epoch, left_out_of, publish_index, require_every_class
 from sciu.pipeline.train.record.epoch_record import EpochRecord, Spent, SplitResult
 from sciu.pipeline.train.record.history import ending
@@ -27,6 +28,7 @@ from sciu.purification import EpochIndex
 _STEPS_BETWEEN_CHECKS = 64  # of the loss; each check waits for the GPU
 
 
+@sharing_cores()
 def train(run: Run, state: RunState) -> None:
     """Train to the end. A stop request takes effect after the current step, once a checkpoint is written."""
     index = publish_index(run.purifier, state.epoch, run.folder)
