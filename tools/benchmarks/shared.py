@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from sciu.tools.benchmarks.train import open_run, training
 from sciu.tools.command import print_table
 from sciu.tools.command.backbone import backbone_option
 
-_WAYS = {"sciu": sharing_cores, "threads that spin": nullcontext}
+_WAYS: dict[str, Callable[[], AbstractContextManager[None]]] = {"sciu": sharing_cores, "threads that spin": nullcontext}
 
 
 @click.command()
@@ -44,10 +44,10 @@ def shared(
         epoch = training(run)
         epoch(1)  # fills the cache
         for number in range(rounds):
-            for way, others in rates:
+            for (way, others), found in rates.items():
                 with _busy(others), _WAYS[way]():
                     epoch(2 + number)  # the threads find out that they are not alone
-                    rates[way, others].append(epoch(2 + number)[0])
+                    found.append(epoch(2 + number)[0])
     rows = _rows(rates)
     print_table(["way", "busy processes", "clips/s", "spread", "of alone"], [*map(_printed, rows)])
     write_measured(out, {**settings, "data": str(data), "cores": cores()}, rows=rows)
@@ -56,7 +56,7 @@ def shared(
 @contextmanager
 def _busy(count: int) -> Iterator[None]:
     """Keep this many processes busy."""
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]  # noqa: S603 - our own
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield
     finally:

@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from sciu.pipeline.dataset.system.cores import cores
 from sciu.pipeline.feed.files import nvdec
 from sciu.tools.command import RUN_FAILED, Command, json_option, print_json, print_table
 

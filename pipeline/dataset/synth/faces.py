@@ -2,7 +2,7 @@
 
 Every shape is a signed distance in face coordinates (the head's half height is 1), converted to a soft-edged mask. This
 needs no drawing library and no fonts, and gives the same pixels on every machine. A shape is painted within a box around
-it, in all frames the same, and colours are planes: together six times as fast as whole pictures of RGB pixels.
+it, the same in all frames, and colours are planes: a third of the time of whole pictures of RGB pixels.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ class _Scene:
         room = 3 * self.canvas.edge  # one and a half pixels
         columns = _within(self.x.ravel(), np.stack([x for x, _ in corners]), room)
         rows = _within(self.y.ravel(), np.stack([y for _, y in corners]), room)
-        whole, box = self.canvas, (slice(None), rows, columns)
-        return _Canvas(whole.rgb[:, *box], whole.u[box], whole.v[box], whole.edge)
+        box = np.s_[..., rows, columns]
+        return _Canvas(self.canvas.rgb[box], self.canvas.u[box], self.canvas.v[box], self.canvas.edge)
 
     def _place(self, u: Field | float, v: Field | float) -> tuple[Field, Field]:
         """Return where face coordinates are in the picture, in each frame."""

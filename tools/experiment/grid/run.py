@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from sciu.pipeline.dataset.system.files import only_writer, write_atomically
 from sciu.pipeline.dataset.system.cores import cores
+from sciu.pipeline.dataset.system.files import only_writer, write_atomically
 from sciu.pipeline.errors import SettingError, Stopped
 from sciu.tools.command import RUN_FAILED, json_option, print_json, print_table
 from sciu.tools.experiment.grid.harness import Harness
