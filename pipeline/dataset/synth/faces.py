@@ -1,8 +1,8 @@
 """Paint a parametric face, all frames of a clip at once.
 
 Every shape is a signed distance in face coordinates (the head's half height is 1), converted to a soft-edged mask. This
-needs no drawing library and no fonts, and gives the same pixels on every machine. A shape is painted within a box around
-it, the same in all frames, and colours are planes: a third of the time of whole pictures of RGB pixels.
+needs no drawing library and no fonts, and gives the same pixels on every machine. A shape is painted within a box, the
+same in all frames, and colours are planes: a third of the time of whole pictures of RGB pixels.
 """
 
 from __future__ import annotations
