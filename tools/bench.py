@@ -8,7 +8,7 @@ from sciu.tools.command import LazyGroup
 
 _BENCHES = {
     name: f"sciu.tools.benchmarks.{'gpu.command' if name == 'gpu' else name}:{name}"
-    for name in ("dataset", "feed", "gpu", "models", "purify", "step", "train")
+    for name in ("dataset", "feed", "gpu", "models", "purify", "shared", "step", "train")
 }
 
 

@@ -251,6 +251,7 @@ def _report(run: Run, summary: Summary, *, quiet: bool, as_json: bool) -> None:
     chosen = summary.best_chosen_on
     click.echo(f"best epoch {summary.best_epoch}, chosen on the {chosen} clips: WAR {summary.war_best:.2%}")
     click.echo(f"of {summary.train_clips:,} clips {summary.pruned:,} pruned, {summary.corrected:,} corrected")
+    click.echo(f"time: {summary.where_time_went()}")
     click.echo(f"'{run.folder.path}': summary.json, log.jsonl, checkpoints, tensorboard; `sciu-purify status` for more")
 
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sciu.pipeline.dataset.system.workers import cores
+from sciu.pipeline.dataset.system.cores import cores
 from sciu.pipeline.errors import require
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.decode.dali import ImageDecoder, Refused, SharedVideoDecoder, VideoDecoder
@@ -130,7 +130,8 @@ class DaliFeed(Feed):
             return
         rendering = ahead((self._renderer.start(*batch, plan.size) for batch in taking), _RENDER_AHEAD)
         for batch, work in rendering:
-            work.results()
+            with self.tally.waiting("rendering"):
+                work.results()
             yield batch
 
     def _stop(self) -> None:
@@ -165,7 +166,8 @@ class DaliFeed(Feed):
     def _decode(self, samples: Samples, jobs: list[_Job], reading: InThreads[tuple[Encoded, int]]) -> _Batch:
         """Start decoding the clips that were read."""
         encoded: list[Encoded | None] = []
-        read = iter(reading.results())
+        with self.tally.waiting("reading"):
+            read = iter(reading.results())
         for job in jobs:
             content, opened = (None, 0) if job.cached is not None else next(read)
             encoded.append(content)
@@ -179,14 +181,16 @@ class DaliFeed(Feed):
     def _take(self, batch: _Batch, plan: Plan) -> tuple[list[Source], list[NDArray[np.int64]], Samples]:
         """Return the frames with their picks and samples, and keep those that the cache has room for."""
         with self._own_stream():
-            rows, sources = self._found(batch, plan)
+            with self.tally.waiting("decoding"):
+                rows, sources = self._found(batch, plan)
             jobs = [batch.jobs[row] for row in rows]
             picks = [job.picks for job in jobs]
             if not self.cache.on_gpu:
                 self._keep(jobs, sources)
             if self._gpu is not None:
                 whole = [job.for_cache and self.cache.on_gpu for job in jobs]
-                sources, picks = self._gpu.bring(sources, picks, whole)
+                with self.tally.waiting("rendering"):
+                    sources, picks = self._gpu.bring(sources, picks, whole)
             if self.cache.on_gpu:
                 self._keep(jobs, sources)
         return sources, picks, batch.samples[np.array(rows, np.int64)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -30,7 +32,7 @@ Item = TypeVar("Item")
 
 @dataclass
 class Tally:
-    """Counts of an epoch."""
+    """Counts of an epoch, and the seconds that the feed itself waited."""
 
     clips: int = 0  #: delivered
     decoded: int = 0  #: clips
@@ -39,6 +41,18 @@ class Tally:
     files: int = 0  #: opened
     on_host: int = 0  #: clips that FFmpeg decoded on the host
     faults: int = 0  #: clips that were lost
+    reading: float = 0.0  #: for files
+    decoding: float = 0.0  #: for decoders
+    rendering: float = 0.0  #: for pixels, or for their copy to the GPU
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Count the seconds of a wait."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, what, getattr(self, what) + time.perf_counter() - began)
 
 
 @dataclass(kw_only=True)

@@ -22,7 +22,8 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.media.kinds import is_packed
 from sciu.pipeline.dataset.media.read import decode_image, read_images
-from sciu.pipeline.dataset.system.workers import cores, follow_the_command
+from sciu.pipeline.dataset.system.cores import cores
+from sciu.pipeline.dataset.system.workers import follow_the_command
 from sciu.pipeline.errors import first_line, require
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.decode.faults import FAULTS, Fault, fault
@@ -141,7 +142,7 @@ class TorchFeed(Feed):
         require(plan.size == self.size, "size of the plan", f"{self.size} like the feed's", plan.size)
         self._steps.current = [self._good(plan.step(number)) for number in range(start, plan.steps)]
         try:
-            for decoded in self._loader:
+            for decoded in self._decoded():
                 if isinstance(decoded, FeedError):
                     raise decoded
                 samples, frames_BTHWC, faults, touched = decoded
@@ -158,6 +159,17 @@ class TorchFeed(Feed):
                 f"a worker process died or hangs: {first_line(error)}."
                 " Check memory and /dev/shm. Fewer workers need less of both; `ulimit -n` allows more open files."
             ) from error
+
+    def _decoded(self) -> Iterator[Decoded]:
+        """Yield what the workers return; they read, decode and render, so all of it is one wait."""
+        with self.tally.waiting("decoding"):
+            source = iter(self._loader)
+        while True:
+            with self.tally.waiting("decoding"):
+                found = next(source, None)
+            if found is None:
+                return
+            yield found
 
     def close(self) -> None:
         """End the workers."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 import numpy as np
 
 from sciu.pipeline.errors import Stopped
+from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.feed.plan.plan import Plan
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.evaluation.evaluate import evaluate
+from sciu.pipeline.train.job.cores import sharing_cores
 from sciu.pipeline.train.purify import close_epoch, left_out_of, publish_index, require_every_class
 from sciu.pipeline.train.record.epoch_record import EpochRecord, Spent, SplitResult
 from sciu.pipeline.train.record.history import ending
@@ -22,11 +25,13 @@ from sciu.pipeline.train.step.clip_tensors import scores_of
 from sciu.pipeline.train.step.failures import explain_failures
 from sciu.pipeline.train.step.snapshot import unchanged_after
 from sciu.pipeline.train.step.throughput import Throughput
+from sciu.pipeline.train.step.trace import traced
 from sciu.purification import EpochIndex
 
 _STEPS_BETWEEN_CHECKS = 64  # of the loss; each check waits for the GPU
 
 
+@sharing_cores()
 def train(run: Run, state: RunState) -> None:
     """Train to the end. A stop request takes effect after the current step, once a checkpoint is written."""
     index = publish_index(run.purifier, state.epoch, run.folder)
@@ -40,11 +45,14 @@ def train(run: Run, state: RunState) -> None:
                 save(run, state, index)
                 run.saver.wait()
                 raise
-            save(run, state, index)
+            with state.timed("saving"):
+                save(run, state, index)
         name_checkpoint(run, state)
-        index = close_epoch(run.purifier, state, scores_of(run.step.clip_tensors), run.folder)
-        if run.telemetry:
-            run.telemetry.report(state, index)
+        with state.timed("purifying"):
+            index = close_epoch(run.purifier, state, scores_of(run.step.clip_tensors), run.folder)
+        with state.timed("reporting"):
+            if run.telemetry:
+                run.telemetry.report(state, index)
         state.begin_next()
     run.saver.wait()
 
@@ -64,7 +72,7 @@ def learn(run: Run, state: RunState, index: EpochIndex, throughput: Throughput) 
     step.begin(index.labels, index.targets, seed=None if state.under_way else _seed(run, state))
     progress = run.progress(f"epoch {state.epoch}/{run.settings.epochs}")
     try:
-        for batch in throughput.timed(run.feed.batches(plan, state.step, step.input)):
+        for batch in throughput.timed(_batches(run, state, plan)):
             lr = schedule.lr(state.epoch - 1 + state.share(len(index.ids), plan.steps))
             state.step += 1
             complete = state.step % run.settings.accumulate == 0 or state.step == plan.steps
@@ -79,6 +87,12 @@ def learn(run: Run, state: RunState, index: EpochIndex, throughput: Throughput) 
         raise
     _require_finite(run, state, index)
     state.spent = _spent(run, state, throughput)
+
+
+def _batches(run: Run, state: RunState, plan: Plan) -> Iterator[ClipBatch]:
+    batches, file = run.feed.batches(plan, state.step, run.step.input), run.folder.trace
+    wanted = run.settings.profile and run.ranks.first and not file.exists()
+    return traced(batches, plan.steps - state.step, file) if wanted else batches
 
 
 def _plan(run: Run, state: RunState, index: EpochIndex) -> Plan:
@@ -116,10 +130,11 @@ def _measure(run: Run, state: RunState) -> EpochRecord:
     if state.epoch % settings.evaluate_every == 0 or state.epoch == run.card.epochs_at(state.epoch):
         results: dict[str, SplitResult] = {}
         for split, ids in run.evaluated().items():
-            found = evaluate(
-                step, feed, run.planner, ids, views=settings.views, ranks=ranks, progress=run.progress(split),
-                stop=run.stop,
-            )  # fmt: skip
+            with state.timed("evaluating"):
+                found = evaluate(
+                    step, feed, run.planner, ids, views=settings.views, ranks=ranks, progress=run.progress(split),
+                    stop=run.stop,
+                )  # fmt: skip
             results[split] = found.confusion.result(run.dataset.classes, found.asked)
         record = replace(record, validation=results.get("validation"), test=results["test"])
         state.note_best(record)
@@ -129,7 +144,9 @@ def _measure(run: Run, state: RunState) -> EpochRecord:
 def _spent(run: Run, state: RunState, throughput: Throughput) -> Spent:
     """Return the time and counts of the epoch so far. Collective."""
     tally = run.ranks.totals(asdict(run.feed.tally))
-    return state.spent + Spent(seconds=throughput.seconds, waiting=throughput.waiting, **tally)
+    waits = {name: tally.pop(name) / run.ranks.world for name in ("reading", "decoding", "rendering")}
+    counts = {name: int(total) for name, total in tally.items()}
+    return state.spent + Spent(seconds=throughput.seconds, waiting=throughput.waiting, **waits, **counts)
 
 
 def dry_run(run: Run) -> float:

@@ -25,7 +25,7 @@ from sciu.purification import EpochIndex, Purifier
 OPTIONS = """
     accumulate amp as_json assignments average backbone batch_size cache cgp compile config cuda_graph decode device
     dry_run epochs evaluate_every fgc fold frames labels_from lr max_faulty method must_resume out patience pipeline
-    preset print_config quiet resume sampling seed size threads validation version views weights
+    preset print_config profile quiet resume sampling seed size threads validation version views weights
 """
 
 

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.media.read import read_images
-from sciu.pipeline.dataset.system.workers import cores
+from sciu.pipeline.dataset.system.cores import cores
 from sciu.pipeline.feed.plan.plan import Plan, Samples
 
 _MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)

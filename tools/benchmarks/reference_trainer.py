@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from sciu.models.registry import build_backbone
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.system.workers import cores
+from sciu.pipeline.dataset.system.cores import cores
 from sciu.pipeline.feed.plan.plan import Plan
 from sciu.tools.benchmarks.feed_peers import Reader, UsualClips
 

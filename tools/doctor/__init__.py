@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from sciu.pipeline.dataset.system.cores import cores
 from sciu.pipeline.feed.files import nvdec
 from sciu.tools.command import RUN_FAILED, Command, Marked, json_option, print_json, print_table
 
@@ -146,7 +147,7 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - not a temporary file: the channel be
 
 def _machine() -> Iterator[Finding]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    yield Finding(what="cores", state=OK, found=f"{len(os.sched_getaffinity(0))} usable, {memory:.0f} GiB memory")
+    yield Finding(what="cores", state=OK, found=f"{cores()} usable, {memory:.0f} GiB memory")
     shared = shutil.disk_usage(_SHARED_MEMORY).free / 2**30
     few = shared < 1
     remedy = "DataLoader workers pass batches through /dev/shm. In a container: docker run --shm-size=8g" if few else ""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sciu.pipeline.dataset import Dataset, DatasetError
-from sciu.pipeline.dataset.system.workers import cores
+from sciu.pipeline.dataset.system.cores import cores
 from sciu.tools.command import Progress
 
 FRAMES = 16

@@ -18,6 +18,8 @@ from itertools import islice
 from multiprocessing import forkserver, resource_tracker
 from typing import TypeAlias, TypeVar
 
+from sciu.pipeline.dataset.system.cores import cores
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 Chunk: TypeAlias = list[tuple[int, Task]]
@@ -29,11 +31,6 @@ PRELOADED = tuple(f"sciu.pipeline.dataset.media.{module}" for module in ("probe"
 
 class Crashed:
     """Takes the place of a result: the process that worked on this task died."""
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def map_tasks(

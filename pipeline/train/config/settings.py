@@ -186,6 +186,12 @@ class Settings:
     compile: str = setting("auto", "Compile the network with torch.compile.", choices=("auto", "on", "off"), flag=True)
     device: str = setting("auto", "Train on this device: auto, cpu, cuda or cuda:N.", flag=True)
     sync_batchnorm: bool = setting(False, "Compute BatchNorm's statistics over the batches of all GPUs.")
+    profile: bool = setting(
+        False,
+        "Write what is done in a few steps to RUN/trace.json, for https://ui.perfetto.dev, unless it exists.",
+        flag=True,
+        may_change=True,
+    )
     deterministic: bool = setting(False, "Use slower algorithms that give the same bits on a GPU too.")
 
     network_store: bool = setting(

@@ -78,7 +78,7 @@ class Ranks:
             parts = flat.split([tensor.numel() for tensor in tensors])
             torch._foreach_copy_(tensors, [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
 
-    def totals(self, numbers: dict[str, int]) -> dict[str, int]:
+    def totals(self, numbers: dict[str, float]) -> dict[str, float]:
         """Sum numbers over the ranks, by name."""
         every = [numbers]
         if self.world > 1:

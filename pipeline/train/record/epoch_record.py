@@ -56,6 +56,13 @@ class Spent:
 
     seconds: float = 0.0
     waiting: float = 0.0  # seconds in which the device waited for data
+    reading: float = 0.0  # seconds in which the feed waited for files; a GPU may have trained meanwhile
+    decoding: float = 0.0  # for decoders
+    rendering: float = 0.0  # for pixels, or for their copy to the GPU
+    evaluating: float = 0.0  # seconds after the training of the epoch
+    saving: float = 0.0
+    purifying: float = 0.0
+    reporting: float = 0.0  # of the epoch before: an epoch's record is part of its own report
     clips: int = 0
     decoded: int = 0
     cached: int = 0

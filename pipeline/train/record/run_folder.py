@@ -54,6 +54,11 @@ class RunFolder:
         return self.path / "backbone"
 
     @property
+    def trace(self) -> Path:
+        """What is done in a few steps, for Perfetto."""
+        return self.path / "trace.json"
+
+    @property
     def summary(self) -> Path:
         """The epochs that have ended, in numbers."""
         return self.path / "summary.json"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -98,11 +101,24 @@ class RunState:
     def end_epoch(self, purify: PurifyResult) -> EpochRecord:
         """Add the epoch's record, with what it led to, to the history; doing so again changes nothing."""
         assert self.measured is not None
-        record = replace(self.measured, purify=purify)
+        record = replace(self.measured, purify=purify, spent=self.spent)
         self.history = [*self.history[: self.epoch - 1], record]
         return record
 
     def begin_next(self) -> None:
         """Begin the next epoch."""
         self.epoch, self.step, self.done, self.left_out, self.faults = self.epoch + 1, 0, [], [], {}
-        self.spent, self.measured = Spent(), None
+        self.spent, self.measured = Spent(reporting=self.spent.reporting - self._reported()), None
+
+    def _reported(self) -> float:
+        """Return what an epoch's record says of the report before it."""
+        return self.history[-1].spent.reporting if self.history else 0.0
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Count the seconds of a stage of the epoch."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent += Spent(**{what: time.perf_counter() - began})

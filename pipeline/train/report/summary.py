@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sciu.pipeline.errors import first_line
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
-from sciu.pipeline.train.record.epoch_record import Detection
+from sciu.pipeline.train.record.epoch_record import Detection, Spent
 from sciu.pipeline.train.record.history import ending
 from sciu.pipeline.train.record.reading import read, read_fields
 from sciu.pipeline.train.record.run_folder import RunFolder
@@ -17,6 +17,14 @@ from sciu.pipeline.train.record.run_state import RunState
 
 _Figure = float | None
 _DETECTION = dict[str, _Figure | dict[str, _Figure]] | None
+
+
+_STAGES = {
+    "training": "seconds", "waiting for data": "waiting", "reading": "reading", "decoding": "decoding",
+    "rendering": "rendering", "evaluation": "evaluating", "checkpoints": "saving", "purifier": "purifying",
+    "reports": "reporting",
+}  # fmt: skip
+_WITHIN_TRAINING = "waiting for data", "reading", "decoding", "rendering"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +52,10 @@ class Summary:
     clips_per_epoch: list[int]
     decoded_per_epoch: list[int]
     cached_per_epoch: list[int]
-    seconds_per_epoch: list[float]
+    seconds_per_epoch: list[float]  # of training
     clips_per_second: float
     detection: Detection | None  # if the dataset has a truth
+    seconds: dict[str, float] = field(default_factory=dict)  # of all epochs, by stage; an earlier version has none
     ended: str | None = None  # why; None: it has not, or an earlier version wrote it
 
     @classmethod
@@ -69,8 +78,16 @@ class Summary:
             cached_per_epoch=[each.cached for each in spent],
             seconds_per_epoch=[round(each.seconds, 3) for each in spent],
             clips_per_second=round(last.clips_per_second, 2), detection=last.purify.detection,
-            ended=ending(state.history, settings),
+            seconds=_seconds(spent), ended=ending(state.history, settings),
         )  # fmt: skip
+
+    def where_time_went(self) -> str:
+        """Return the share of each stage in the time of the epochs, in one line."""
+        total = sum(value for name, value in self.seconds.items() if name not in _WITHIN_TRAINING)
+        shares = {name: f"{name} {value / total:.1%}" for name, value in self.seconds.items() if total}
+        within = ", ".join(shares.pop(name) for name in _WITHIN_TRAINING if name in shares)
+        first, *rest = shares.values() or [""]
+        return f"{total:,.1f} s: " + ", ".join([f"{first} (of it {within})", *rest])
 
     def to_json(self) -> dict[str, Any]:
         """Return what `summary.json` and `sciu-train --json` show."""
@@ -101,3 +118,8 @@ class Summary:
                 f"'{run.summary}' is damaged: {first_line(error)}. Its content is in the last checkpoint, too:"
                 " `sciu-train --resume --json` prints it at the end of the run."
             ) from error
+
+
+def _seconds(spent: list[Spent]) -> dict[str, float]:
+    """Return the seconds of all epochs by stage."""
+    return {stage: round(sum(getattr(each, name) for each in spent), 3) for stage, name in _STAGES.items()}

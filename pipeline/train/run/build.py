@@ -14,7 +14,7 @@ from sciu.models.errors import ModelError
 from sciu.models.registry import build_backbone, frame_size
 from sciu.models.sciu_model import SciuModel
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.system.workers import cores
+from sciu.pipeline.dataset.system.cores import cores
 from sciu.pipeline.errors import kind_and_line, require
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.feed import Feed
@@ -25,6 +25,7 @@ from sciu.pipeline.train.config.choices import choose_amp, choose_cache, choose_
 from sciu.pipeline.train.config.methods import METHODS, policy_of
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import TrainError
+from sciu.pipeline.train.job.cores import compute_in_threads
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.report.telemetry import Say
 from sciu.pipeline.train.run.pretrained import load_pretrained
@@ -82,6 +83,7 @@ def build_step(
     settings: Settings, clips: int, classes: Sequence[str], device: torch.device, ranks: Ranks, say: Say
 ) -> Step:
     """Build the step, and try it."""
+    compute_in_threads(ranks)
     network: nn.Module = build_network(settings, classes, say).to(device)
     if settings.sync_batchnorm:
         require(device.type == "cuda", "sync_batchnorm", "off on a CPU, where torch does not support it", True)

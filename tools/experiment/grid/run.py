@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sciu.pipeline.dataset.system.cores import cores
 from sciu.pipeline.dataset.system.files import only_writer, write_atomically
 from sciu.pipeline.errors import SettingError, Stopped
 from sciu.tools.command import RUN_FAILED, json_option, print_json, print_table

@@ -74,3 +74,29 @@ def test_the_best_is_chosen_on_validation_clips_where_there_are_any() -> None:
         state.note_best(record(epoch, war))
     assert state.best is not None
     assert (state.best.epoch, state.best.chosen_on) == (1, "test")
+
+
+def test_the_time_of_every_stage_is_in_the_record_of_its_epoch_that_of_a_report_in_the_next() -> None:
+    state = RunState(measured=record(1, 0.5), spent=record(1, 0.5).spent)
+    for stage in ("evaluating", "saving", "purifying"):
+        with state.timed(stage):
+            pass
+    first = state.end_epoch(PURIFIED).spent
+    with state.timed("reporting"):
+        pass
+    whole = state.spent
+    state.begin_next()
+    assert (first.seconds, first.reporting) == (2.0, 0.0)
+    assert min(first.evaluating, first.saving, first.purifying) > 0
+    assert state.spent == Spent(reporting=whole.reporting)
+    state.measured = record(2, 0.5)
+    assert state.end_epoch(PURIFIED).spent.reporting == whole.reporting
+    state.begin_next()
+    assert state.spent == Spent()
+
+
+def test_a_stage_that_fails_has_taken_its_time_too() -> None:
+    state = RunState()
+    with pytest.raises(OSError, match="full"), state.timed("saving"):
+        raise OSError("full")
+    assert state.spent.saving > 0

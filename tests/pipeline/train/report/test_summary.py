@@ -48,6 +48,10 @@ def test_what_was_run_and_what_came_of_it() -> None:
         "train_clips": 20, "pruned": 2, "corrected": 4, "quarantined": 6,
         "clips_per_epoch": [11, 12], "decoded_per_epoch": [4, 8], "cached_per_epoch": [6, 6],
         "seconds_per_epoch": [2.0, 4.001], "clips_per_second": 3.0, "ended": None,
+        "seconds": {
+            "training": 6.001, "waiting for data": 2.0, "reading": 0, "decoding": 0, "rendering": 0, "evaluation": 0,
+            "checkpoints": 0, "purifier": 0, "reports": 0,
+        },
     }  # fmt: skip
     assert json.loads(json.dumps(found)) == found
 

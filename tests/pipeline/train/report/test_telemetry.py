@@ -39,6 +39,11 @@ def split(war: float, classes: tuple[str, ...]) -> SplitResult:
     return SplitResult(clips=7, unreadable=0, war=war, uar=war / 2, recalls=recalls, confusion=counts)
 
 
+def ended(measured: EpochRecord, best: BestEpoch | None = None) -> RunState:
+    """The state of a run whose first epoch has ended."""
+    return RunState(epoch=1, measured=measured, spent=measured.spent, best=best)
+
+
 def record(epoch: int, **more: Any) -> EpochRecord:
     spent = Spent(seconds=2.0, waiting=0.5, clips=10, decoded=4)
     return EpochRecord(epoch=epoch, loss=1.25, accuracy=0.5, lr=0.1, spent=spent, **more)
@@ -101,7 +106,7 @@ def decided(told: Told, data: Dataset) -> tuple[RunState, EpochIndex]:
     train = data.ids("train").tolist()
     index = end_epoch(told.purifier, unsure=[train[2]], other=[train[5], train[7]])
     assert (index.pruned.tolist(), index.corrected.tolist()) == ([train[2]], [train[5], train[7]])
-    return RunState(epoch=1, measured=record(1, test=split(0.5, data.classes))), index
+    return ended(record(1, test=split(0.5, data.classes))), index
 
 
 # ---- the line
@@ -117,7 +122,7 @@ def line_of(told: Told, index: EpochIndex, state: RunState, **counts: int) -> li
 def test_the_line_of_an_epoch_that_was_neither_evaluated_nor_changed_anything(told: Told, data: Dataset) -> None:
     _, index = decided(told, data)
     with told.telemetry:
-        parts = line_of(told, index, RunState(epoch=1, measured=record(1)), clips=21)
+        parts = line_of(told, index, ended(record(1)), clips=21)
     assert parts == ["epoch 1/2", "loss 1.250", "accuracy 50.0%", "5 clips/s, 25% waiting, 2.0 s"]
 
 
@@ -127,9 +132,9 @@ def test_the_line_of_an_epoch_with_everything(told: Told, data: Dataset) -> None
     best = BestEpoch(epoch=1, chosen_on="validation", score=0.4, war=0.5, uar=0.25)
     counts = {"pruned": 1234, "newly_pruned": 5, "corrected": 2, "newly_corrected": 1, "quarantined": 1001}
     with told.telemetry:
-        parts = line_of(told, index, RunState(epoch=1, measured=both, best=best), **counts)
+        parts = line_of(told, index, ended(both, best), **counts)
         older = replace(best, epoch=0)
-        again = line_of(told, index, RunState(epoch=1, measured=both, best=older), corrected=2)
+        again = line_of(told, index, ended(both, older), corrected=2)
     assert parts == [
         "epoch 1/2", "loss 1.250", "accuracy 50.0%", "validation WAR 40.0% UAR 20.0%",
         "test WAR 50.0% UAR 25.0% (best)", "pruned 1,234 (+5)", "corrected 2 (+1)", "quarantined 1,001",
@@ -201,7 +206,7 @@ def test_epochs_that_have_ended_stay_in_the_log(told: Told, data: Dataset) -> No
     with told.telemetry:
         told.telemetry.report(state, index)
         state.begin_next()
-        state.measured = record(2)
+        state.measured, state.spent = record(2), record(2).spent
         told.telemetry.report(state, end_epoch(told.purifier, unsure=[], other=[]))
     assert [line["epoch"] for line in told.log()] == [1, 2]
     assert json.loads((told.folder / "summary.json").read_text())["clips_per_epoch"] == [10, 10]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.system.workers import cores
+from sciu.pipeline.dataset.system.cores import cores
 from sciu.pipeline.feed.decode.dali import ImageDecoder, Refused, SharedVideoDecoder
 from sciu.pipeline.feed.files.clip_files import ClipFiles
 from sciu.pipeline.feed.files.routes import cpu_refusal, gpu_refusal

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.system.workers import cores
+from sciu.pipeline.dataset.system.cores import cores
 from sciu.pipeline.feed.dali_feed import DaliFeed
 from sciu.pipeline.feed.memory.cache import Cache
 from sciu.pipeline.feed.plan.augmentation import Augmentation
