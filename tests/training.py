@@ -26,8 +26,8 @@ COMPATIBILITY = Path(__file__).parent / "compatibility"
 SMALL = ["--preset", "demo", "--size", "32", "--frames", "8", "--batch-size", "8"]
 QUICK = ["--method", "sciu", "--set", "lr_warmup=1", "--set", "warmup=1", "--set", "window=1"]
 NOT_COMPARED = {
-    "seconds", "waiting", "clips_per_second", "decoded", "cached", "frames", "files", "reading", "decoding", "rendering",
-    "evaluating", "saving", "purifying", "reporting",
+    "seconds", "waiting", "clips_per_second", "decoded", "cached", "frames", "files", "reading", "decoding",
+    "rendering", "evaluating", "saving", "purifying", "reporting",
 }  # fmt: skip
 
 

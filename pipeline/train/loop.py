@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
@@ -144,7 +145,7 @@ def _measure(run: Run, state: RunState) -> EpochRecord:
 def _spent(run: Run, state: RunState, throughput: Throughput) -> Spent:
     """Return the time and counts of the epoch so far. Collective."""
     tally = run.ranks.totals(asdict(run.feed.tally))
-    waits = {name: tally.pop(name) / run.ranks.world for name in ("reading", "decoding", "rendering")}
+    waits: dict[str, Any] = {name: tally.pop(name) / run.ranks.world for name in ("reading", "decoding", "rendering")}
     counts = {name: int(total) for name, total in tally.items()}
     return state.spent + Spent(seconds=throughput.seconds, waiting=throughput.waiting, **waits, **counts)
 

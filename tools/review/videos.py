@@ -12,7 +12,8 @@ from contextlib import closing
 from types import TracebackType
 
 from sciu.pipeline.dataset import Dataset
-from sciu.pipeline.dataset.system.workers import Crashed, cores, map_tasks
+from sciu.pipeline.dataset.system.cores import cores
+from sciu.pipeline.dataset.system.workers import Crashed, map_tasks
 from sciu.tools.review.transcode import Source, Video, transcode
 
 _KEPT = 64_000_000  # bytes of videos: some hundred clips

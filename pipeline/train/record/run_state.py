@@ -121,4 +121,5 @@ class RunState:
         try:
             yield
         finally:
-            self.spent += Spent(**{what: time.perf_counter() - began})
+            seconds = getattr(self.spent, what) + time.perf_counter() - began
+            self.spent = replace(self.spent, **{what: seconds})

@@ -52,7 +52,6 @@ def run(
 
     Example: sciu-experiment run examples/experiments/toy.toml --out toys --resume
     """
-    from sciu.pipeline.dataset.system.workers import cores
     from sciu.tools.experiment.grid.harness import Harness
     from sciu.tools.experiment.grid.jobs import Places, chosen, expand
     from sciu.tools.experiment.grid.processes import at_once
