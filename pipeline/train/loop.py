@@ -15,7 +15,6 @@ from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.feed.plan.plan import Plan
 from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.evaluation.evaluate import evaluate
-from sciu.pipeline.train.job.cores import sharing_cores
 from sciu.pipeline.train.purify import close_epoch, left_out_of, publish_index, require_every_class
 from sciu.pipeline.train.record.epoch_record import EpochRecord, Spent, SplitResult
 from sciu.pipeline.train.record.history import ending
@@ -32,14 +31,13 @@ from sciu.purification import EpochIndex
 _STEPS_BETWEEN_CHECKS = 64  # of the loss; each check waits for the GPU
 
 
-@sharing_cores()
 def train(run: Run, state: RunState) -> None:
     """Train to the end. A stop request takes effect after the current step, once a checkpoint is written."""
     index = publish_index(run.purifier, state.epoch, run.folder)
     while not _has_ended(run, state):
         if state.measured is None:
             try:
-                learn(run, state, index, Throughput())
+                learn(run, state, index, Throughput(run.step.threads))
                 state.measured = _measure(run, state)
             except Stopped:
                 _require_finite(run, state, index)

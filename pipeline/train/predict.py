@@ -17,7 +17,6 @@ from sciu.pipeline.train.config.choices import choose_device
 from sciu.pipeline.train.config.methods import METHODS
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.evaluation.evaluate import Predictions, Progress, predict
-from sciu.pipeline.train.job.cores import sharing_cores
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.run.build import build_feed, build_step, planner_of
 from sciu.pipeline.train.run.trained_run import TrainedNetwork
@@ -78,7 +77,6 @@ class Predictor:
         """The classes, in the order of the network's outputs."""
         return self.network.card.dataset.classes
 
-    @sharing_cores()
     def __call__(self, paths: Iterable[Path | str], progress: Progress = _silent) -> list[Prediction]:
         """Predict clips, in the order of their paths; a clip that cannot be read has a fault, the others do not."""
         clips = [Path(path) for path in paths]

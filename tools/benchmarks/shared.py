@@ -1,11 +1,11 @@
-"""`shared`: a training alone and beside processes that keep a core busy, with threads that only spin and as it is."""
+"""`shared`: a training alone and beside processes that keep a core busy, with threads that give way and that do not."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,12 @@ import click
 import torch
 
 from sciu.pipeline.dataset.system.cores import cores
-from sciu.pipeline.train.job.cores import sharing_cores
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
 from sciu.tools.benchmarks.train import open_run, training
 from sciu.tools.command import print_table
 from sciu.tools.command.backbone import backbone_option
 
-_WAYS: dict[str, Callable[[], AbstractContextManager[None]]] = {"sciu": sharing_cores, "threads that spin": nullcontext}
+_WAYS = {"sciu": True, "threads that do not give way": False}
 
 
 @click.command()
@@ -41,13 +40,15 @@ def shared(
     rates: dict[tuple[str, int], list[float]] = {(way, others): [] for others in busy for way in _WAYS}
     with ExitStack() as stack:
         run = open_run(settings, data, torch.device("cpu"), stack)
-        epoch = training(run)
-        epoch(1)  # fills the cache
+        most = torch.get_num_threads()
+        epochs = {way: training(run, give_way=gives_way) for way, gives_way in _WAYS.items()}
+        epochs["sciu"](1)  # fills the cache
         for number in range(rounds):
             for (way, others), found in rates.items():
-                with _busy(others), _WAYS[way]():
-                    epoch(2 + number)  # the threads find out that they are not alone
-                    found.append(epoch(2 + number)[0])
+                torch.set_num_threads(most)
+                with _busy(others):
+                    epochs[way](2 + number)  # the threads find out that they are not alone
+                    found.append(epochs[way](2 + number)[0])
     rows = _rows(rates)
     print_table(["way", "busy processes", "clips/s", "spread", "of alone"], [*map(_printed, rows)])
     write_measured(out, {**settings, "data": str(data), "cores": cores()}, rows=rows)

@@ -95,12 +95,12 @@ def open_run(
     return stack.enter_context(opened(request, device, Ranks(), Stop()))
 
 
-def training(run: Run, index: EpochIndex | None = None) -> Epoch:
+def training(run: Run, index: EpochIndex | None = None, *, give_way: bool = True) -> Epoch:
     """Train with the trainer's own loop, on all clips or on those of an index."""
     index = index or publish_index(run.purifier, 1, run.folder)
 
     def epoch(number: int) -> tuple[float, float]:
-        throughput = Throughput()
+        throughput = Throughput(run.step.threads if give_way else None)
         learn(run, RunState(epoch=number), replace(index, epoch=number), throughput)
         return throughput.clips / throughput.seconds, throughput.waiting / throughput.seconds
 

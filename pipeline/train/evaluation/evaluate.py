@@ -57,7 +57,7 @@ def predict(
     with step.average.in_place(), torch.no_grad(), step.autocast():
         for view in range(views):
             plan = planner.testing(ids, view, views)
-            for number, batch in enumerate(Throughput().timed(feed.batches(plan)), start=1):
+            for number, batch in enumerate(Throughput(step.threads).timed(feed.batches(plan)), start=1):
                 if len(batch):
                     sums_NC[batch.ids] += _outputs(step, batch.frames_BTHWC)
                 progress(view * plan.steps + number, views * plan.steps, "")

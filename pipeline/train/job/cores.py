@@ -1,22 +1,17 @@
-"""The CPU's cores: how many threads compute, and how they wait where other work uses the cores, too.
+"""The CPU's cores: how many threads compute on them, and how many are left where other work uses them, too.
 
-torch computes in OpenMP threads, which meet at a barrier after each operation. libgomp lets them spin there for some
-milliseconds: the fastest way on cores of one's own. Where a thread waits for its core, the others burn theirs until it
-comes: beside one busy process on two cores a training had 3 % of its speed, and with threads that sleep 25 %. But
-sleeping always costs a training that is alone a third of its speed. How threads wait is read from the environment
-(OMP_WAIT_POLICY) when the library is loaded, and cannot be set afterwards.
-
-There is one thing that libgomp itself goes by: with more threads than cores it spins a hundred times instead of 300,000
-times. So while threads wait for cores, we keep a second team of OpenMP threads, which does nothing.
+torch computes in OpenMP threads, which meet at a barrier after each operation: all wait for the last. A thread that has
+to share its core with another process is late each time: beside one busy process on two cores, two threads make a third
+of the clips a second that they make alone, one thread more than half, and threads that sleep at barriers instead of
+spinning a third, too. Hence threads give way: they are as many as other processes leave cores.
 """
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,100 +19,60 @@ import torch
 from sciu.pipeline.dataset.system.cores import cores
 from sciu.pipeline.train.job.ranks import Ranks
 
-_OWN_CHOICE = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-_OWN_THREADS = Path("/proc/self/task")
-_INTERVAL = 0.25  # seconds between two looks, which cost 15 us for each thread of the process
-_CROWDED = 0.1  # of a core's time that threads were ready and did not run
-_QUIET = 0.05
-_PATIENCE = 8  # looks in a row that must be quiet before the threads spin again
+_INTERVAL = 0.5  # seconds between two looks, which cost 0.1 ms
+_TICKS = Path("/proc/stat")
+_BUSY = (0, 2, 5, 6, 7)  # user, system, interrupts, soft interrupts, stolen; a process that is niced gives way itself
 
 
-def compute_in_threads(ranks: Ranks) -> int:
-    """Let torch compute in as many threads as this rank has cores, unless the user has set another number; return it.
+@dataclass(kw_only=True)
+class ComputeThreads:
+    """The threads that torch computes in, for the thread that calls it: their number is set for each thread."""
 
-    torch goes by an affinity mask, but not by a container's limit, and torchrun sets a single thread for each rank.
-    """
-    chosen = os.environ.get("OMP_NUM_THREADS") and not (ranks.world > 1 and os.environ["OMP_NUM_THREADS"] == "1")
-    wanted = max(1, cores() // ranks.here)
-    if not chosen and wanted != torch.get_num_threads():
-        torch.set_num_threads(wanted)
-    return torch.get_num_threads()
+    most: int
+
+    def __post_init__(self) -> None:
+        self._since, self._busy, self._own = time.monotonic(), busy_seconds(), time.process_time()
+        self._wanted = self.most  # by the look before
+
+    def give_way(self) -> None:
+        """Compute in as many threads as other processes leave cores, once two looks in a row agree on their number."""
+        now = time.monotonic()
+        if self.most == 1 or now - self._since < _INTERVAL:
+            return
+        busy, own = busy_seconds(), time.process_time()
+        others = (busy - self._busy - (own - self._own)) / (now - self._since)
+        self._since, self._busy, self._own = now, busy, own
+        wanted = threads_beside(others, len(os.sched_getaffinity(0)), self.most)
+        if wanted == self._wanted != torch.get_num_threads():
+            torch.set_num_threads(wanted)
+        self._wanted = wanted
 
 
-@contextmanager
-def sharing_cores() -> Iterator[None]:
-    """Let torch's threads spin at barriers while they have their cores for themselves, and sleep while they have not.
+def threads_beside(others: float, available: int, most: int) -> int:
+    """Return how many threads compute beside other processes that keep this many cores busy."""
+    return max(1, min(most, round(available - max(0.0, others))))
 
-    Results are the same, bit for bit: the number of threads does not change.
-    """
-    if torch.get_num_threads() == 1 or any(name in os.environ for name in _OWN_CHOICE) or waited() is None:
-        yield
-        return
-    ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=[ended], name="cores", daemon=True)
-    watcher.start()
+
+def busy_seconds(ticks: Path = _TICKS, on: Iterable[int] | None = None) -> float:
+    """Return the seconds that all processes have computed on some cores, by default those that we may use."""
+    names = {f"cpu{core}" for core in (os.sched_getaffinity(0) if on is None else on)}
     try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
+        rows = [line.split() for line in ticks.read_text().splitlines()]
+    except OSError:  # a machine that does not tell: nothing else is busy
+        return 0.0
+    total = sum(int(row[1 + column]) for row in rows if row and row[0] in names for column in _BUSY)
+    return total / os.sysconf("SC_CLK_TCK")
 
 
-def waited(tasks: Path = _OWN_THREADS) -> float | None:
-    """Return the seconds that the process's threads have waited for a core, or None where the kernel does not tell."""
-    found = []
-    for task in tasks.iterdir() if tasks.exists() else ():
-        try:
-            found.append(int((task / "schedstat").read_text().split()[1]))
-        except (FileNotFoundError, ProcessLookupError):  # the thread has ended
-            continue
-    return sum(found) / 1e9 if found else None
+def compute_threads(ranks: Ranks, device: torch.device, *, fixed: bool) -> ComputeThreads | None:
+    """Let torch compute in as many threads as this rank has cores; return what lets them give way, if they may.
 
-
-@dataclass(kw_only=True)
-class Crowd:
-    """Whether cores are crowded, judged by how long threads waited for them; slow to believe that they are not."""
-
-    crowded: bool = False
-    _quiet: int = 0  # looks in a row
-
-    def look(self, share: float) -> bool:
-        """Take the share of a core's time that was waited; return whether cores are crowded."""
-        self._quiet = self._quiet + 1 if share < _QUIET else 0
-        self.crowded = share > _CROWDED or (self.crowded and self._quiet < _PATIENCE)
-        return self.crowded
-
-
-@dataclass(kw_only=True)
-class IdleTeam:
-    """A second team of OpenMP threads, which exists or does not."""
-
-    _thread: threading.Thread | None = None
-    _no_longer: threading.Event = field(default_factory=threading.Event)
-
-    def exist(self, wanted: bool) -> None:
-        """Start the team or end it."""
-        if wanted and not self._thread:
-            self._no_longer.clear()
-            self._thread = threading.Thread(target=self._idle, name="idle team", daemon=True)
-            self._thread.start()
-        elif self._thread and not wanted:
-            self._no_longer.set()
-            self._thread.join()  # which ends its team
-            self._thread = None
-
-    def _idle(self) -> None:
-        usual = torch.get_num_threads()
-        torch.set_num_threads(len(os.sched_getaffinity(0)) + 1)  # what libgomp takes for the number of cores
-        torch.zeros(1 << 20).add_(1)  # large enough to be done by the team
-        torch.set_num_threads(usual)  # new threads inherit it
-        self._no_longer.wait()
-
-
-def _watch(ended: threading.Event) -> None:
-    crowd, team, before = Crowd(), IdleTeam(), waited() or 0.0
-    while not ended.wait(_INTERVAL):
-        now = waited() or 0.0
-        team.exist(crowd.look((now - before) / _INTERVAL))
-        before = now
-    team.exist(False)
+    torch goes by an affinity mask, but not by a container's limit, and torchrun sets a single thread for each rank. A
+    user who has set OMP_NUM_THREADS has chosen, and threads do not give way then.
+    """
+    if "OMP_NUM_THREADS" in os.environ and not (ranks.world > 1 and os.environ["OMP_NUM_THREADS"] == "1"):
+        return None
+    most = max(1, cores() // ranks.here)
+    if most != torch.get_num_threads():
+        torch.set_num_threads(most)
+    return None if fixed or device.type == "cuda" else ComputeThreads(most=most)

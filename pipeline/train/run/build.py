@@ -25,7 +25,7 @@ from sciu.pipeline.train.config.choices import choose_amp, choose_cache, choose_
 from sciu.pipeline.train.config.methods import METHODS, policy_of
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import TrainError
-from sciu.pipeline.train.job.cores import compute_in_threads
+from sciu.pipeline.train.job.cores import compute_threads
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.report.telemetry import Say
 from sciu.pipeline.train.run.pretrained import load_pretrained
@@ -83,7 +83,6 @@ def build_step(
     settings: Settings, clips: int, classes: Sequence[str], device: torch.device, ranks: Ranks, say: Say
 ) -> Step:
     """Build the step, and try it."""
-    compute_in_threads(ranks)
     network: nn.Module = build_network(settings, classes, say).to(device)
     if settings.sync_batchnorm:
         require(device.type == "cuda", "sync_batchnorm", "off on a CPU, where torch does not support it", True)
@@ -93,6 +92,7 @@ def build_step(
     compile_ = choose_compile(settings.compile)
     for name, choice in (("amp", amp), ("cuda graph", graph), ("compile", compile_)):
         say(f"{name}: {choice.value} ({choice.reason})")
+    threads = compute_threads(ranks, device, fixed=settings.deterministic or compile_.value == "on")
     step = Step(
         network=network.train(),
         optimiser=make_optimiser(network.parameters(), settings, device),
@@ -102,7 +102,7 @@ def build_step(
         ),
         average=Average(network, settings.average),
         amp=amp.value, clip_gradients=settings.clip_gradients, weighted_scores=settings.scores == "weighted",
-        accumulate=settings.accumulate, batch_size=settings.batch_size, ranks=ranks,
+        accumulate=settings.accumulate, batch_size=settings.batch_size, ranks=ranks, threads=threads,
         forward=compiled(network) if compile_.value == "on" else None,
     )  # fmt: skip
     size, wanted = size_of(settings), "on" in (graph.value, compile_.value)

@@ -17,7 +17,6 @@ from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.evaluation.evaluate import Evaluation, Progress, evaluate
-from sciu.pipeline.train.job.cores import sharing_cores
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.record.checkpoints import Checkpoints, read_checkpoint, require_fitting, require_whole
 from sciu.pipeline.train.record.run_card import RunCard
@@ -148,7 +147,6 @@ class TrainedRun(TrainedNetwork):
             )
         return usable_held_out(self.card, self.dataset)
 
-    @sharing_cores()
     def evaluate_clips(
         self, ids: NDArray[np.int64], device: torch.device, *, views: int | None, progress: Progress
     ) -> Evaluation:

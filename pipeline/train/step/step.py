@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sciu.models.sciu_model import Output
 from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.train.job.cores import ComputeThreads
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.step.average import Average
 from sciu.pipeline.train.step.clip_tensors import ClipTensors
@@ -69,6 +70,7 @@ class Step:
     batch_size: int = 1  # on each rank; only the magnitude of gradients that are being accumulated depends on it
     weighted_scores: bool = False
     ranks: Ranks = field(default_factory=Ranks)
+    threads: ComputeThreads | None = None  # None: their number stays
     forward: Callable[[Tensor], Output] | None = None  # the network compiled, for batches of the usual size
     usual_size: int = 0
 

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 import torch
 
 from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.train.job.cores import ComputeThreads
 
 _IN_FLIGHT = 2  # steps that a GPU may lag behind: enough to keep it busy, few enough to measure and to stop
 
 
 @dataclass
 class Throughput:
-    """The time of an epoch's training."""
+    """The time of an epoch's training, in threads that give way to other processes."""
 
+    threads: ComputeThreads | None = None
     began: float = field(default_factory=time.perf_counter)
     waiting: float = 0.0  # seconds
     clips: int = 0
@@ -33,6 +35,8 @@ class Throughput:
                 self.waiting += time.perf_counter() - requested
             if batch is None:
                 return
+            if self.threads:
+                self.threads.give_way()
             yield batch
             self.clips += len(batch)
             if batch.ids.is_cuda:

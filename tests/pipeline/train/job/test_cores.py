@@ -1,11 +1,10 @@
-"""Threads spin while they have their cores for themselves and sleep while they have not; results stay the same."""
+"""Threads are as many as other processes leave cores, unless the user has chosen or results must be the same bits."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -14,141 +13,95 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sciu.pipeline.train.job import cores as module
-from sciu.pipeline.train.job.cores import Crowd, IdleTeam, compute_in_threads, sharing_cores, waited
+from sciu.pipeline.train.job.cores import ComputeThreads, busy_seconds, compute_threads, threads_beside
 from sciu.pipeline.train.job.ranks import Ranks
 
+CPU = torch.device("cpu")
 
-def in_a_process(code: str, **environment: str) -> str:
-    """Run code in a process in which torch has two threads, and return what it prints."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**others, **environment}, capture_output=True, text=True, check=True,
-        timeout=60,
+
+@pytest.mark.parametrize(
+    ("others", "available", "most", "expected"),
+    [
+        (0.0, 2, 2, 2),
+        (0.4, 2, 2, 2),  # a browser
+        (0.66, 2, 2, 1),  # what a busy process gets beside two threads of ours
+        (1.0, 2, 2, 1),
+        (4.0, 2, 2, 1),
+        (1.0, 16, 16, 15),
+        (8.0, 16, 8, 8),  # the other rank's threads are not in the way
+        (12.0, 16, 8, 4),
+        (-0.3, 4, 4, 4),  # clocks do not agree to the tick
+    ],
+)  # fmt: skip
+def test_threads_are_as_many_as_others_leave_cores(others: float, available: int, most: int, expected: int) -> None:
+    assert threads_beside(others, available, most) == expected
+
+
+@given(st.floats(-1, 1000), st.integers(1, 256), st.data())
+def test_there_is_always_a_thread_and_never_more_than_allowed(
+    others: float, available: int, data: st.DataObject
+) -> None:
+    most = data.draw(st.integers(1, available))
+    assert 1 <= threads_beside(others, available, most) <= most
+    assert threads_beside(others + 1, available, most) <= threads_beside(others, available, most)
+
+
+def test_time_of_our_own_cores_is_counted_without_that_of_niced_processes(tmp_path: Path) -> None:
+    ticks = tmp_path / "stat"
+    ticks.write_text(
+        "cpu  9 9 9 9 9 9 9 9 0 0\n"
+        "cpu0 100 7000 10 50000 900 1 2 3 0 0\n"
+        "cpu1 1000 0 0 0 0 0 0 0 0 0\n"
+        "cpu10 5 0 0 0 0 0 0 0 0 0\n"
+        "intr 1 2 3\n\n"
     )  # fmt: skip
-    return done.stdout.strip()
+    assert busy_seconds(ticks, on=[0, 10]) * os.sysconf("SC_CLK_TCK") == 100 + 10 + 1 + 2 + 3 + 5
+    assert busy_seconds(tmp_path / "none") == 0
 
 
-def test_waiting_for_a_core_is_noticed(tmp_path: Path) -> None:
-    for name, text in (("1", "5000 2000000000 7"), ("2", "1 500000000 1")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "schedstat").write_text(text)
-    (tmp_path / "ended").mkdir()
-    assert waited(tmp_path) == 2.5
+def test_what_this_process_computes_is_counted() -> None:
+    before = busy_seconds()
+    while busy_seconds() < before + 0.1:
+        sum(range(1000))
 
 
-def test_a_kernel_that_does_not_tell_is_noticed(tmp_path: Path) -> None:
-    assert waited(tmp_path) is None
-    assert waited(tmp_path / "none") is None
+class Machine:
+    """Clocks, and torch's number of threads, that a test drives."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+        self.now = self.busy = self.own = 0.0
+        self.threads = most
+        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(module.time, "process_time", lambda: self.own)
+        monkeypatch.setattr(module, "busy_seconds", lambda: self.busy)
+        monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: set(range(most)))
+        monkeypatch.setattr(torch, "get_num_threads", lambda: self.threads)
+        monkeypatch.setattr(torch, "set_num_threads", lambda number: setattr(self, "threads", number))
+
+    def passes(self, seconds: float, *, others: float, own: float) -> None:
+        """Let time pass, in which others and we keep so many cores busy."""
+        self.now += seconds
+        self.own += own * seconds
+        self.busy += (own + others) * seconds
 
 
-@pytest.mark.skipif(waited() is None, reason="this kernel does not tell how long threads wait")
-def test_two_threads_on_one_core_wait_for_each_other() -> None:
-    code = """if True:
-        import os, threading
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-        from hashlib import sha256
-        from sciu.pipeline.train.job.cores import waited
-        work = lambda: sha256(bytes(1 << 28))  # outside of Python's own lock
-        threads = [threading.Thread(target=work) for _ in range(2)]
-        before = waited()
-        [each.start() for each in threads]
-        while any(each.is_alive() for each in threads):
-            most = waited() - before
-        print(most > 0.01)
-    """
-    assert in_a_process(code) == "True"
+def test_threads_give_way_after_two_looks_and_return(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, most=4)
+    threads, seen = ComputeThreads(most=4), []
+    for others in (0.0, 1.1, 0.0, 1.1, 1.0, 2.2, 2.1, 0.1, 0.1):
+        machine.passes(1.0, others=others, own=2.0)
+        threads.give_way()
+        seen.append(machine.threads)
+    assert seen == [4, 4, 4, 4, 3, 3, 2, 2, 4]
 
 
-def test_cores_are_crowded_at_once_and_quiet_only_after_a_while() -> None:
-    crowd = Crowd()
-    assert [crowd.look(share) for share in (0.0, 0.07, 0.5, 0.07, 0.2)] == [False, False, True, True, True]
-    assert [crowd.look(0.01) for _ in range(9)] == [True] * 7 + [False] * 2
-
-
-@given(st.lists(st.floats(0, 8), min_size=1))
-def test_whatever_was_before_a_crowd_is_a_crowd(shares: list[float]) -> None:
-    crowd = Crowd()
-    seen = [crowd.look(share) for share in shares]
-    assert all(crowded for share, crowded in zip(shares, seen, strict=True) if share > 0.1)
-    assert not any(crowd.look(0.0) for _ in range(20) if not crowd.crowded)
-
-
-def test_the_idle_team_comes_and_goes_with_its_threads() -> None:
-    code = """if True:
-        import os, torch
-        from sciu.pipeline.train.job.cores import IdleTeam
-        torch.zeros(1 << 20).add_(1)  # the first team exists
-        torch.set_num_threads(2)  # which starts threads for XNNPACK
-        count = lambda: len(os.listdir("/proc/self/task"))
-        usual, team = count(), IdleTeam()
-        team.exist(True)
-        while count() <= usual + len(os.sched_getaffinity(0)):
-            pass
-        assert torch.get_num_threads() == 2
-        team.exist(True)
-        team.exist(False)
-        team.exist(False)
-        while count() != usual:
-            pass
-        print(torch.get_num_threads())
-    """
-    assert in_a_process(code, OMP_NUM_THREADS="2") == "2"
-
-
-def test_results_are_the_same_bits_with_and_without_it() -> None:
-    code = """if True:
-        import torch
-        from sciu.pipeline.train.job.cores import IdleTeam
-        network = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3), torch.nn.BatchNorm2d(16), torch.nn.Conv2d(16, 8, 3))
-        pictures, team, found = torch.randn(32, 3, 40, 40), IdleTeam(), []
-        for wanted in (False, True, False):
-            team.exist(wanted)
-            network.zero_grad()
-            network(pictures).square().mean().backward()
-            found.append(torch.cat([each.grad.flatten() for each in network.parameters()]))
-        print(all(torch.equal(found[0], each) for each in found))
-    """
-    assert in_a_process(code, OMP_NUM_THREADS="2") == "True"
-
-
-def watching() -> bool:
-    return any(thread.name == "cores" for thread in threading.enumerate())
-
-
-@pytest.fixture
-def two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    monkeypatch.setattr(module, "waited", lambda: 0.0)
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_the_watch_ends_with_the_block_whatever_ends_it() -> None:
-    with pytest.raises(KeyError), sharing_cores():
-        assert watching()
-        raise KeyError
-    assert not watching()
-
-
-@pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
-def test_a_users_own_choice_is_kept(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, "1")
-    with sharing_cores():
-        assert not watching()
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_a_crowd_brings_the_idle_team_and_its_end_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock of waiting that this test drives."""
-    clock, wanted = iter([0.0, 0.0, 1.0, *[1.0] * 1000]), []
-    monkeypatch.setattr(module, "waited", lambda: next(clock))
-    monkeypatch.setattr(module, "_INTERVAL", 0.001)
-    monkeypatch.setattr(IdleTeam, "exist", lambda _, given: wanted.append(given))
-    with sharing_cores():
-        while len(wanted) < 12:
-            pass
-    assert wanted[:11] == [True, *[True] * 7, False, False, False]
-    assert wanted[-1] is False
+def test_a_look_too_soon_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, most=4)
+    threads = ComputeThreads(most=4)
+    for _ in range(4):
+        machine.passes(0.1, others=3.0, own=1.0)
+        threads.give_way()
+    assert machine.threads == 4
 
 
 @pytest.mark.parametrize(
@@ -166,11 +119,45 @@ def test_each_rank_computes_on_its_share_of_the_cores(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], ranks: Ranks, expected: int
 ) -> None:
     """Or in the number of threads that the user has set: here torch has 4."""
-    threads = [4]
+    machine = Machine(monkeypatch, most=4)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
-    monkeypatch.setattr(torch, "set_num_threads", threads.append)
     monkeypatch.setattr(module, "cores", lambda: 6)
-    assert compute_in_threads(ranks) == expected
+    giving_way = compute_threads(ranks, CPU, fixed=False)
+    assert machine.threads == expected
+    assert (giving_way.most if giving_way else 4) == expected
+
+
+@pytest.mark.parametrize(("device", "fixed"), [("cuda", False), ("cpu", True)])
+def test_their_number_stays_on_a_gpu_and_where_bits_must_be_the_same(
+    monkeypatch: pytest.MonkeyPatch, device: str, fixed: bool
+) -> None:
+    Machine(monkeypatch, most=4)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert compute_threads(Ranks(), torch.device(device), fixed=fixed) is None
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core")
+def test_beside_a_busy_process_there_are_fewer_threads() -> None:
+    """With real clocks: on two cores, both kept busy by others, one thread is left."""
+    code = """if True:
+        import os, subprocess, sys, torch
+        from sciu.pipeline.train.job.cores import compute_threads
+        from sciu.pipeline.train.job.ranks import Ranks
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+        others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+        threads = compute_threads(Ranks(), torch.device("cpu"), fixed=False)
+        try:
+            while torch.get_num_threads() > 1:
+                torch.ones(1000).sum()
+                threads.give_way()
+        finally:
+            [each.kill() for each in others]
+        print(torch.get_num_threads())
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )  # fmt: skip
+    assert done.stdout.strip() == "1"
