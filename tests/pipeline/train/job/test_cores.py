@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,10 +72,10 @@ class Machine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
         self.now = self.busy = self.own = 0.0
         self.threads = most
-        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(module.time, "process_time", lambda: self.own)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "process_time", lambda: self.own)
         monkeypatch.setattr(module, "busy_seconds", lambda: self.busy)
-        monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: set(range(most)))
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(most)))
         monkeypatch.setattr(torch, "get_num_threads", lambda: self.threads)
         monkeypatch.setattr(torch, "set_num_threads", lambda number: setattr(self, "threads", number))
 
