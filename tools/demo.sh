@@ -24,10 +24,13 @@ say "What was decided, epoch by epoch, and why"
 "$bin/sciu-purify" status "$run"
 "$bin/sciu-purify" list "$run" --what corrected --limit 5
 "$bin/sciu-purify" list "$run" --what pruned --limit 5
+"$bin/sciu-report" "$run" "$out/runs/faces/tiny_lstm/plain/21" --replace
 
 cat <<END
 
-Files: $faces/truth.csv (what was planted), $run (summary.json, index/, purifier/, checkpoints/);
-sciu-purify list $run --what corrected --sort margin (which labels, and why).
-tensorboard --logdir $out/runs shows counts, histograms, and the clips that were pruned and corrected.
+Files: $run/report.html (every clip that was cleaned, with its history), $faces/truth.csv (what was planted).
+Next: $bin/sciu-review $run
+      opens a page on which you disagree with decisions, by keyboard;
+      $bin/sciu-train $faces --out $run --resume --epochs 60
+      trains on with what you decided. tensorboard --logdir $out/runs shows the curves.
 END
