@@ -24,9 +24,8 @@ DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 
 
 def blocks(page: str) -> list[str]:
-    """The indented blocks of a page."""
-    text = (DOCS / page).read_text()
-    return [re.sub("(?m)^    ", "", block) for block in re.findall(r"(?m)(?:^    .*\n)+", text)]
+    """The blocks of a page that a shell runs."""
+    return re.findall(r"(?ms)^```bash\n(.*?)^```$", (DOCS / page).read_text())
 
 
 def in_folds(dataset: Dataset, place: Path, folds: int) -> Dataset:
@@ -103,7 +102,7 @@ def test_the_folds_of_the_documentation_run(frame_faces: Dataset, tmp_path: Path
 
 def test_the_job_of_the_documentation_is_requeued_where_it_was_preempted(frame_faces: Dataset, tmp_path: Path) -> None:
     """SLURM sends SIGUSR1 to the script alone; the run saves, and the script asks for another turn."""
-    (script,) = [block for block in blocks("training.md") if "B:USR1" in block]
+    (script,) = [block for block in blocks("operations.md") if "B:USR1" in block]
     small = shlex.join([*SMALL, *QUICK, "--epochs", "200"])
     script = script.replace("data/dfew128", str(frame_faces.folder)).replace("--preset dfew", small)
     running = begin(script, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def test_a_run_that_has_ended_says_so_again(
     before = indexes(run)
     again = sciu("train", frame_faces.folder, "--out", run, "--resume", "--json")
     assert again.code == 0, again.err
-    assert again.json == json.loads((finished_run / "summary.json").read_text())
+    before_it = json.loads((finished_run / "summary.json").read_text())
+    assert {**again.json, "seconds": {}} == {**before_it, "seconds": {}}  # less of what was not done again
     assert indexes(run) == before
 
 
@@ -108,7 +110,8 @@ def test_an_older_checkpoint_goes_the_same_way_again(sciu: Sciu, frame_faces: Da
     before, end = indexes(tmp_path / "run"), tensors(tmp_path / "run")
     checkpoints = tmp_path / "run/checkpoints"
     damaged = bytearray((checkpoints / "last.pt").read_bytes())
-    damaged[len(damaged) // 2] ^= 8
+    largest = max(zipfile.ZipFile(checkpoints / "last.pt").infolist(), key=lambda entry: entry.file_size)
+    damaged[largest.header_offset + largest.file_size // 2] ^= 8
     (checkpoints / "last.pt").unlink()
     (checkpoints / "last.pt").write_bytes(damaged)
     again = ("train", frame_faces.folder, "--out", tmp_path / "run", "--resume")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 _TEXT = 7_000_000  # bytes of all that is said of clips: 13,000 with a change or two each
+_MOST_PREVIEWS = 1000
 _PREVIEWS = 8_000_000  # bytes of previews, a third more in the page; with the charts library it stays under 25 MB
 
 
@@ -34,11 +35,12 @@ _PREVIEWS = 8_000_000  # bytes of previews, a third more in the page; with the c
 )
 @click.option("--out", type=_PATH, help="Write into this file.  [default: of html report.html in the first run]")
 @replace_option
-@click.option("--previews", type=click.IntRange(min=0), default=1000, help="Show at most this many moving previews.")
+@click.option("--previews", type=click.IntRange(min=0), help="Show at most this many moving previews.  [default: 1000]")
 @data_option
 @json_option
 def main(
-    runs: tuple[Path, ...], form: str, out: Path | None, replace: bool, previews: int, data: Path | None, as_json: bool
+    runs: tuple[Path, ...], form: str, out: Path | None, replace: bool, previews: int | None, data: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Write one HTML page about training runs, which opens without a network, or compare them in a table.
 
@@ -54,8 +56,11 @@ def main(
         raise SettingError(f"RUN must be different runs, but is {[*map(str, runs)]}.")
     if out:
         require_new_file(out, replace=replace)
+    if form != "html" and (previews is not None or data):
+        given = "--data" if data else "--previews"
+        raise SettingError(f"{given} must be given with --format html, but --format is {form}.")
     if form == "html":
-        _write_page(runs, out, previews, data, as_json=as_json)
+        _write_page(runs, out, _MOST_PREVIEWS if previews is None else previews, data, as_json=as_json)
     else:
         _compare(runs, form, out, as_json=as_json)
 
@@ -85,8 +90,10 @@ def _write_page(
     from sciu.tools.report.page import render
     from sciu.tools.report.reading import read_runs
 
-    read = _drawn(read_runs(runs, data, _TEXT), data, previews)
-    place = out or read[0].folder / "report.html"
+    found = read_runs(runs, data, _TEXT)
+    if not out and found[0].folder != runs[0]:
+        raise SettingError(f"--out must be given where the first run cannot be read, but '{runs[0]}' cannot.")
+    read, place = _drawn(found, data, previews), out or runs[0] / "report.html"
     page = render(*page_of(read))
     write_atomically(place, page)
     if as_json:

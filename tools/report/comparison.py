@@ -66,7 +66,7 @@ def _row(folder: Path) -> Row:
         "seed": settings.seed, "fold": settings.fold, "epochs": settings.epochs,
         **{name: _finite(getattr(summary, name, None)) for name in _RESULTS},
         "epochs_done": summary.epochs_done if summary else 0,
-        "hours": round(sum(summary.seconds_per_epoch) / 3600, 4) if summary else None,
+        "hours": round(summary.total_seconds / 3600, 4) if summary else None,
         "created": card.store, "version": card.version, "fingerprint": card.dataset.fingerprint,
     }  # fmt: skip
 

@@ -192,7 +192,9 @@ class Settings:
         flag=True,
         may_change=True,
     )
-    deterministic: bool = setting(False, "Use slower algorithms that give the same bits on a GPU too.")
+    deterministic: bool = setting(
+        False, "Give the same bits each time: slower algorithms on a GPU, a fixed number of threads on a CPU."
+    )
 
     network_store: bool = setting(
         False, "Keep the store on a network file system, where LMDB may lose data.", may_change=True

@@ -21,7 +21,7 @@ from sciu.pipeline.train.job.ranks import Ranks
 
 _INTERVAL = 0.5  # seconds between two looks, which cost 0.1 ms
 _TICKS = Path("/proc/stat")
-_BUSY = (0, 2, 5, 6, 7)  # user, system, interrupts, soft interrupts, stolen; a process that is niced gives way itself
+_BUSY = (0, 2, 5, 6, 7)  # user, system, interrupts, soft interrupts, stolen; not that of niced processes
 
 
 @dataclass(kw_only=True)
@@ -31,7 +31,7 @@ class ComputeThreads:
     most: int
 
     def __post_init__(self) -> None:
-        self._since, self._busy, self._own = time.monotonic(), busy_seconds(), time.process_time()
+        self._since, self._busy, self._own = time.monotonic(), busy_seconds(), _own_seconds()
         self._wanted = self.most  # by the look before
 
     def give_way(self) -> None:
@@ -39,7 +39,7 @@ class ComputeThreads:
         now = time.monotonic()
         if self.most == 1 or now - self._since < _INTERVAL:
             return
-        busy, own = busy_seconds(), time.process_time()
+        busy, own = busy_seconds(), _own_seconds()
         others = (busy - self._busy - (own - self._own)) / (now - self._since)
         self._since, self._busy, self._own = now, busy, own
         wanted = threads_beside(others, len(os.sched_getaffinity(0)), self.most)
@@ -62,6 +62,11 @@ def busy_seconds(ticks: Path = _TICKS, on: Iterable[int] | None = None) -> float
         return 0.0
     total = sum(int(row[1 + column]) for row in rows if row and row[0] in names for column in _BUSY)
     return total / os.sysconf("SC_CLK_TCK")
+
+
+def _own_seconds() -> float:
+    """Return what `busy_seconds` has of this process; the feed's worker processes count as others."""
+    return 0.0 if os.nice(0) > 0 else time.process_time()
 
 
 def compute_threads(ranks: Ranks, device: torch.device, *, fixed: bool) -> ComputeThreads | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Callable
 from functools import cache
@@ -31,6 +32,7 @@ def drawn(paint: Callable[[Figure], None], kind: str) -> bytes:
 
     Without pyplot, which keeps every figure; matplotlib is imported here, for it takes half a second.
     """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a home that cannot be written to is no news here
     import matplotlib.style
     from matplotlib.figure import Figure
 

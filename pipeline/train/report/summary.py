@@ -81,9 +81,15 @@ class Summary:
             seconds=_seconds(spent), ended=ending(state.history, settings),
         )  # fmt: skip
 
+    @property
+    def total_seconds(self) -> float:
+        """The time of the epochs; of a run that an earlier version wrote that of their training."""
+        whole = {name: value for name, value in self.seconds.items() if name not in _WITHIN_TRAINING}
+        return sum(whole.values()) if whole else sum(self.seconds_per_epoch)
+
     def where_time_went(self) -> str:
         """Return the share of each stage in the time of the epochs, in one line."""
-        total = sum(value for name, value in self.seconds.items() if name not in _WITHIN_TRAINING)
+        total = self.total_seconds
         shares = {name: f"{name} {value / total:.1%}" for name, value in self.seconds.items() if total}
         within = ", ".join(shares.pop(name) for name in _WITHIN_TRAINING if name in shares)
         first, *rest = shares.values() or [""]

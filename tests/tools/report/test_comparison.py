@@ -95,6 +95,18 @@ def test_a_table_has_no_file_and_a_file_is_not_replaced_unasked(sciu: Sciu, runs
     assert "--format html or csv" in sciu("report", runs / "done", "--format", "table", "--out", tmp_path / "x").error()
 
 
+@pytest.mark.parametrize("option", [("--previews", 3), ("--data", "faces")])
+def test_what_only_a_page_has_is_refused(sciu: Sciu, runs: Path, option: tuple[str, object]) -> None:
+    error = sciu("report", runs / "done", "--format", "table", *option).error()
+    assert f"{option[0]} must be given with --format html" in error
+
+
+def test_a_page_is_never_put_into_another_run_than_the_first(sciu: Sciu, runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "--out must be given" in sciu("report", tmp_path / "empty", runs / "done").error()
+    assert not (runs / "done/report.html").exists()
+
+
 def test_torch_is_not_needed(runs: Path) -> None:
     """It takes a second to import; matplotlib takes half of one."""
     script = (

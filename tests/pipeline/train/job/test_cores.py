@@ -139,7 +139,19 @@ def test_their_number_stays_on_a_gpu_and_where_bits_must_be_the_same(
     assert compute_threads(Ranks(), torch.device(device), fixed=fixed) is None
 
 
+def test_a_niced_training_is_not_subtracted_from_a_time_that_it_is_not_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a process that is not niced it gives way, more than any other."""
+    machine = Machine(monkeypatch, most=4)
+    monkeypatch.setattr(os, "nice", lambda _: 10)
+    threads = ComputeThreads(most=4)
+    for _ in range(2):
+        machine.now, machine.own, machine.busy = machine.now + 1, machine.own + 2.0, machine.busy + 2.0
+        threads.give_way()
+    assert machine.threads == 2
+
+
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core")
+@pytest.mark.skipif(os.nice(0) > 0, reason="niced: so are the processes beside it, which then do not count")
 def test_beside_a_busy_process_there_are_fewer_threads() -> None:
     """With real clocks: on two cores, both kept busy by others, one thread is left."""
     code = """if True:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -124,3 +128,11 @@ def test_a_font_for_another_script_draws_its_characters(monkeypatch: pytest.Monk
 def test_any_name_can_be_drawn(name: str) -> None:
     assert legible(name).isprintable()
     assert legible(legible(name)) == legible(name)
+
+
+def test_a_home_that_cannot_be_written_to_is_not_spoken_of(tmp_path: Path) -> None:
+    """As on clusters; matplotlib says so of its own cache, in the middle of a training's lines."""
+    code = "from sciu.pipeline.train.report.drawing import drawn; drawn(lambda figure: figure.text(0, 0, 'x'), 'png')"
+    environment = {"PATH": os.environ["PATH"], "HOME": "/dev/null", "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

@@ -120,3 +120,15 @@ def test_a_damaged_summary_is_a_line(tmp_path: Path, text: str | dict[str, Any],
     (tmp_path / "summary.json").write_text(content)
     with pytest.raises(RunError, match=f"summary.json' is damaged: .*{fault}.*--resume --json"):
         Summary.load(RunFolder(tmp_path))
+
+
+def test_where_time_went_in_a_line() -> None:
+    spent = Spent(seconds=6.0, waiting=3.0, reading=0.5, evaluating=3.0, purifying=1.0)
+    found = summary(replace(record(1), spent=spent))
+    assert found.total_seconds == 10.0
+    assert found.where_time_went() == (
+        "10.0 s: training 60.0% (of it waiting for data 30.0%, reading 5.0%, decoding 0.0%, rendering 0.0%),"
+        " evaluation 30.0%, checkpoints 0.0%, purifier 10.0%, reports 0.0%"
+    )
+    of_before = Summary.from_json({**found.to_json(), "seconds": {}})
+    assert of_before.total_seconds == 6.0
