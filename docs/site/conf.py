@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docutils import nodes
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 project = "sciu"
 version = release = importlib.metadata.version("sciu")
+
+_PARTS = re.split(r"^# (.*)$", Path(__file__).with_name("contents.txt").read_text(), flags=re.MULTILINE)
+CONTENTS = dict(zip(_PARTS[1::2], _PARTS[2::2], strict=True))  # by page
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["site", "experiments/results"]
@@ -59,6 +63,11 @@ def shorten(*event: object) -> tuple[str | None, str | None]:
     return _short(signature), _short(returned)
 
 
+def add_contents(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Add to a page what it contains, of contents.txt: a Git host would show the directive as it is."""
+    source[0] += CONTENTS.get(page, "")
+
+
 def _short(text: object) -> str | None:
     return re.sub(r"ndarray\[tuple\[Any, \.\.\.\], dtype\[(\w+)\]\]", r"NDArray[\1]", str(text)) if text else None
 
@@ -67,4 +76,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register what is above."""
     app.add_html_math_renderer("mathml", (write_inline, None), (write_displayed, None))
     app.connect("autodoc-process-signature", shorten)
+    app.connect("source-read", add_contents)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

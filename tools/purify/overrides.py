@@ -156,4 +156,5 @@ def _change(
     if len(rows) > SHOWN:
         click.echo(f"... and {len(rows) - SHOWN:,} more")
     changed = "1 clip" if len(rows) == 1 else f"{len(rows):,} clips"
-    click.echo(f"{changed} changed, from epoch {coming} on." if rows else "Nothing changed.")
+    until = f"the index of epoch {coming - 1} was written when the epoch before it ended"
+    click.echo(f"{changed} changed, from epoch {coming} on: {until}." if rows else "Nothing changed.")
