@@ -71,4 +71,9 @@ def main(model, clip):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        print("Usage: python onnx_predict.py MODEL.onnx CLIP", file=sys.stderr)
+        sys.exit(2)
+    if missing := [path for path in sys.argv[1:] if not Path(path).exists()]:
+        sys.exit(f"Error: '{missing[0]}' does not exist.")
     main(*sys.argv[1:])

@@ -62,6 +62,11 @@ def kind_and_line(error: BaseException) -> str:
     return kind if line == kind else f"{kind}: {line}"
 
 
+def count(number: int, what: str) -> str:
+    """Return a number of things, `1 epoch` or `2 epochs`."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def shown(text: str) -> str:
     """Return a name or path for a message: what would end the line or control a terminal is escaped, as `repr` does."""
     if text.isprintable():

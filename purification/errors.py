@@ -3,6 +3,7 @@
 ValueError
 └── PurifierError         3   the store cannot be used, or scores are invalid
     ├── PolicyError       2   thresholds, windows, guards or pins that make no sense
+    ├── ChangedError      1   somebody has changed since what was to be changed
     ├── DamagedError      3   a block of the store is not what was written
     └── WriteFailedError  1   the disk is full or refuses to write; all that was acknowledged is still stored
 """
@@ -31,6 +32,12 @@ class PolicyError(PurifierError):
     """A setting that makes no sense."""
 
     exit_code = 2
+
+
+class ChangedError(PurifierError):
+    """Somebody has changed since what was to be changed. Nothing was done: look again, then decide."""
+
+    exit_code = 1
 
 
 class DamagedError(PurifierError):

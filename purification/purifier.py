@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,15 @@ from sciu.purification.errors import PurifierError
 from sciu.purification.event import Event
 from sciu.purification.history import Entry, clips_of, rows_of_verdict
 from sciu.purification.index import Changes, EpochIndex, Ids, IndexHeader, make_targets
-from sciu.purification.revision import Pin, PinAction, check_clips, rows_of_pin, rows_of_quarantine, rows_of_undo
+from sciu.purification.revision import (
+    Pin,
+    PinAction,
+    check_clips,
+    check_seen,
+    rows_of_pin,
+    rows_of_quarantine,
+    rows_of_undo,
+)
 from sciu.purification.rules.policy import Policy
 from sciu.purification.rules.registry import policy_from_json
 from sciu.purification.store import layout
@@ -110,9 +117,7 @@ class Purifier:
     def __enter__(self) -> Purifier:  # noqa: PYI034 - Self needs Python 3.11
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -216,10 +221,8 @@ class Purifier:
                 rows = layout.load_rows(transaction, number)
                 past.apply(rows)
                 if number in opened:
-                    event, running_KN = (
-                        layout.load_event(transaction, number),
-                        self._running(transaction, opened[number]),
-                    )
+                    event = layout.load_event(transaction, number)
+                    running_KN = self._running(transaction, opened[number])
                     yield self._make_index(opened[number], event, rows, past.copy(), running_KN)
 
     def _derive(self, transaction: Transaction, epoch: int) -> EpochIndex:
@@ -289,14 +292,13 @@ class Purifier:
         """Apply many pins in one transaction; an invalid one stops all."""
         with self._changing() as (transaction, states):
             for pin in pins:
-                check_clips([pin.clip], states)
+                check_seen(transaction, pin)
                 rows = rows_of_pin(pin, states, self.num_classes)
                 self._happened(transaction, states, rows, Event.now("pin", action=pin.action, who=pin.who, why=pin.why))
 
     def quarantine(self, clips: Sequence[int], why: str, *, who: str = "") -> Ids:
         """Quarantine clips whose files cannot be read, from the next epoch on; return those that changed."""
         with self._changing() as (transaction, states):
-            check_clips(clips, states)
             rows = rows_of_quarantine(clips, states, into=True)
             self._happened(transaction, states, rows, Event.now("quarantine", who=who, why=why))
         return rows["clip"].astype(np.int64)
@@ -309,20 +311,22 @@ class Purifier:
     def release(self, clips: Sequence[int], why: str = "", *, who: str = "") -> Ids:
         """Release clips from quarantine, from the next epoch on; return those that changed."""
         with self._changing() as (transaction, states):
-            check_clips(clips, states)
             rows = rows_of_quarantine(clips, states, into=False)
             self._happened(transaction, states, rows, Event.now("release", who=who, why=why))
         return rows["clip"].astype(np.int64)
 
-    def undo(self, *, clip: int | None = None, epoch: int | None = None, who: str = "", why: str = "") -> Ids:
+    def undo(
+        self, *, clip: int | None = None, epoch: int | None = None, event: int | None = None,
+        who: str = "", why: str = "",
+    ) -> Ids:  # fmt: skip
         """Undo the last change of a clip, what the end of an epoch changed, or what it changed of one clip.
 
         Undoing an epoch leaves alone the clips that have changed since. Undoing a clip twice undoes the change before,
-        too. An undone clip is judged by a whole window of new scores, perhaps with the same result: to make the undo
-        last, use a pin. Returns the clips that were changed.
+        too; with `event`, its last change must be that one. An undone clip is judged by a whole window of new scores,
+        perhaps with the same result: to make the undo last, use a pin. Returns the clips that were changed.
         """
         with self._changing() as (transaction, states):
-            rows = rows_of_undo(transaction, states, clip, epoch)
+            rows = rows_of_undo(transaction, states, clip, epoch, event)
             self._happened(transaction, states, rows, Event.now("undo", undone_epoch=epoch, who=who, why=why))
         return rows["clip"].astype(np.int64)
 
@@ -391,8 +395,5 @@ class Purifier:
 
     def history(self, clip: int) -> list[Entry]:
         """Return all that happened to a clip, in order."""
-        entries = []
-        for event in self.events():
-            rows = self.rows(event.number) if event.rows else ()
-            entries += [Entry(event, row) for row in rows if row["clip"] == clip]
-        return entries
+        found = ((event, self.rows(event.number)) for event in self.events() if event.rows)
+        return [Entry(event, row) for event, rows in found for row in rows if row["clip"] == clip]

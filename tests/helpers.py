@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -39,6 +40,19 @@ def write_clip(path: Path, codec: str = "mjpeg", frames: int = 12) -> None:
     """Write a clip file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_clip(moving_picture(frames), codec))
+
+
+def cut_at_a_keyframe(content: bytes, container: str, keyframe: int) -> bytes:
+    """The video from its so-manieth keyframe on, as `ffmpeg -c copy` cuts one."""
+    out = io.BytesIO()
+    with av.open(io.BytesIO(content)) as source, av.open(out, "w", format=container) as target:
+        copy = target.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        begin = [place for place, packet in enumerate(packets) if packet.is_keyframe][keyframe]
+        for packet in packets[begin:]:
+            packet.stream = copy
+            target.mux(packet)
+    return out.getvalue()
 
 
 def cut(path: Path, share: float = 0.6) -> Path:

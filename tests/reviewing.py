@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 from flask.testing import FlaskClient
 
@@ -76,8 +77,9 @@ class Page:
         return self.send("POST", path, data=json.dumps(said), content_type="application/json")
 
     def pin(self, clip: int, action: str, label: int | None = None, who: str = "anna", why: str = "") -> Any:
-        """Decide about a clip."""
-        answer = self.say(f"/clips/{clip}/pin", action=action, label=label, who=who, why=why)
+        """Decide about a clip, as it is now."""
+        seen = self.get(f"/clips/{clip}")["events"]
+        answer = self.say(f"/clips/{clip}/pin", action=action, label=label, who=who, why=why, seen=seen)
         assert answer.status == 200, answer.text
         return answer.json
 
@@ -109,6 +111,15 @@ def told(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     answer: dict[str, Any] = json.loads(process.stdout.readline())
     return answer
+
+
+def ask(address: str, path: str, said: dict[str, object] | None = None, origin: str | None = None) -> Any:
+    """Ask the server as a program that has its address."""
+    base, token = address.split("/#token=")
+    headers = {"Authorization": f"Bearer {token}", "Origin": origin or base, "Content-Type": "application/json"}
+    body = None if said is None else json.dumps(said).encode()
+    with urlopen(Request(f"{base}{path}", body, headers)) as answer:
+        return json.load(answer)
 
 
 def crash_or_draw(source: Source) -> Video:

@@ -32,6 +32,9 @@ def test_an_exported_file_alone_says_what_the_run_says(
     model = tmp_path / "model.onnx"
     assert sciu("export", finished_run, "--format", "onnx", "--out", model).code == 0
     script = EXAMPLES / "onnx_predict.py"
+    for given, code, told in (([model], 2, "Usage: "), ([model, tmp_path / "no.mp4"], 1, "no.mp4' does not exist")):
+        done = subprocess.run([sys.executable, script, *given], capture_output=True, text=True, check=False)
+        assert (done.returncode, told in done.stderr, done.stderr.count("\n")) == (code, True, 1)
     assert "sciu" not in re.sub(r'""".*?"""|"sciu"', "", script.read_text(), flags=re.DOTALL), (
         "it needs nothing of ours"
     )

@@ -7,13 +7,13 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import Field, asdict
+from dataclasses import Field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sciu.pipeline.errors import Stopped
+from sciu.pipeline.errors import Stopped, count
 from sciu.tools.command import Command, Progress, json_option, pending_signal, print_json, say
 from sciu.tools.command.backbone import list_or_name
 
@@ -151,9 +151,9 @@ def _resolve(
     card: RunCard | None, preset: str | None, config: Path | None, assignments: tuple[str, ...], flags: dict[str, Any]
 ) -> Resolved:
     """Combine the layers of settings; a run that is resumed is the lowest of them."""
-    from sciu.pipeline.train.config.resolve import assignment_layer, file_layer, preset_layer, resolve
+    from sciu.pipeline.train.config.resolve import assignment_layer, file_layer, preset_layer, resolve, run_layers
 
-    layers: list[tuple[str, Any]] = [("the run", asdict(card.settings))] if card else []
+    layers: list[tuple[str, Any]] = [*run_layers(card.settings, card.origins)] if card else []
     layers += [preset_layer(preset)] if preset is not None else []
     layers += [file_layer(config)] if config else []
     layers += [assignment_layer(assignments)] if assignments else []
@@ -206,6 +206,8 @@ def _train(data: Path, out: Path, resolved: Resolved, *, warn: bool, quiet: bool
             _warn_of_a_new_run(out, settings)
         run = stack.enter_context(opened(request, device, ranks, stop))
         run.say(f"device: {choice.value} ({choice.reason})")
+        if settings.profile and run.folder.trace.exists() and not resolved.of_run("profile"):
+            run.say(f"profile: '{run.folder.trace}' of before is kept; remove it to have another written")
         state = restore(run)
         try:
             stop.signal = pending_signal()
@@ -251,7 +253,7 @@ def _report(run: Run, summary: Summary, *, quiet: bool, as_json: bool) -> None:
     chosen = summary.best_chosen_on
     click.echo(f"best epoch {summary.best_epoch}, chosen on the {chosen} clips: WAR {summary.war_best:.2%}")
     click.echo(f"of {summary.train_clips:,} clips {summary.pruned:,} pruned, {summary.corrected:,} corrected")
-    click.echo(f"time: {summary.where_time_went()}")
+    click.echo(f"time of all {count(summary.epochs_done, 'epoch')}: {summary.where_time_went()}")
     click.echo(f"'{run.folder.path}': summary.json, log.jsonl, checkpoints, tensorboard; `sciu-purify status` for more")
 
 

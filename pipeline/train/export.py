@@ -139,12 +139,15 @@ def _of_graph(trained: TrainedNetwork) -> Record:
 def _onnx(network: SciuModel, record: Record) -> bytes:
     """Trace the network in float32 and translate it, without what the exporter notes of this machine's files."""
     _require_packages()
+    from onnx_ir.traversal import RecursiveGraphIterator
+
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
     if size > _MOST_BYTES:
         raise SettingError(f"an ONNX file must be below 2 GiB, but the weights are {size:,} bytes. Use --format torch.")
     with _in_silence():
         program = _translated(_FromBytes(network).eval(), record)
-    for part in (program.model.graph, *program.model.graph.all_nodes(), *program.model.graph.initializers.values()):
+    graph = program.model.graph
+    for part in (graph, *RecursiveGraphIterator(graph), *graph.initializers.values()):
         part.metadata_props.clear()
     program.model.metadata_props["sciu"] = json.dumps(record)
     content: bytes = program.model_proto.SerializeToString()

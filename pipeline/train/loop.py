@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sciu.pipeline.errors import Stopped
+from sciu.pipeline.errors import Stopped, count
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.feed.plan.plan import Plan
@@ -17,7 +17,7 @@ from sciu.pipeline.train.errors import TrainError
 from sciu.pipeline.train.evaluation.evaluate import evaluate
 from sciu.pipeline.train.purify import close_epoch, left_out_of, publish_index, require_every_class
 from sciu.pipeline.train.record.epoch_record import EpochRecord, Spent, SplitResult
-from sciu.pipeline.train.record.history import ending
+from sciu.pipeline.train.record.history import EPOCHS, PATIENCE, ending
 from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.resume import name_checkpoint, save, statistics
 from sciu.pipeline.train.run.run import Run
@@ -34,6 +34,7 @@ _STEPS_BETWEEN_CHECKS = 64  # of the loss; each check waits for the GPU
 def train(run: Run, state: RunState) -> None:
     """Train to the end. A stop request takes effect after the current step, once a checkpoint is written."""
     index = publish_index(run.purifier, state.epoch, run.folder)
+    known = _say_what_is_known(run, state)
     while not _has_ended(run, state):
         if state.measured is None:
             try:
@@ -51,9 +52,23 @@ def train(run: Run, state: RunState) -> None:
             index = close_epoch(run.purifier, state, scores_of(run.step.clip_tensors), run.folder)
         with state.timed("reporting"):
             if run.telemetry:
-                run.telemetry.report(state, index)
+                run.telemetry.report(state, index, again=state.epoch == known)
         state.begin_next()
     run.saver.wait()
+
+
+def _say_what_is_known(run: Run, state: RunState) -> int:
+    """Say where a run continues if the epoch of its checkpoint has been reported already; return that, else 0."""
+    if state.measured is None or not run.telemetry or not run.telemetry.has_reported(state.epoch):
+        return 0
+    why = ending([*state.history, state.measured], run.settings)
+    known = f"the run has ended after {count(state.epoch, 'epoch')}"
+    run.say({
+        None: f"resumed after epoch {state.epoch}",
+        EPOCHS: f"{known}; --resume --epochs N goes on to epoch N",
+        PATIENCE: f"{known}, by --patience {run.settings.patience}; --resume with a longer one goes on",
+    }[why])  # fmt: skip
+    return state.epoch
 
 
 def _has_ended(run: Run, state: RunState) -> bool:
@@ -91,7 +106,7 @@ def learn(run: Run, state: RunState, index: EpochIndex, throughput: Throughput) 
 def _batches(run: Run, state: RunState, plan: Plan) -> Iterator[ClipBatch]:
     batches, file = run.feed.batches(plan, state.step, run.step.input), run.folder.trace
     wanted = run.settings.profile and run.ranks.first and not file.exists()
-    return traced(batches, plan.steps - state.step, file) if wanted else batches
+    return traced(batches, plan.steps - state.step, file, run.say) if wanted else batches
 
 
 def _plan(run: Run, state: RunState, index: EpochIndex) -> Plan:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sciu.purification import Keep, Pin, PolicyError, Purifier, PurifierError
 from sciu.purification.clip_state import PINS, Action, ClipStates, Rows, Status
+from sciu.purification.errors import ChangedError
 from sciu.purification.event import Event
 from sciu.purification.revision import PinAction, check_clips, rows_of_pin, rows_of_quarantine, rows_of_undo
 
@@ -213,3 +214,40 @@ def test_only_an_epoch_that_has_ended_can_be_undone(purifier: Purifier, epoch: i
 def test_a_clip_that_never_trained_has_nothing_to_undo(purifier: Purifier, clip: int, told: str) -> None:
     with pytest.raises(PurifierError, match=told):
         undone(purifier, clip=clip)
+
+
+# ---- what was seen
+
+
+def test_an_undo_that_names_an_event_takes_back_that_one_or_nothing(purifier: Purifier) -> None:
+    purifier.pin(1, "drop", who="anna")
+    purifier.pin(1, "drop", who="bob")  # changes nothing
+    before = purifier.states().status.tolist()
+    for event, told in ((2, "event 2 changed nothing of clip 1"), (0, "was changed by anna since")):
+        with pytest.raises(ChangedError, match=told):
+            purifier.undo(clip=1, event=event, who="bob")
+    assert purifier.states().status.tolist() == before
+    assert purifier.undo(clip=1, event=1).tolist() == [1]
+    with pytest.raises(ChangedError, match="still in effect"):
+        purifier.undo(clip=1, event=1)
+
+
+def test_a_decision_about_a_clip_that_another_person_has_decided_since_is_refused(purifier: Purifier) -> None:
+    purifier.pin(0, "drop", who="anna")
+    seen = len(purifier.events())
+    purifier.pin(1, "drop", who="anna")
+    for pin in (
+        Pin(clip=1, action="drop", who="anna", seen=seen),
+        Pin(clip=0, action="keep", who="bob", seen=seen),
+        Pin(clip=1, action="drop", who="bob", seen=seen + 2),
+        Pin(clip=1, action="drop", who="carl"),  # who does not say what he saw
+    ):
+        purifier.review([pin])
+    end_epoch(purifier)  # the policy decides nothing for people
+    events = len(purifier.events())
+    with pytest.raises(ChangedError, match="carl has decided about clip 1 since it was shown"):
+        purifier.review([Pin(clip=0, action="drop", who="bob"), Pin(clip=1, action="keep", who="bob", seen=seen)])
+    assert len(purifier.events()) == events
+    purifier.undo(clip=0, who="anna")
+    with pytest.raises(ChangedError, match="anna has decided about clip 0"):
+        purifier.review([Pin(clip=0, action="drop", who="bob", seen=events)])

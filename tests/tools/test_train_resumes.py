@@ -47,6 +47,26 @@ def test_a_run_that_has_ended_says_so_again(
     before_it = json.loads((finished_run / "summary.json").read_text())
     assert {**again.json, "seconds": {}} == {**before_it, "seconds": {}}  # less of what was not done again
     assert indexes(run) == before
+    assert "\nthe run has ended after 2 epochs; --resume --epochs N goes on to epoch N\n" in again.err
+    assert "epoch 2/2" not in again.err, "nothing was trained"
+    (run / "log.jsonl").unlink()
+    killed_before_its_report = sciu("train", frame_faces.folder, "--out", run, "--resume")
+    assert "epoch 2/2  loss" in killed_before_its_report.err
+    assert "has ended" not in killed_before_its_report.err
+
+
+def test_a_run_that_goes_on_does_not_tell_an_old_epoch_as_a_new_one(
+    sciu: Sciu, frame_faces: Dataset, finished_run: Path, tmp_path: Path
+) -> None:
+    run = copy_of(finished_run, tmp_path / "run")
+    (run / "trace.json").write_text("{}")
+    longer = sciu("train", frame_faces.folder, "--out", run, "--resume", "--epochs", 3, "--profile")
+    assert [line[:9] for line in longer.err.splitlines() if line.startswith("epoch ")] == ["epoch 3/3"]
+    assert "resumed after epoch 2\n" in longer.err
+    assert f"profile: '{run}/trace.json' of before is kept" in longer.err
+    assert "\ntime of all 3 epochs: " in longer.out
+    again = sciu("train", frame_faces.folder, "--out", run, "--resume", "--patience", 1)
+    assert "of before is kept" not in again.err, "nobody asked for another"
 
 
 def test_the_weights_that_a_run_began_with_are_not_needed_again(

@@ -10,6 +10,7 @@ from sciu.tools.command.options import (
     network_options,
     replace_option,
     require_new_file,
+    require_writable,
 )
 from sciu.tools.command.output import print_json, say
 from sciu.tools.command.progress import Progress
@@ -19,5 +20,5 @@ from sciu.tools.command.table import Marked, print_table
 __all__ = [
     "RUN_FAILED", "Command", "Group", "LazyChoice", "LazyGroup", "Marked", "Progress", "as_names", "as_pairs",
     "checkpoint_option", "json_option", "network_options", "pending_signal", "print_json", "print_table",
-    "replace_option", "require_new_file", "say",
+    "replace_option", "require_new_file", "require_writable", "say",
 ]  # fmt: skip

@@ -7,15 +7,18 @@
 | 2 | the command line or a setting is invalid |
 | 3 | a dataset, a run or a store is invalid |
 | 130, 138, 143 | stopped by SIGINT, by SIGUSR1, by SIGTERM |
+| 141 | nobody reads what it prints any more, as after `| head -1` |
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,6 +55,10 @@ class Command(click.Command):
         """Run the command; however it ends, what is printed then is on a line of its own."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError as error:
+            if _is_of_output(error):
+                raise Stopped(signal.SIGPIPE) from None
+            raise
         finally:
             end_bar()
 
@@ -135,8 +142,28 @@ _VALUE = re.compile(r"[+-]?[\d.]+|on|off|true|false|yes|no", re.IGNORECASE)
 def _system_message(error: OSError | MemoryError) -> str:
     if isinstance(error, MemoryError):
         return "Out of memory. Choose smaller sizes, or a larger machine."
-    where = f"'{os.fsdecode(error.filename)}': " if isinstance(error.filename, str | bytes) else ""
-    return f"{where}{error.strerror or error}. Free the disk or correct the path, then run the command again."
+    remedy = _REMEDIES.get(error.errno or 0, "Free the disk or correct the path")
+    if isinstance(error.filename, str | bytes):
+        where = f"'{os.fsdecode(error.filename)}': "
+    elif _is_of_output(error):
+        where, remedy = "standard output: ", f"{remedy}, or let it go elsewhere"
+    else:
+        where = ""
+    return f"{where}{error.strerror or error}. {remedy}, then run the command again."
+
+
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Free the disk"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "Get the rights to it, or choose another place"),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG), "Correct the path"),
+    errno.EROFS: "Choose another place: what is there can only be read",
+}
+
+
+def _is_of_output(error: BaseException) -> bool:
+    """Return whether an error was raised while something was printed on standard output, which no error names."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code is click.echo.__code__)
+    return any(not frame.f_locals["err"] for frame in frames)
 
 
 def _show(error: click.ClickException) -> None:

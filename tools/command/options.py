@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -65,11 +66,18 @@ class LazyChoice(click.Choice[str]):
         return tuple(imported(self.place))
 
 
+def require_writable(folder: Path, option: str, remedy: str = "") -> None:
+    """Raise before the work if no file can be written into the folder that an option says, or its default."""
+    if not folder.exists():
+        make = f"`mkdir -p {shlex.quote(str(folder))}`"
+        raise SettingError(f"{option} must be in a folder that exists, but '{folder}' does not: {make}.")
+    if not os.access(folder, os.W_OK):
+        raise SettingError(f"{option} must be in a folder that can be written, but '{folder}' cannot.{remedy}")
+
+
 def require_new_file(out: Path, *, replace: bool, option: str = "--out") -> None:
     """Raise before the work if the file of an option cannot be written, or is there: it may be a clip, or a run's."""
-    folder = out.absolute().parent
-    if not os.access(folder, os.W_OK):
-        raise SettingError(f"{option} must be in a folder that can be written, but '{folder}' cannot.")
+    require_writable(out.absolute().parent, option)
     if os.path.lexists(out) and not (replace and out.is_file()):
         raise SettingError(f"{option} must be a new file, but '{out}' exists. Choose another name, or give --replace.")
 

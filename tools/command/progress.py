@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.cells import cell_len
 
 from sciu.pipeline.errors import shown
 from sciu.tools.command.signals import stop_if_signalled
@@ -16,6 +19,7 @@ from sciu.tools.command.terminal import is_terminal
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+_LEAST = 10  # cells of a bar
 _bars: list[tqdm[Any]] = []  # that which is on the screen; at most one
 
 
@@ -43,13 +47,26 @@ class Progress:
         self._show(done, total, note)
 
     def _draw(self, done: int, total: int, note: str) -> None:
-        bar = self._bar = self._bar or self._begin(done, total, note)
-        bar.set_postfix_str(note, refresh=False)
+        shown = self._format(total, note)
+        bar = self._bar = self._bar or self._begin(done, total, shown)
+        bar.bar_format = shown
         bar.update(done - bar.n)
         if done == total:
             end_bar()
 
-    def _begin(self, done: int, total: int, note: str) -> tqdm[Any]:
+    def _format(self, total: int, note: str) -> str:
+        """Return what is drawn: of the time and the parts of the note as many as there is room for beside a bar."""
+        whole = "{desc} {percentage:3.0f}% |{bar}| {n:,}/{total:,}"
+        room = os.get_terminal_size(sys.stderr.fileno()).columns - _LEAST
+        room -= cell_len(f"{self._label} 100% || {total:,}/{total:,} []")
+        parts = {"{elapsed}<{remaining}": len("00:00<00:00")}
+        parts |= {part.replace("{", "{{").replace("}", "}}"): 2 + cell_len(part) for part in note.split(", ") if note}
+        parts |= {} if note else {"{rate_noinv_fmt}": len(", 1234.56/s")}
+        ends = accumulate(parts.values())
+        shown = [part for part, end in zip(parts, ends, strict=True) if end <= room]
+        return f"{whole} [{', '.join(shown)}]" if shown else whole
+
+    def _begin(self, done: int, total: int, shown: str) -> tqdm[Any]:
         from tqdm import tqdm
 
         end_bar()
@@ -57,10 +74,10 @@ class Progress:
         tqdm.set_lock(threading.RLock())  # its own is shared between processes: a semaphore of the system
         bar = tqdm(
             desc=self._label, total=total, initial=done if self._passing else 0,  # a training may be a resumed one
-            leave=not self._passing, dynamic_ncols=True, miniters=1,
-            bar_format="{desc} {percentage:3.0f}% |{bar}| {n:,}/{total:,} [{elapsed}<{remaining}"
-            + ("{postfix}]" if note else ", {rate_fmt}]"),
+            leave=not self._passing, dynamic_ncols=True, miniters=1, unit="", bar_format=shown,
         )  # fmt: skip
+        if not self._passing:
+            bar.start_t -= time.monotonic() - self._began  # the first step has taken time, too
         _bars.append(bar)
         return bar
 

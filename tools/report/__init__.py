@@ -11,7 +11,15 @@ import click
 
 from sciu.pipeline.dataset.system.files import write_atomically
 from sciu.pipeline.errors import SettingError, shown
-from sciu.tools.command import Command, Progress, json_option, print_json, replace_option, require_new_file
+from sciu.tools.command import (
+    Command,
+    Progress,
+    json_option,
+    print_json,
+    replace_option,
+    require_new_file,
+    require_writable,
+)
 from sciu.tools.command.csv_file import csv_file
 from sciu.tools.purify.places import data_option, dataset_of
 
@@ -44,7 +52,8 @@ def main(
 ) -> None:  # fmt: skip
     """Write one HTML page about training runs, which opens without a network, or compare them in a table.
 
-    The page shows the results, what was pruned and corrected with the history of each clip, and the configuration.
+    The page shows the results, what was pruned, corrected and decided by people with the history of each clip, and the
+    configuration.
     Several runs are compared, with a plain one as the baseline if it is among them. A run may still train; what cannot
     be read is left out and named.
 
@@ -56,6 +65,8 @@ def main(
         raise SettingError(f"RUN must be different runs, but is {[*map(str, runs)]}.")
     if out:
         require_new_file(out, replace=replace)
+    elif form == "html" and runs[0].is_dir():
+        require_writable(runs[0].absolute(), "The page", " Give it another place: --out FILE.")
     if form != "html" and (previews is not None or data):
         given = "--data" if data else "--previews"
         raise SettingError(f"{given} must be given with --format html, but --format is {form}.")
@@ -119,16 +130,17 @@ def _counted(run: RunRecord) -> dict[str, Any]:
     counts = run.decisions.counts
     return {
         "run": str(run.folder), "epochs_done": run.epochs_done, "pruned": counts["pruned"],
-        "corrected": counts["corrected"], "clips_shown": len(run.decisions.clips), "previews": run.decisions.previews,
+        "corrected": counts["corrected"], "decided_by_people": counts["people"],
+        "clips_shown": len(run.decisions.clips), "previews": run.decisions.previews,
     }  # fmt: skip
 
 
 def _show(place: Path, page: bytes, runs: Sequence[RunRecord]) -> None:
     click.echo(f"'{shown(str(place))}', {len(page) / 1e6:,.1f} MB: open it in a browser")
     for run in runs:
-        decided = run.decisions.counts["pruned"] + run.decisions.counts["corrected"]
-        there = run.decisions
+        there, counts = run.decisions, run.decisions.counts
+        people = f" and {counts['people']:,} decided by people" if counts["people"] else ""
         click.echo(
-            f"{shown(run.name)}: {decided:,} clips pruned or corrected, {len(there.clips):,} shown, {there.previews:,}"
-            " with a preview"
+            f"{shown(run.name)}: {counts['pruned'] + counts['corrected']:,} clips pruned or corrected{people},"
+            f" {len(there.clips):,} shown, {there.previews:,} with a preview"
         )

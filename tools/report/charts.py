@@ -116,6 +116,7 @@ def distribution(measure: Measure) -> Chart:
     ]  # fmt: skip
     layout = {
         "barmode": "stack", "bargap": 0, "shapes": lines, "annotations": notes, "showlegend": False,
-        "yaxis": {"tickformat": ",d", "nticks": 5},
+        "xaxis": {"title": {"text": measure.name}},
+        "yaxis": {"tickformat": ",d", "nticks": 5, "title": {"text": "clips"}},
     }  # fmt: skip
     return {"traces": traces, "layout": layout}

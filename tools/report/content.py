@@ -13,7 +13,7 @@ from typing import Any
 from sciu.tools import version
 from sciu.tools.report.charts import Chart, confusion, curves, distribution
 from sciu.tools.report.gallery import gallery
-from sciu.tools.report.headline import Figure, headline, percent, plain_among
+from sciu.tools.report.headline import Figure, differing, headline, percent, plain_among
 from sciu.tools.report.records import KINDS, RunRecord
 
 Table = list[tuple[str, str]]
@@ -45,6 +45,7 @@ def page_of(runs: Sequence[RunRecord]) -> tuple[dict[str, Any], dict[str, Any]]:
         "made": f"{datetime.now(timezone.utc):%d %B %Y, %H:%M} UTC",
         "version": version(),
         "plain": plain.name if plain and len(runs) > 1 else "",
+        "differing": [(run.name, also) for run in runs if (also := differing(run, plain))],
         "curves": [(title, charts.add(chart)) for title, chart in curves(runs)]
         if any(run.history for run in runs)
         else [],

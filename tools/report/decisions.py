@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sciu.tools.purify.common import look_into
 from sciu.tools.purify.places import Places
 from sciu.tools.report.choosing import fairly, within
-from sciu.tools.report.records import KINDS, Change, Clip, Decisions, Intervention, Kind, Measure
+from sciu.tools.report.records import KINDS, ByPeople, Change, Clip, Decisions, Intervention, Kind, Measure
 
 if TYPE_CHECKING:
     from sciu.purification import Purifier
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_CLIPS = 20_000  # whose histories are read at all; the budget for text ends sooner
 _BINS = 40
-_SORTED_BY: dict[Kind, str] = {"pruned": "score", "corrected": "margin"}
+_SORTED_BY: tuple[tuple[Kind, str], ...] = (("pruned", "score"), ("corrected", "margin"))
 _LIMITS = {"quality": ["prune_below"], "margin": ["correct_above", "relabel_above"]}
 _LIMITS_OF_AVERAGES = {"quality": ["prune_below"], "sureness": ["correct_above"]}  # thresholds of a ground, by policy
 
@@ -38,14 +38,15 @@ def read_decisions(run: Path, data: Path | None, text_budget: int) -> Decisions:
     with look_into(run) as purifier:
         report, places, events = Report.of(purifier), Places.of(purifier, run, data), purifier.events()
         measured, dataset = health(report, purifier, worst=0), places.dataset
+        people = _by_people(report, purifier, events)
         faults = {} if dataset is None else dataset.clips.quarantine.counts()
         return Decisions(
             epoch=purifier.epoch,
-            counts=count_states(report.states),
+            counts={**count_states(report.states), "people": len(people)},
             classes=measured.classes,
             pairs=measured.pairs,
             measures=_measures(report, purifier, events),
-            clips=_clips(report, purifier, places, events, text_budget),
+            clips=_clips(report, purifier, places, events, people, text_budget),
             spared=[(event.epoch, name, count) for event in events for name, count in event.spared.items()],
             interventions=_interventions(events),
             remarks=purifier.policy.remarks(),
@@ -57,9 +58,13 @@ def read_decisions(run: Path, data: Path | None, text_budget: int) -> Decisions:
 # ---- the clips
 
 
-def _clips(report: Report, purifier: Purifier, places: Places, events: Sequence[Event], text_budget: int) -> list[Clip]:
-    """Return the clips to show: from each pair of classes the clearest decisions first."""
-    kinds = {kind: report.doubtful(report.chosen(kind), by) for kind, by in _SORTED_BY.items()}
+def _clips(
+    report: Report, purifier: Purifier, places: Places, events: Sequence[Event], people: Mapping[int, ByPeople],
+    text_budget: int,
+) -> list[Clip]:  # fmt: skip
+    """Return the clips to show: from each pair of classes the clearest decisions first, of people the last ones."""
+    kinds: dict[Kind, Clips] = {kind: report.doubtful(report.chosen(kind), by) for kind, by in _SORTED_BY}
+    kinds["people"] = np.array(sorted(people, key=lambda clip: people[clip].time, reverse=True), np.int64)
     decided = np.concatenate([kinds[kind] for kind in KINDS])
     kind_of = np.repeat(np.arange(len(KINDS)), [len(kinds[kind]) for kind in KINDS])
     pairs = zip(kind_of.tolist(), report.states.given[decided], report.states.label[decided], strict=True)
@@ -67,15 +72,20 @@ def _clips(report: Report, purifier: Purifier, places: Places, events: Sequence[
     histories = _histories(purifier, decided[order], events)
     rows = places.rows(report, decided[order])
     found = [
-        Clip(kind=KINDS[kind], row=row, history=histories[row.clip])
+        Clip(
+            kind=KINDS[kind], row=row, history=histories[row.clip],
+            people=people[row.clip] if KINDS[kind] == "people" else None,
+        )
         for kind, row in zip(kind_of[order].tolist(), rows, strict=True)
-    ]
+    ]  # fmt: skip
     return found[: within(text_budget, map(_text_size, found))]
 
 
 def _text_size(clip: Clip) -> int:
     """Return about how many bytes a clip takes in the page, less its preview."""
-    return 150 + len(clip.row.path.encode()) + sum(16 + len(change.what.encode()) for change in clip.history)
+    said = "" if clip.people is None else "".join(astuple(clip.people))
+    told = sum(16 + len(change.what.encode()) for change in clip.history)
+    return 150 + len(clip.row.path.encode()) + len(said.encode()) + told
 
 
 def _histories(purifier: Purifier, clips: Clips, events: Sequence[Event]) -> dict[int, list[Change]]:
@@ -92,6 +102,50 @@ def _histories(purifier: Purifier, clips: Clips, events: Sequence[Event]) -> dic
                 change = Change(epoch=event.epoch, time=event.time, what=reason(purifier, event, row))
                 found[int(row["clip"])].append(change)
     return found
+
+
+# ---- what people decided
+
+
+def _by_people(report: Report, purifier: Purifier, events: Sequence[Event]) -> dict[int, ByPeople]:
+    """Return by clip the decisions of people that stand: pins in effect, and changes of the policy that were undone."""
+    from sciu.purification.clip_state import PINS, Status
+    from sciu.purification.revision import BY_PEOPLE
+
+    label, pruned = report.states.given.copy(), np.zeros(purifier.clips, np.bool_)  # as the policy last had it
+    found: dict[int, ByPeople] = {}
+    for event in events:
+        if not event.rows or event.kind not in ("epoch", *BY_PEOPLE):
+            continue
+        rows = purifier.rows(event.number)
+        if event.kind == "epoch":
+            label[rows["clip"]] = rows["label_after"]
+            pruned[rows["clip"]] = rows["status_after"] & np.uint8(Status.PRUNED) != 0
+            continue
+        for row in rows:
+            clip = int(row["clip"])
+            found.pop(clip, None)
+            unpinned = int(row["status_before"]) & int(PINS) != 0  # a pin that was freed or undone is no decision
+            if row["status_after"] & np.uint8(PINS) or (event.kind == "undo" and not unpinned):
+                changes = ["pruned"] if pruned[clip] else []
+                if label[clip] != report.states.given[clip]:
+                    changes.append(f"corrected to {purifier.class_names[label[clip]]}")
+                found[clip] = ByPeople(
+                    who=event.who, time=event.time, proposed=", ".join(changes) or "no change",
+                    decided=_decided(row, purifier.class_names),
+                )  # fmt: skip
+    return found
+
+
+def _decided(row: np.void, names: Sequence[str]) -> str:
+    """Say what a person decided, by the state that came of it: an undo may have brought an earlier pin back."""
+    from sciu.purification.clip_state import Status
+
+    if row["status_after"] & np.uint8(Status.PIN_LABEL):
+        return f"label {names[row['label_after']]}"
+    if row["status_after"] & np.uint8(Status.PIN_DROP):
+        return "drop"
+    return "keep" if row["status_after"] & np.uint8(Status.PIN_KEEP) else "undo"
 
 
 # ---- the distributions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any
 
 from sciu.tools.report.records import Clip, RunRecord
@@ -30,6 +31,7 @@ def gallery(run: RunRecord) -> dict[str, Any]:
         "labelScore": [row.label_score for row in rows],
         "epoch": [row.first_epoch for row in rows],
         "values": [[row.grounds[name] for row in rows] for name in grounds],
+        "people": [_by_people(clip) for clip in clips],
         "history": [[[change.epoch, change.time, change.what] for change in clip.history] for clip in clips],
         "preview": [_encoded(clip) for clip in clips],
     }  # fmt: skip
@@ -40,6 +42,10 @@ def common_folder(paths: Sequence[str]) -> str:
     first, last = min(paths, default=""), max(paths, default="")  # all others lie between the two
     same = next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return first[: first[:same].rfind("/") + 1]
+
+
+def _by_people(clip: Clip) -> list[str] | None:
+    return None if clip.people is None else [*astuple(clip.people)]
 
 
 def _encoded(clip: Clip) -> str | None:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from sciu.pipeline.train.report.summary import Summary
     from sciu.purification.care.report import ClassCounts, ClipRow
 
-Kind = Literal["pruned", "corrected"]
-KINDS: tuple[Kind, ...] = ("pruned", "corrected")
+Kind = Literal["pruned", "corrected", "people"]
+KINDS: tuple[Kind, ...] = ("pruned", "corrected", "people")
+"""Why a clip is shown: the policy pruned or corrected it, or people decided about it; both may be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +27,23 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ByPeople:
+    """What a person decided about a clip, and what the policy had proposed by then."""
+
+    who: str
+    time: str
+    proposed: str
+    decided: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Clip:
-    """A clip that was pruned or corrected, with its whole history."""
+    """A clip that was decided about, with its whole history."""
 
     kind: Kind
     row: ClipRow
     history: list[Change]
+    people: ByPeople | None = None  # of the kind `people` only
     preview: bytes | None = None  # an animated WebP file
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-import webbrowser
+import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
-from sciu.tools.command import Command, json_option
+from sciu.pipeline.errors import Stopped
+from sciu.tools.command import Command, json_option, say
 from sciu.tools.purify.common import login_name, run_argument
 from sciu.tools.purify.places import data_option
 
@@ -34,19 +34,23 @@ def main(run: Path, port: int, no_browser: bool, who: str | None, data: Path | N
     from sciu.tools.review.access import Access
     from sciu.tools.review.app import create_app
     from sciu.tools.review.desk import opened_desk
+    from sciu.tools.review.opening import has_display, opened_browser
     from sciu.tools.review.serving import listening, serve
     from sciu.tools.review.videos import Videos
 
     if who is not None and not who.strip():
         raise click.UsageError("--who must be a name, but is empty. Leave it out to be asked on the page.")
-    with listening(port) as socket, opened_desk(run, data) as desk, Videos(desk.dataset) as videos:
-        access = Access(socket.getsockname()[1])
-        reviewer = {"name": (who or login_name()).strip(), "asked": who is not None}
-        app = create_app(desk, videos, access, run=run.absolute().name, reviewer=reviewer)
-        _announce(access.address(), desk.begins_with(), as_json)
-        if not no_browser and _has_display():
-            webbrowser.open(access.address(once=True))
-        serve(app, socket)
+    try:
+        with listening(port) as socket, opened_desk(run, data) as desk, Videos(desk.dataset) as videos:
+            access = Access(socket.getsockname()[1])
+            reviewer = {"name": (who or login_name()).strip(), "asked": who is not None}
+            app = create_app(desk, videos, access, run=run.absolute().name, reviewer=reviewer)
+            _announce(access.address, desk.begins_with(), as_json)
+            with nullcontext() if no_browser or not has_display() else opened_browser(access.address):
+                serve(app, socket)
+    except KeyboardInterrupt:  # is how it ends, and no error
+        say("sciu-review ended; decisions are in the store.")
+        raise Stopped(signal.SIGINT) from None
 
 
 def _announce(address: str, clips: dict[str, int], as_json: bool) -> None:
@@ -57,8 +61,3 @@ def _announce(address: str, clips: dict[str, int], as_json: bool) -> None:
     click.echo(f"{doubtful} clips, {clips['decided']:,} of them decided by people. Open this address:\n")
     click.echo(f"{address}\n")
     click.echo("Ctrl-C ends it; every decision is stored at once.")
-
-
-def _has_display() -> bool:
-    """Return whether a browser could show a window; without one a browser for terminals would take this one."""
-    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

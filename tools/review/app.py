@@ -16,11 +16,12 @@ from werkzeug.exceptions import HTTPException
 
 from sciu.pipeline.errors import SettingError
 from sciu.purification import PolicyError, PurifierError
+from sciu.purification.errors import ChangedError
 from sciu.tools import report
 from sciu.tools.purify.review import ACTIONS
 from sciu.tools.review.access import Access
 from sciu.tools.review.choosing import Wanted
-from sciu.tools.review.desk import ChangedError, Decision, Desk, NoClipError
+from sciu.tools.review.desk import Decision, Desk, NoClipError
 from sciu.tools.review.serving import MOST_BYTES
 from sciu.tools.review.videos import Videos
 
@@ -42,7 +43,7 @@ _STATUS = {
 
 
 def create_app(desk: Desk, videos: Videos, access: Access, *, run: str, reviewer: Mapping[str, Any]) -> Flask:
-    """Return the application of a desk, which answers to those who have the token."""
+    """Return the application of a desk, which tells those who have the token; the page's own files have no secrets."""
     folder = str(_PAGE)  # named in full: Flask cannot find folders of a namespace package
     app = Flask("sciu-review", root_path=folder, instance_path=folder, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
@@ -116,15 +117,13 @@ class _Answers:
             abort(HTTPStatus.BAD_REQUEST, f"label must be the number of a class, but is {label!r}.")
         decision = Decision(
             action=action, label=label, who=_text(said, "who", _LONGEST_NAME, needed=True),
-            why=_text(said, "why", _LONGEST_REASON),
+            why=_text(said, "why", _LONGEST_REASON), seen=_count(said, "seen", "how many events the page knew of"),
         )  # fmt: skip
         return self._desk.decide(_number(clip), decision)
 
     def undo(self, clip: str) -> ResponseReturnValue:
         said = _said()
-        event = said.get("event")
-        if type(event) is not int:
-            abort(HTTPStatus.BAD_REQUEST, f"event must be the number of the clip's last event, but is {event!r}.")
+        event = _count(said, "event", "the number of the event to undo")
         return self._desk.undo(_number(clip), event, _text(said, "who", _LONGEST_NAME, needed=True))
 
 
@@ -160,3 +159,10 @@ def _text(said: Mapping[str, Any], name: str, longest: int, *, needed: bool = Fa
         some = f"a text of 1 to {longest}" if needed else f"a text of at most {longest}"
         abort(HTTPStatus.BAD_REQUEST, f"{name} must be {some} characters.")
     return text.strip()
+
+
+def _count(said: Mapping[str, Any], name: str, what: str) -> int:
+    number = said.get(name)
+    if type(number) is not int or number < 0:
+        abort(HTTPStatus.BAD_REQUEST, f"{name} must be {what}, but is {number!r}.")
+    return number

@@ -117,10 +117,4 @@ def following(clips: Clips, passes: Callable[[int], bool], after: int | None, co
     """Return up to `count` clips that pass, from the one after `after` on; from the first if that is not there."""
     place = np.flatnonzero(clips == after)  # of None there is none
     rest = clips[place[0] + 1 :] if len(place) else clips
-    found = []
-    for clip in rest.tolist():
-        if passes(clip):
-            found.append(clip)
-            if len(found) == count:
-                break
-    return found
+    return list(islice(filter(passes, rest.tolist()), max(count, 0)))

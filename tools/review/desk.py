@@ -16,6 +16,8 @@ from sciu.purification import Pin, Purifier, PurifierError
 from sciu.purification.care.explain import reason
 from sciu.purification.care.report import Report, status_text
 from sciu.purification.clip_state import PINS
+from sciu.purification.errors import ChangedError
+from sciu.purification.revision import BY_PEOPLE
 from sciu.tools.purify.common import open_run, store_folder
 from sciu.tools.purify.places import Places
 from sciu.tools.review.choosing import Kinds, Wanted, following, ordered, pairs_of
@@ -26,14 +28,11 @@ if TYPE_CHECKING:
     from sciu.purification.history import Entry
 
 _MOST_PAIRS = 500  # a menu has no more entries
+_PATIENCE = 0.2  # seconds that who asks waits for the store, while a decision may wait for a training's epoch to end
 
 
 class NoClipError(OneLineError):
     """There is no such clip in the training set."""
-
-
-class ChangedError(OneLineError):
-    """What was to be undone is not the last that happened to the clip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,18 +43,27 @@ class Decision:
     label: int | None
     who: str
     why: str
+    seen: int  # how many events the page knew of
 
 
 class Desk:
-    """All that reviewers ask and say. A store is not for several threads at once: one at a time is here."""
+    """All that reviewers ask and say.
+
+    A store is not for several threads at once, and a decision may wait for it: `_store` is held by who uses the store,
+    `_lock` by who uses what is known of it. Who needs both takes `_store` first.
+    """
+
+    _report: Report
+    _kinds: Kinds
 
     def __init__(self, purifier: Purifier, places: Places, sealed: str = "") -> None:
         self.purifier = purifier
         self.places = places
         self.sealed = sealed  # why no decision can be stored; empty: it can
-        self._lock = threading.Lock()
+        self._store, self._lock = threading.Lock(), threading.Lock()
         self._histories = Histories(purifier)
-        self._report: Report | None = None
+        self._ended, self._about = True, set[int]()  # what the report does not know yet: an epoch's end, decisions
+        self._events = self._epoch = 0  # as of the report
         self._reviewers: dict[int, str] = {}  # of each clip that has a pin
         self._read()
 
@@ -64,19 +72,38 @@ class Desk:
         """The dataset, if it was found."""
         return self.places.dataset
 
+    @contextmanager
+    def _known(self) -> Iterator[Report]:
+        """Return what is known now; while a decision waits for the store, what was known before."""
+        free = self._store.acquire(timeout=_PATIENCE)
+        try:
+            with self._lock:
+                yield self._read() if free else self._report
+        finally:
+            if free:
+                self._store.release()
+
     def _read(self) -> Report:
-        """Return what is known now; evidence changes at an epoch's end only, states with every event."""
-        known = self._histories.events
+        """Return what is known now; evidence changes at an epoch's end only, states with every event.
+
+        A read that fails is made up for by the next.
+        """
         with self.purifier.store.reading():
-            ended, about = self._histories.read_on()
-            if self._report is None or ended:
-                self._report = Report.of(self.purifier)
-            elif self._histories.events > known:
-                self._report = replace(self._report, states=self.purifier.states())
-        if self._histories.events > known:
-            self._kinds = Kinds.of(self._report, self._histories)
-            self._note_reviewers(self._report, about)
-        return self._report
+            for event, clips in self._histories.read_on():
+                self._ended |= event.kind == "epoch"
+                self._about.update(clips)
+            if self._ended:
+                report = Report.of(self.purifier)
+            elif self._histories.events > self._events:
+                report = replace(self._report, states=self.purifier.states())
+            else:
+                return self._report
+            epoch = self.purifier.epoch
+        self._kinds = Kinds.of(report, self._histories)
+        self._note_reviewers(report, self._about)
+        self._report, self._events, self._epoch = report, self._histories.events, epoch
+        self._ended, self._about = False, set()
+        return report
 
     def _note_reviewers(self, report: Report, clips: Iterable[int]) -> None:
         """Note whose pins some clips have now."""
@@ -91,22 +118,19 @@ class Desk:
 
     def now(self) -> dict[str, int]:
         """Return how far the store is: how many events there are, and which epoch is open."""
-        with self._lock:
-            self._read()
-            return {"events": self._histories.events, "epoch": self.purifier.epoch}
+        with self._known():
+            return {"events": self._events, "epoch": self._epoch}
 
     def begins_with(self) -> dict[str, int]:
         """Return how many clips there are of each kind, and how many of the flagged ones people have decided about."""
-        with self._lock:
-            self._read()
+        with self._known():
             counts = {str(kind): int(mask.sum()) for kind, mask in self._kinds.masks.items()}
             flagged = self._kinds.masks["flagged"]
             return {**counts, "decided": sum(bool(flagged[clip]) for clip in self._reviewers)}
 
     def queue(self, wanted: Wanted, after: int | None, count: int) -> dict[str, Any]:
         """Return the next clips, and how far the work is."""
-        with self._lock:
-            report = self._read()
+        with self._known() as report:
             clips = ordered(report, self._kinds, wanted)
             deciders = [self._reviewers[clip] for clip in clips.tolist() if clip in self._reviewers]
             return {
@@ -133,28 +157,34 @@ class Desk:
     def clip(self, clip: int) -> dict[str, Any]:
         """Return all about a clip."""
         self.require(clip)
-        with self._lock:
-            return self._told(self._read(), clip)
+        with self._known() as report:
+            return self._told(report, clip)
 
     # ---- said
 
     def decide(self, clip: int, decision: Decision) -> dict[str, Any]:
-        """Pin a clip, or free it; return all about it."""
+        """Pin a clip, or free it, unless others decided meanwhile; return all about it, and which event changed it."""
         self.require(clip)
-        with self._lock:
+        with self._store:
             self.purifier.review([Pin(clip=clip, **asdict(decision))])
-            return self._told(self._read(), clip)
+            with self._lock:
+                before, report = self._events, self._read()
+                change = self._histories.change(clip)
+                made = change and change.number >= before and change.who == decision.who
+                return {**self._told(report, clip), "made": change.number if change and made else None}
 
     def undo(self, clip: int, event: int, who: str) -> dict[str, Any]:
-        """Undo the last change of a clip, if that is still this event; return all about the clip."""
+        """Undo the last change of a clip, if that is this event, of a person; return all about the clip."""
         self.require(clip)
-        with self._lock:
-            self._read()
-            last = self._histories[clip][-1:]
-            if not last or last[0].event.number != event or last[0].event.kind != "pin":
-                raise ChangedError(f"clip {clip} was changed by {_named(last)} since, so nothing was undone.")
-            self.purifier.undo(clip=clip, who=who)
-            return self._told(self._read(), clip)
+        with self._store:
+            with self._lock:
+                self._read()
+                entries = [entry.event for entry in self._histories[clip] if entry.event.number == event]
+            if not entries or entries[0].kind not in BY_PEOPLE:
+                raise ChangedError(f"event {event} is no decision about clip {clip}, so nothing was undone.")
+            self.purifier.undo(clip=clip, event=event, who=who)
+            with self._lock:
+                return self._told(self._read(), clip)
 
     # ---- in words
 
@@ -162,7 +192,7 @@ class Desk:
         states, entries = report.states, self._histories[clip]
         probs = report.probs_KN[:, clip]
         given, proposed = self._kinds.pair(clip, states.given)
-        pin = self._histories.pin(clip, states)
+        pin, change = self._histories.pin(clip, states), self._histories.change(clip)
         return {
             "clip": clip,
             "path": self.places.path(clip),
@@ -177,8 +207,8 @@ class Desk:
             "probabilities": None if np.isnan(probs).any() else [round(p, 4) for p in probs.tolist()],
             "measures": self._measures(report, clip),
             "history": [self._said(entry) for entry in entries],
-            "undo": entries[-1].event.number if pin and entries[-1].event.kind == "pin" else None,
-            "events": self._histories.events,
+            "undo": change.number if pin and change and change.kind in BY_PEOPLE else None,
+            "events": self._events,
         }  # fmt: skip
 
     def _said(self, entry: Entry) -> dict[str, Any]:
@@ -204,10 +234,6 @@ class Desk:
         if predicted == given:
             return f"never doubted: the network, too, says {names[given]}"
         return f"left alone, but the network says {names[predicted]}"
-
-
-def _named(last: list[Entry]) -> str:
-    return (last[0].event.who or "the policy") if last else "nobody"
 
 
 @contextmanager

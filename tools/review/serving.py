@@ -36,7 +36,7 @@ def listening(port: int) -> Iterator[socket.socket]:
 
 def serve(app: Flask, listener: socket.socket) -> None:
     """Answer requests until a signal raises; those that are being answered then are answered to their end."""
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that requests wait is no news
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # that requests wait, or wait still at the end, is no news
     sockets: dict[int, Any] = {}
     server = create_server(
         app, map=sockets, sockets=[listener], threads=_THREADS, ident=None, max_request_body_size=MOST_BYTES

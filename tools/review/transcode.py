@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.media.containers import open_video
 from sciu.pipeline.dataset.media.encode import encode_video
 from sciu.pipeline.dataset.media.kinds import frame_files, is_folder
 from sciu.pipeline.dataset.media.probe import MEDIA_ERRORS, MISSING, reason
@@ -96,7 +96,7 @@ def _rate(source: Source) -> Fraction:
     """Return how many frames a second shows; frames in a folder do not say."""
     if source.kind != "video":
         return _RATE
-    with av.open(source.path) as container:
+    with open_video(source.path) as container:
         stream = video_stream(container)
         rate = getattr(stream, "average_rate", None)
     return rate if rate and _SLOWEST <= rate <= _FASTEST else _RATE

@@ -1,4 +1,4 @@
-"""The size that a video file declares: a file shorter than its own headers claim is truncated.
+"""Opens videos, and reads the size that a video file declares: a file shorter than its own headers claim is truncated.
 
 Decoders play the rest of such a file without an error (measured: WebM and MKV), so the headers are read here.
 """
@@ -6,13 +6,45 @@ Decoders play the rest of such a file without an error (measured: WebM and MKV),
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import BinaryIO
 
+import av
+import av.error
+from av.container import InputContainer
+
+from sciu.pipeline.dataset.errors import DatasetError
+
+_NAME_OTHER_FILES = frozenset(
+    ("concat", "dash", "hls", "image2", "imf", "lavfi", "rtp", "rtsp", "sap", "sdp", "vobsub", "webm_dash_manifest")
+)
+_ONE_FILE = {
+    "protocol_whitelist": "file",
+    "format_whitelist": ",".join(sorted(av.formats_available - _NAME_OTHER_FILES)),
+}
 _EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT = 0x18538067
 _MP4_BOXES = frozenset(
     (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp", b"meta")
 )
+
+
+def open_video(source: Path | BinaryIO) -> InputContainer:
+    """Open a video, as every reader of them does; a playlist would lead FFmpeg to files that are not the dataset's."""
+    try:
+        return av.open(f"file:{source}" if isinstance(source, Path) else source, "r", options=_ONE_FILE)
+    except av.error.ArgumentError as error:
+        if _is_text(source):
+            raise DatasetError("is a playlist, which names other files: a video must hold its frames itself") from error
+        raise
+
+
+def _is_text(source: Path | BinaryIO) -> bool:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return _is_text(file)
+    source.seek(0)
+    return b"\0" not in source.read(1024)
 
 
 def declared_size(file: BinaryIO) -> int:

@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import av
 import av.error
 from PIL import Image, UnidentifiedImageError
 
 from sciu.pipeline.dataset.errors import DatasetError
-from sciu.pipeline.dataset.media.containers import actual_size, declared_size
+from sciu.pipeline.dataset.media.containers import actual_size, declared_size, open_video
 from sciu.pipeline.dataset.media.images import JPEG, PNG, TAIL, ends_whole
 from sciu.pipeline.dataset.media.kinds import frame_files, is_packed, require_file
 from sciu.pipeline.dataset.media.packed import frames_of
@@ -96,15 +95,12 @@ def _probe_video(path: Path, depth: Depth) -> Probe:
         return Probe(fault="is an empty file")
     if declared > size:
         return Probe(fault=f"truncated: its header declares {declared} bytes, but the file has {size}")
-    found = _count(path)
-    if found.fault is None and (depth == "decode" or found.codec == "vp8"):
-        return _decode(path, found)
-    return found
+    return _count(path, depth)
 
 
-def _count(path: Path) -> Probe:
-    """Count the packets and decode the first frame."""
-    with av.open(path) as container:
+def _count(path: Path, depth: Depth) -> Probe:
+    """Count the packets and decode the first frame, or all where packets are not frames."""
+    with open_video(path) as container:
         stream = video_stream(container)
         if stream is None:
             return Probe(fault="has no video stream")
@@ -118,7 +114,11 @@ def _count(path: Path) -> Probe:
         if fault := seen.fault(promised if len(container.streams) == 1 else 0.0):
             return Probe(fault=fault)
         height, width = upright(seen.first).shape[:2]
-    return Probe(frames=seen.frames, width=width, height=height, codec=_codec_name(codec), stored=seen.frames)
+        fields = codec == "h264" and container.format.name == "mpegts" and seen.first.interlaced_frame
+    found = Probe(frames=seen.frames, width=width, height=height, codec=_codec_name(codec), stored=seen.frames)
+    if depth == "decode" or found.codec == "vp8" or fields or seen.refers_back():
+        return _decode(path, found, strict=not (seen.discarded or seen.refers_back()))
+    return found
 
 
 @dataclass
@@ -128,8 +128,10 @@ class _Seen:
     frames: int = 0
     unled: int = 0  # frames before the first that is marked as a keyframe
     corrupt: int = 0
+    discarded: int = 0  # decoded and not shown, as an edit list says
     first: Any = None  # the first frame that the decoder returns
     earliest: int | None = None  # time of display
+    keyframe: int | None = None  # time of display of the first
     last: float = 0.0  # in seconds
 
     def add(self, packet: Any) -> None:
@@ -139,7 +141,10 @@ class _Seen:
             self.frames += 1
             if packet.pts is not None:
                 self.earliest = packet.pts if self.earliest is None else min(self.earliest, packet.pts)
+        if packet.is_keyframe and self.keyframe is None:
+            self.keyframe = packet.pts
         self.corrupt += packet.is_corrupt
+        self.discarded += packet.is_discard
         self.last = max(self.last, float((packet.pts or 0) * (packet.time_base or 0))) if packet.size else self.last
         if self.first is None:
             try:
@@ -163,17 +168,25 @@ class _Seen:
             return f"damaged: its frames end at {self.last:.1f} s of {promised:.1f} s"
         return None
 
+    def refers_back(self) -> bool:
+        """Return whether the first frames refer to others before the file's beginning, so that they are not shown."""
+        return self.earliest is not None and self.keyframe is not None and self.earliest < self.keyframe
+
     def _begins_well(self) -> bool:
         """Return whether the first frame decodes alone, so that the file's marks of keyframes are wrong."""
         return self.first is not None and self.first.key_frame and self.first.pts == self.earliest
 
 
-def _decode(path: Path, found: Probe) -> Probe:
-    """Decode every frame. VP8 always needs this, because its invisible reference frames are packets too."""
+def _decode(path: Path, found: Probe, *, strict: bool) -> Probe:
+    """Decode every frame, strictly if its references are all there.
+
+    VP8 always needs this, because its invisible reference frames are packets too; so does H.264 with a packet a field.
+    """
     frames = 0
-    with av.open(path) as container:
+    with open_video(path) as container:
         stream = video_stream(container)
-        stream.codec_context.options = {"err_detect": "explode"}
+        if strict:
+            stream.codec_context.options = {"err_detect": "explode"}
         for frame in container.decode(stream):
             frames += 1
             if frame.is_corrupt:

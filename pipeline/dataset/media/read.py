@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sciu.pipeline.dataset.errors import DatasetError
+from sciu.pipeline.dataset.media.containers import open_video
 from sciu.pipeline.dataset.media.kinds import frame_files, is_packed, require_file
 from sciu.pipeline.dataset.media.packed import frames_of
 from sciu.pipeline.dataset.media.seek import Times
@@ -85,7 +85,7 @@ def _jumping(path: Path, wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """Open a video and its stream; clips, not slices, are spread over the cores."""
-    with av.open(path) as container:
+    with open_video(path) as container:
         stream = video_stream(container)
         if stream is None or stream.codec_context is None:
             raise DatasetError("has no video stream that FFmpeg can decode")

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from av.stream import Disposition
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import DatasetError
-from sciu.pipeline.dataset.media.containers import declared_size
+from sciu.pipeline.dataset.media.containers import declared_size, open_video
 from sciu.pipeline.dataset.media.kinds import frame_files, is_packed
 from sciu.pipeline.dataset.media.packed import frame_spans
 from sciu.pipeline.dataset.media.read import video_stream
@@ -121,7 +120,7 @@ def layout_of_video(path: Path, codec: str, frames: int, *, for_nvdec: bool = Fa
     content = read_file(str(path))
     if declared_size(io.BytesIO(content.data)) > len(content):
         raise DatasetError(f"truncated: it has {len(content)} bytes, but its header declares more")
-    with av.open(io.BytesIO(content.data)) as container:
+    with open_video(io.BytesIO(content.data)) as container:
         stream = video_stream(container)
         if stream is None:
             raise DatasetError("has no video stream")
@@ -132,7 +131,7 @@ def layout_of_video(path: Path, codec: str, frames: int, *, for_nvdec: bool = Fa
     for_nvdec = for_nvdec and codec != "mjpeg"
     why = _why_not_dali(content, several=several, only_420=for_nvdec)
     if why is None and for_nvdec:
-        why = _why_not_nvdec(codec, packets, guessed=guessed)
+        why = _why_not_nvdec(codec, packets, frames, guessed=guessed)
     if why is not None:
         return why
     if codec != "mjpeg":
@@ -144,7 +143,7 @@ def layout_of_video(path: Path, codec: str, frames: int, *, for_nvdec: bool = Fa
 def _why_not_dali(content: Bytes, *, several: bool, only_420: bool) -> str | None:
     if several:
         return "it has several video streams"
-    with av.open(io.BytesIO(content.data)) as container:
+    with open_video(io.BytesIO(content.data)) as container:
         frame = next(container.decode(video_stream(container)), None)
         if frame is None:
             raise DatasetError("has zero frames")
@@ -155,14 +154,15 @@ def _why_not_dali(content: Bytes, *, several: bool, only_420: bool) -> str | Non
         return None if good else f"its pixels are {frame.format.name}"
 
 
-def _why_not_nvdec(codec: str, packets: list[Any], *, guessed: bool) -> str | None:
+def _why_not_nvdec(codec: str, packets: list[Any], frames: int, *, guessed: bool) -> str | None:
     """Return why DALI would number frames wrongly on a GPU, where it counts packets in the order of their times."""
     times = [packet.pts for packet in packets]
     if guessed or None in times or len({*times}) < len(times):
         return "the file does not store the display order of its frames"
-    if codec == "vp8" and any(not bytes(packet)[0] & _VP8_SHOWN for packet in packets):
-        return "some of its frames are never shown"
-    return None
+    keyframes = [packet.pts for packet in packets if packet.is_keyframe]
+    refers_back = keyframes and min(times) < keyframes[0]  # as in a file that was cut without encoding it anew
+    hidden = codec == "vp8" and any(not bytes(packet)[0] & _VP8_SHOWN for packet in packets)
+    return "some of its frames are never shown" if len(packets) > frames or refers_back or hidden else None
 
 
 def _jpeg_spans(content: Bytes, packets: list[Any]) -> NDArray[np.int64] | None:

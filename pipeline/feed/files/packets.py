@@ -18,6 +18,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from sciu.pipeline.dataset import DatasetError
+from sciu.pipeline.dataset.media.containers import open_video
 from sciu.pipeline.dataset.media.read import Frames, upright, video_stream
 
 CODECS = ("h264", "hevc")
@@ -70,7 +71,7 @@ def look_at_packets(content: NDArray[np.uint8]) -> Packets | None:
     This decodes the whole video once, because AVI files store times in decoding order, and cut streams begin with
     frames that cannot be decoded.
     """
-    with av.open(io.BytesIO(content.data)) as container:
+    with open_video(io.BytesIO(content.data)) as container:
         stream = video_stream(container)
         if stream is None or stream.codec_context is None:
             raise DatasetError("has no video stream that FFmpeg can decode")
@@ -102,6 +103,6 @@ def spans_of(content: NDArray[np.uint8], packets: list[Any]) -> NDArray[np.int64
 
 def _decodes_to(content: NDArray[np.uint8], times: list[int]) -> bool:
     """Return whether decoding gives exactly the frames of these times, in order and upright."""
-    with av.open(io.BytesIO(content.data)) as container:
+    with open_video(io.BytesIO(content.data)) as container:
         shown = [(frame.pts, frame.rotation) for frame in container.decode(video_stream(container))]
     return shown == [(time, 0) for time in times]

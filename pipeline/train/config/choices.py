@@ -134,7 +134,7 @@ def _room_on(device: torch.device) -> int:
 
 
 def _gib(size: int) -> str:
-    return f"{size / _GIB:.1f} GiB"
+    return f"{size / _GIB:.1f} GiB" if size >= _GIB else f"{size / (1 << 20):,.0f} MiB"
 
 
 def _mean_bytes(dataset: Dataset) -> int:

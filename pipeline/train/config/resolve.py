@@ -22,6 +22,9 @@ else:
     import tomli as tomllib
 
 
+_RUN, _SHORTENED = "the run", ", shortened"
+
+
 @dataclass(frozen=True)
 class Resolved:
     """All settings, and the origin of each."""
@@ -31,21 +34,30 @@ class Resolved:
 
     def remarks(self) -> list[str]:
         """Return what of the presets in use is published and what is ours, and which settings have no effect."""
-        used = {origin.removeprefix("preset ") for origin in self.origins.values() if origin.startswith("preset ")}
+        presets = (origin for origin in self.origins.values() if origin.startswith("preset "))
+        used = {origin.removeprefix("preset ").partition(_SHORTENED)[0] for origin in presets}
         idle = [
             name for name in self.origins
-            if self.settings.method not in users_of(name) and self._chosen(name)
+            if self.settings.method not in users_of(name) and self._given(name)
         ]  # fmt: skip
-        return [PRESETS[name].source for name in sorted(used)] + [
-            f"{name} has no effect with method {self.settings.method}, only with {' and '.join(users_of(name))}"
-            for name in idle
+        warmup = self.origins["lr_warmup"]
+        return [
+            *(PRESETS[name].source for name in sorted(used)),
+            *[f"lr_warmup is {self.settings.lr_warmup:g}: {warmup}"]
+            * (_SHORTENED in warmup and not self.of_run("lr_warmup")),
+            *(
+                f"{name} has no effect with method {self.settings.method}, only with {' and '.join(users_of(name))}"
+                for name in idle
+            ),
         ]
 
-    def _chosen(self, name: str) -> bool:
-        """Return whether a user chose a value; of a resumed run, one that is not the default."""
-        if self.origins[name] == "the run":
-            return bool(getattr(self.settings, name) != by_name()[name].default)
-        return not self.origins[name].startswith(("default", "preset "))
+    def of_run(self, name: str) -> bool:
+        """Return whether a setting is that of the run that is resumed, and was not given again."""
+        return self.origins[name].startswith(_RUN)
+
+    def _given(self, name: str) -> bool:
+        """Return whether a user gave a value, now or when the run was begun, which not every run knows."""
+        return not self.origins[name].removeprefix(f"{_RUN}: ").startswith(("default", "preset ", _RUN))
 
     def toml(self) -> str:
         """Return a file that --config takes; each line says where its value came from."""
@@ -62,9 +74,25 @@ def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Resolved:
     origins = dict.fromkeys(by_name(), "default")
     for origin, layer in layers:
         for name, value in layer.items():
-            values[name] = checked(name, value)
-            origins[name] = origin
+            found = checked(name, value)
+            if not origins[name].startswith(f"{_RUN}: {origin}{_SHORTENED}"):  # the run has the same, as it fits
+                values[name], origins[name] = found, origin
+    _shorten_warmup(values, origins)
     return Resolved(Settings(**values), origins)
+
+
+def _shorten_warmup(values: dict[str, Any], origins: dict[str, str]) -> None:
+    """Let the warm-up of a preset take half of the epochs if there are too few for it."""
+    epochs, warmup = values.get("epochs", by_name()["epochs"].default), values.get("lr_warmup", 0.0)
+    if origins["lr_warmup"].startswith("preset ") and 1 <= epochs <= warmup:
+        values["lr_warmup"] = epochs / 2
+        origins["lr_warmup"] += f"{_SHORTENED} from {warmup:g} to fit --epochs {epochs}"
+
+
+def run_layers(settings: Settings, origins: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the settings of a run that is resumed, each with its origin when the run was begun, if that is known."""
+    values = asdict(settings).items()
+    return [(f"{_RUN}: {origins[name]}" if name in origins else _RUN, {name: value}) for name, value in values]
 
 
 def preset_layer(name: str) -> tuple[str, dict[str, Any]]:

@@ -81,7 +81,7 @@ class Settings:
     batch_size: int = setting(32, "Put this many clips in a batch on each GPU.", between=(1, 65_536), flag=True)
     accumulate: int = setting(
         1,
-        "Change the weights after this many batches, by the gradient of all of their clips; needs --cuda-graph off.",
+        "Change the weights after this many batches, by the gradient of all of their clips, without a CUDA graph.",
         between=(1, 65_536),
         flag=True,
     )

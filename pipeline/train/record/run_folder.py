@@ -88,7 +88,8 @@ class RunFolder:
         try:
             content: Any = json.loads(self.card.read_text("utf-8"))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise RunError(f"'{self.path}' must be a run, but has no run.json. Is it the right folder?") from None
+            lacks = "has no run.json" if self.path.exists() else "does not exist"
+            raise RunError(f"'{self.path}' must be a run, but {lacks}. Is it the right folder?") from None
         except (ValueError, RecursionError) as error:
             raise RunError(f"'{self.card}' must be JSON, but is damaged: {error}. Start a new run.") from None
         if not isinstance(content, dict) or not content.keys() >= _KEYS:

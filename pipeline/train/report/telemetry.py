@@ -14,9 +14,11 @@ from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.media.probe import MEDIA_ERRORS
 from sciu.pipeline.dataset.system.files import write_atomically
 from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.errors import RunError
 from sciu.pipeline.train.evaluation.detection import Truth, detection
 from sciu.pipeline.train.purify import Labels
 from sciu.pipeline.train.record.epoch_record import EpochRecord, PurifyResult
+from sciu.pipeline.train.record.history import read_history
 from sciu.pipeline.train.record.run_folder import RunFolder
 from sciu.pipeline.train.record.run_state import BestEpoch, RunState
 from sciu.pipeline.train.report.learning import warning_of
@@ -52,12 +54,21 @@ class Telemetry:
     def __post_init__(self) -> None:
         self._artist = ThreadPoolExecutor(1, "sciu-pictures")
 
-    def report(self, state: RunState, following: EpochIndex) -> None:
-        """Report an epoch: what was measured, and what its scores led to."""
+    def has_reported(self, epoch: int) -> bool:
+        """Return whether the log has an epoch; a damaged one, which is written again, has none."""
+        try:
+            return any(record.epoch == epoch for record in read_history(self.folder))
+        except RunError:
+            return False
+
+    def report(self, state: RunState, following: EpochIndex, *, again: bool = False) -> None:
+        """Report an epoch: what was measured, and what its scores led to; its line is not printed again."""
         record = state.end_epoch(self._purified(following))
         self._write(state)
         self._events = self._events or self.begin(state.epoch)
         self._show(self._events, record, following)
+        if again:
+            return
         self.say(_line(self.settings.epochs, record, state.best))
         if warning := warning_of(state.history, self.settings.lr):
             self.say(f"{WARNING}{warning}")

@@ -61,9 +61,9 @@ def _first_not_begun(folder: RunFolder, card: RunCard) -> int:
 
 
 def remarks(card: RunCard) -> list[str]:
-    """Return what is to be said of a run that became longer."""
+    """Return what is to be said of a run that became longer, of the last time if it did so before."""
     return [
         f"epochs: {each.epochs} instead of {before.epochs}; from epoch {each.from_epoch} on the learning rate is that"
         f" of a run of {each.epochs}"
-        for before, each in pairwise(card.lengths)
+        for before, each in [*pairwise(card.lengths)][-1:]
     ]

@@ -113,7 +113,8 @@ def test_a_run_that_has_ended_early_trains_no_more(
     go_on(frame_faces, tmp_path / "run", patience=3)
     before = indexes(tmp_path / "run")
     monkeypatch.setattr(loop, "learn", lambda *_: pytest.fail("it has ended"))
-    go_on(frame_faces, tmp_path / "run", patience=3)
+    said = go_on(frame_faces, tmp_path / "run", patience=3)
+    assert "the run has ended after 5 epochs, by --patience 3; --resume with a longer one goes on" in said
     assert indexes(tmp_path / "run") == before
     assert summary(tmp_path / "run")["epochs_done"] == 5
 

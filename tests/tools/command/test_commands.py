@@ -90,3 +90,20 @@ def test_a_full_disk_is_one_line_that_names_the_file_and_exit_code_1(
     (line,) = answer.stderr.splitlines()
     assert line.startswith("Error: ")
     assert f"'{tmp_path}/{name}" in line
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Free the disk"), (errno.EROFS, "Choose another place: what is there can only be read"),
+        (errno.EACCES, "Get the rights to it, or choose another place"), (errno.ENOTDIR, "Correct the path"),
+        (errno.EIO, "Free the disk or correct the path"),
+    ],
+)  # fmt: skip
+def test_the_remedy_is_one_for_the_error(number: int, remedy: str) -> None:
+    @click.command(cls=Command)
+    def command() -> None:
+        raise OSError(number, "reason", "/x")
+
+    answer = CliRunner().invoke(command)
+    assert (answer.exit_code, answer.stderr) == (1, f"Error: '/x': reason. {remedy}, then run the command again.\n")

@@ -22,7 +22,9 @@ def test_a_name_in_double_quotes_may_have_an_equals_sign() -> None:
         as_pairs(CONTEXT, OPTION, ["a=b", "a=c"])
 
 
-def test_a_file_that_is_there_is_replaced_only_if_that_is_asked_for(tmp_path: Path) -> None:
+def test_a_file_that_is_there_is_replaced_only_if_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first of `clips/*.mp4`, a run's card, a dataset's table: all of them were overwritten."""
     there = tmp_path / "clip.mp4"
     require_new_file(there, replace=False)
@@ -32,5 +34,10 @@ def test_a_file_that_is_there_is_replaced_only_if_that_is_asked_for(tmp_path: Pa
     require_new_file(there, replace=True)
     with pytest.raises(SettingError, match="must be a new file"):
         require_new_file(tmp_path, replace=True)
-    with pytest.raises(SettingError, match="must be in a folder that can be written, but '.*nowhere' cannot"):
-        require_new_file(tmp_path / "nowhere" / "out.csv", replace=True)
+    with pytest.raises(
+        SettingError, match="in a folder that exists, but '.*no where' does not: `mkdir -p '.*no where'`"
+    ):
+        require_new_file(tmp_path / "no where" / "out.csv", replace=True)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(SettingError, match="must be in a folder that can be written, but '.*' cannot"):
+        require_new_file(tmp_path / "out.csv", replace=True)

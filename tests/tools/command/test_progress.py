@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -95,6 +96,30 @@ def test_a_passing_bar_is_drawn_in_one_line_and_erased_and_lines_are_printed_abo
     assert (seen.lines, seen.code) == ([*said[0], *said[1]], 0)
 
 
+@pytest.mark.parametrize(
+    ("columns", "ends"),
+    [
+        (80, r"\| 150/300 \[00:\d\d<00:\d\d, 1,234 clips/s, 34% waiting\]"),
+        (60, r"\| 150/300 \[00:\d\d<00:\d\d, 1,234 clips/s\]"), (45, r"\| 150/300 \[00:\d\d<00:\d\d\]"),
+        (32, r"\| 150/300"),
+    ],
+)  # fmt: skip
+def test_what_a_narrow_bar_has_no_room_for_is_left_out_in_whole_words(columns: int, ends: str) -> None:
+    script = command("bar = Progress('epoch')\nsteps(bar, 149, 150, 300, '1,234 clips/s, 34% waiting')")
+    (bar,) = run_in_terminal(script, columns=columns).lines
+    assert re.search(ends + "$", bar), bar
+    assert len(re.findall(r"\|(.*)\|", bar)[0]) >= 10 - len("100%")
+
+
+def test_a_rate_has_no_unit_and_is_that_since_the_beginning() -> None:
+    """That of a single step was thousands in a second."""
+    script = command("bar = Progress('predict')\ntime.sleep(0.5)\nsteps(bar, 1, 1, 1)")
+    (bar,) = run_in_terminal(script).lines
+    found = re.search(r", +([\d.]+)/s\]$", bar)
+    assert found, bar
+    assert 0 < float(found[1]) <= 2
+
+
 def test_a_bar_that_stays_ends_with_a_line_of_its_own_and_starts_no_thread() -> None:
     seen = run_in_terminal(
         command("bar = Progress('check')\nsteps(bar, 1, 300, 300)\nclick.echo(f'{threading.active_count()} thread')")
@@ -155,11 +180,13 @@ def test_errors_and_warnings_are_coloured_on_a_terminal_only() -> None:
 
 def test_a_full_disk_and_a_closed_pipe_end_a_table_without_a_traceback() -> None:
     script = command("print_table(['a'], [[k] for k in range(100_000)])")
-    for redirection, code, told in ((">/dev/full", 1, "Error: No space left on device"), ("| head -1; exit 0", 0, "")):
+    full = "Error: standard output: No space left on device. Free the disk, or let it go elsewhere, then"
+    for redirection, code, told in ((">/dev/full", 1, full), ("| head -1; exit ${PIPESTATUS[0]}", 141, "")):
         done = subprocess.run(
             ["bash", "-c", f'"$0" -c "$1" {redirection}', sys.executable, script],
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == code, redirection
         assert done.stderr.startswith(told)
+        assert done.stderr.count("\n") == (1 if told else 0)
         assert "Traceback" not in done.stderr

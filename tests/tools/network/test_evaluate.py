@@ -124,6 +124,7 @@ def test_another_dataset_is_told(sciu: Sciu, finished_run: Path, frame_faces: Da
 def test_bad_input(sciu: Sciu, finished_run: Path, faces: Dataset, tmp_path: Path) -> None:
     assert "of different folds, but are of folds [1, 1]" in sciu("eval", finished_run, finished_run, "--folds").error()
     assert "must be a run, but has no run.json" in sciu("eval", tmp_path).error()
+    assert f"'{tmp_path}/nowhere' must be a run, but does not exist" in sciu("eval", tmp_path / "nowhere").error()
     assert "There are: best" in sciu("eval", finished_run, "--checkpoint", "77").error()
     assert "no dataset in" in sciu("eval", finished_run, "--data", tmp_path).error()
     assert "split 'val' of fold 1 must have clips" in sciu("eval", finished_run, "--split", "val").error()

@@ -43,7 +43,7 @@ def test_a_file_that_exists_is_kept_unless_it_may_be_replaced(sciu: Sciu, finish
     [
         (["{}/nothing"], "{}/nothing"),
         (["{}", "--checkpoint", "9"], "checkpoint '9' does not exist"),
-        (["{}", "--out", "nowhere/net.onnx"], "--out must be in a folder that can be written"),
+        (["{}", "--out", "nowhere/net.onnx"], "--out must be in a folder that exists"),
     ],
 )
 def test_what_cannot_be_exported_is_a_line(

@@ -76,7 +76,7 @@ def test_without_a_file_a_table_is_printed(sciu: Sciu, finished_run: Path, frame
         (["--csv", "{}/list.csv"], "must be a file with a column `path`"),
         (["--csv", "{}/gaps.csv"], "gaps.csv':3 has none"),
         (["{}", "--csv", "{}/nothing.csv"], "nothing.csv' is []"),
-        (["x.mp4", "--out", "{}/nowhere/out.csv"], "--out must be in a folder that can be written"),
+        (["x.mp4", "--out", "{}/nowhere/out.csv"], "--out must be in a folder that exists"),
     ],
 )
 def test_nothing_to_predict_is_a_line(

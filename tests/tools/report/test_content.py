@@ -12,7 +12,7 @@ from invented_run import invented_run
 
 from sciu.tools.report.content import commands
 from sciu.tools.report.gallery import common_folder
-from sciu.tools.report.headline import duration, headline
+from sciu.tools.report.headline import differing, duration, headline
 from sciu.tools.report.reading import names_of, read_runs
 from sciu.tools.report.records import RunRecord
 
@@ -49,6 +49,23 @@ def test_gains_are_over_the_plain_run_and_not_over_itself(run: RunRecord) -> Non
     gains = [[figure.gain for figure in headline(run, plain)][:3] for plain in (None, run, first)]
     assert gains[:2] == [[None] * 3] * 2
     assert gains[2] == pytest.approx([16.0, 16.0, None])  # 20 of 50 right, after 12 of 50
+
+
+def test_a_gain_that_may_be_due_to_something_else_than_the_method_is_not_comparable(run: RunRecord) -> None:
+    """14 epochs on one split were compared in green with 4 on another."""
+    card = run.card
+    plain = replace(run, card=replace(card, settings=replace(card.settings, method="plain")))
+    assert (differing(run, plain), differing(run, run), differing(run, None)) == ("", "", "")
+    assert all(figure.comparable for figure in headline(run, plain))
+    settings = replace(plain.card.settings, fold=2, seed=7, backbone="other")
+    dataset = replace(card.dataset, fingerprint="0123456789")
+    other = replace(plain, history=run.history[:2], card=replace(plain.card, settings=settings, dataset=dataset))
+    ours = card.settings
+    assert differing(run, other) == (
+        f"epochs 5 / 2, fold {ours.fold} / 2, seed {ours.seed} / 7, split  / 01234567, backbone {ours.backbone} / other"
+    )
+    assert [figure.comparable for figure in headline(run, other)][:2] == [False, False]
+    assert differing(replace(run, history=[]), other) == ""  # there is nothing to compare
 
 
 @pytest.mark.parametrize(

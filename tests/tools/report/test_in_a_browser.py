@@ -74,6 +74,50 @@ def test_a_click_shows_the_history_of_a_clip(browser: Browser, page: Path) -> No
     browser.wait(lambda: not browser.all("dialog"))
 
 
+def test_a_chosen_gallery_can_be_read_under_the_mouse(browser: Browser, page: Path) -> None:
+    """It was near white on near white, always so after a click."""
+    pressed = browser.one("[data-kind=pruned]")
+    ActionChains(browser.driver).move_to_element(pressed).perform()
+    assert browser.all("[data-kind=pruned]:hover")
+    accent = browser.all(".figure.main .value")[0].value_of_css_property("color")
+    assert pressed.value_of_css_property("background-color") == accent != pressed.value_of_css_property("color")
+
+
+def test_what_people_decided_is_a_gallery(sciu: Sciu, browser: Browser, tmp_path: Path) -> None:
+    run = invented_run(tmp_path / "run")
+    clip = sciu("purify", "list", run, "--what", "corrected", "--json").json["clips"][0]
+    sciu("purify", "pin", run, clip["clip"], "--label", clip["given"], "--who", NASTY[0])
+    assert sciu("report", run).code == 0
+    open_page(browser, run / "report.html")
+    browser.one("[data-kind=people]").click()
+    assert browser.one(".found").text == "1 of 1 clips decided by people"
+    assert browser.texts(".tile span")[1:] == [
+        clip["given"], f"policy: corrected to {clip['label']}", f"{NASTY[0]}: label {clip['given']}",
+    ]  # fmt: skip
+    browser.one(".tile").click()
+    assert browser.one("dialog h2").text == f"Clip {clip['clip']}, decided by people"
+    assert f"label {clip['given']}, 20" in browser.one("dialog dl").text
+    assert len(browser.all(".history li")) == 2
+    browser.one("dialog").send_keys(Keys.ESCAPE)
+    browser.one("[data-kind=pruned]").click()
+    assert values(browser)
+    assert not browser.errors()
+
+
+def test_charts_and_tables_fit_a_narrow_page(browser: Browser, page: Path) -> None:
+    chart = browser.all(".chart")[0]
+    try:
+        browser.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride", {"width": 420, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        )
+        drawn = "return [arguments[0].clientWidth, arguments[0].querySelector('.main-svg').clientWidth]"
+        browser.wait(lambda: len({*browser.driver.execute_script(drawn, chart)}) == 1)
+        width = "return document.documentElement.scrollWidth"
+        assert chart.size["width"] < browser.driver.execute_script(width) <= 420
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_a_pair_of_classes_leads_to_its_clips(browser: Browser, page: Path) -> None:
     row = browser.all("tr.link")[0]
     given, label, clips = [cell.text for cell in row.find_elements(By.TAG_NAME, "td")][:3]

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
 import shutil
 import tarfile
@@ -117,6 +118,8 @@ def test_the_sections_are_there_and_say_the_numbers(sciu: Sciu, invented: Path, 
         "low quality precision 50.0%", "broken 3", "sciu-train faces --out run", "--config", "correct_above",
     ):  # fmt: skip
         assert said in page.text
+    titles = [chart["layout"]["xaxis"].get("title") for chart in page.data["charts"].values()]
+    assert [title["text"] for title in titles if title][-3:] == ["weight", "score", "margin"]
     notes = [note for chart in page.data["charts"].values() for note in chart["layout"].get("annotations", ())]
     assert [note["text"] for note in notes] == ["prune below 0.500", "correct above 0.200"]
     loss = [chart["traces"][0]["x"] for chart in page.data["charts"].values()][2]
@@ -138,6 +141,42 @@ def test_guards_pins_and_quarantine_are_told(sciu: Sciu, tmp_path: Path) -> None
     assert f"{EPOCHS + 1} quarantine 1 ben green" in text
 
 
+def test_what_people_decided_against_the_policy_is_shown_clip_by_clip(sciu: Sciu, tmp_path: Path) -> None:
+    """A correction that people rejected was in no gallery."""
+    run = invented_run(tmp_path / "run")
+    listed = {kind: sciu("purify", "list", run, "--what", kind, "--json").json["clips"] for kind in KINDS}
+    rejected, again, undone, freed, retracted = listed["corrected"][:5]
+    given, proposed = rejected["given"], f"corrected to {rejected['label']}"
+    third = next(name for name in NAMES if name not in (again["given"], again["label"]))
+    dropped = listed["pruned"][0]
+    sciu("purify", "pin", run, rejected["clip"], "--label", given, "--who", "anna", "--why", "seen it")
+    sciu("purify", "pin", run, again["clip"], "--keep", "--who", "anna")
+    sciu("purify", "pin", run, again["clip"], "--label", third, "--who", "ben")
+    sciu("purify", "undo", run, undone["clip"], "--who", "ben")
+    sciu("purify", "pin", run, freed["clip"], "--keep", "--who", "anna")
+    sciu("purify", "pin", run, freed["clip"], "--free", "--who", "anna")
+    sciu("purify", "pin", run, retracted["clip"], "--keep", "--who", "anna")
+    sciu("purify", "undo", run, retracted["clip"], "--who", "anna")
+    sciu("purify", "pin", run, dropped["clip"], "--drop", "--who", "cara")
+    page = reported(sciu, run)
+    (shown,) = page.data["runs"]
+    people = {shown["clip"][k]: each for k, each in enumerate(shown["people"]) if shown["kind"][k] == "people"}
+    told = {clip: (who, policy, decided) for clip, (who, _, policy, decided) in people.items()}
+    assert told == {
+        rejected["clip"]: ("anna", proposed, f"label {given}"),
+        again["clip"]: ("ben", f"corrected to {again['label']}", f"label {third}"),
+        undone["clip"]: ("ben", f"corrected to {undone['label']}", "undo"),
+        dropped["clip"]: ("cara", "pruned", "drop"),
+    }
+    kinds = zip(shown["kind"], shown["clip"], strict=True)
+    at = [*kinds].index(("people", rejected["clip"]))
+    assert [what for _, _, what in shown["history"][at]][-1] == f"pinned: is {given} by anna: seen it"
+    assert "By people 4 decided" in page.text
+    assert "and 4 of 4 that people decided about (pinned, or undid what the policy did), 0 of them with" in page.text
+    assert sum(clip == dropped["clip"] for clip in shown["clip"]) == 2  # in both galleries
+    assert sciu("report", run, "--replace", "--json").json["runs"][0]["decided_by_people"] == 4
+
+
 def test_several_runs_are_compared_with_the_plain_one(sciu: Sciu, invented: Path, tmp_path: Path) -> None:
     plain = invented_run(tmp_path / "other" / "run", method="plain", epochs=4)
     answer = sciu("report", invented, plain, "--out", tmp_path / "page.html", "--replace", "--json").json
@@ -146,6 +185,9 @@ def test_several_runs_are_compared_with_the_plain_one(sciu: Sciu, invented: Path
     names = names_of([invented, plain])
     assert names == [f"{invented.parent.name}/run", "other/run"]
     assert "+4.0" in page.text  # 20 of 50 right after five epochs, 18 of 50 after four
+    assert f"{names[0]} differs also in: epochs {EPOCHS} / 4." in page.text
+    gains = [attributes["class"] for _, attributes in page.tags if "gain" in (attributes.get("class") or "")]
+    assert [str(gain).split() for gain in gains] == [["gain"]] * 2  # no colour
     assert [trace["name"] for trace in page.data["charts"]["chart-0"]["traces"]] == names
     assert [attributes["data-run"] for tag, attributes in page.tags if attributes.get("class") == "run"] == ["0", "1"]
 
@@ -294,10 +336,10 @@ def test_runs_of_an_earlier_version(
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["{tmp}/nothing"], 3, "must be a run, but has no run.json"),
+        (["{tmp}/nothing"], 3, "must be a run, but does not exist"),
         (["{run}", "{run}/"], 2, "RUN must be different runs"),
         (["{run}", "--out", "{tmp}"], 2, "--out must be a new file"),
-        (["{run}", "--out", "{tmp}/no/page.html"], 2, "--out must be in a folder that can be written"),
+        (["{run}", "--out", "{tmp}/no/page.html"], 2, "--out must be in a folder that exists"),
         (["{run}", "--data", "{data}"], 2, "has other clips, labels or folds"),
     ],
 )  # fmt: skip
@@ -308,6 +350,22 @@ def test_mistakes_are_one_line(
     answer = sciu("report", *(each.format(**places) for each in arguments))
     assert answer.code == code
     assert said in answer.error()
+
+
+def test_a_run_that_cannot_be_written_is_refused_before_the_work(
+    sciu: Sciu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All the work was done first, and the message then was to free the disk."""
+    run = invented_run(tmp_path / "run")
+    (run / "log.jsonl").write_text("reading it would fail")
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    answer = sciu("report", run)
+    assert answer.code == 2
+    assert f"in a folder that can be written, but '{run}' cannot" in answer.error()
+    assert "--out FILE" in answer.error()
+    monkeypatch.undo()
+    assert "is damaged" in sciu("report", run, "--out", tmp_path / "page.html").error()
 
 
 def test_a_damaged_log_is_one_line(sciu: Sciu, tmp_path: Path) -> None:

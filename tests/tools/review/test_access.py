@@ -7,26 +7,20 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from invented_run import invented_run
 from noisy_clips import CLIPS
 from reviewing import ORIGIN, PORT, Page, reviewed
 
+from sciu.tools.review.choosing import following
 from sciu.tools.review.serving import MOST_BYTES
 
-READ = (
-    "/",
-    "/session",
-    "/now",
-    "/queue",
-    "/clips/3",
-    "/clips/3/video",
-    "/static/page.js",
-    "/static/page.css",
-    "/static/report.css",
-)
+OPEN = ("/", "/static/page.js", "/static/page.css", "/static/report.css")
+TOLD = ("/session", "/now", "/queue", "/clips/3", "/clips/3/video")
+READ = (*OPEN, *TOLD)
 WRITTEN = ("/clips/3/pin", "/clips/3/undo")
-KEEP = {"action": "keep", "who": "anna"}
+KEEP = {"action": "keep", "who": "anna", "seen": 0}
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +48,13 @@ def post(page: Page, path: str, **headers: str) -> int:
 # ---- the token
 
 
-@pytest.mark.parametrize("path", [*READ, *WRITTEN, "/nothing", "/static/../app.py"])
+@pytest.mark.parametrize("path", [*TOLD, *WRITTEN, "/nothing", "/static/../app.py"])
 def test_without_the_token_nothing_is_answered(page: Page, path: str) -> None:
     for method in ("GET", "POST", "OPTIONS", "BREW"):
-        for token in ("", "Bearer ", "Bearer wrong", "Bearer \xff", "Basic x"):
-            for cookie in ("", f"sciu-review-{PORT}=x"):
-                refused = page.send(method, path, headers={"Authorization": token, "Cookie": cookie})
+        for token in ("", "Bearer ", "Bearer wrong", "Bearer \xff", "Basic x", f"Bearer {page.access.token}x"):
+            for cookie in ("", f"token={page.access.token}"):
+                query = f"?token={page.access.token}"  # it is neither in cookies, which all ports get, nor in addresses
+                refused = page.send(method, path + query, headers={"Authorization": token, "Cookie": cookie})
                 assert refused.status == 403
                 assert refused.text.count("\n") == 1
 
@@ -69,27 +64,20 @@ def test_with_the_token_all_is_answered(page: Page) -> None:
     assert statuses == {**dict.fromkeys(READ, 200), "/clips/3/video": 204}  # of an invented run there are no clips
 
 
-def test_the_address_lets_a_browser_in_and_shows_no_token_any_more(page: Page) -> None:
-    entered = page.send("GET", page.access.address().removeprefix(ORIGIN), headers={"Authorization": ""})
-    cookie = entered.headers["Set-Cookie"]
-    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
-    assert '<meta http-equiv="refresh" content="0; url=/">' in entered.text
-    assert page.access.token not in entered.text
-    cookie = cookie.split(";")[0]
-    assert page.send("GET", "/", headers={"Authorization": "", "Cookie": cookie}).status == 200
+def test_the_pages_own_files_need_no_token_and_tell_nothing_of_the_run(page: Page) -> None:
+    secrets = [page.access.token, "anna", *page.get("/session")["classes"], page.get("/session")["run"] + "/"]
+    for path in OPEN:
+        answer = page.send("GET", path, headers={"Authorization": ""})
+        assert answer.status == 200
+        assert [each for each in secrets if each in answer.text] == []
+        assert answer.text == page.send("GET", path).text
+        assert "Set-Cookie" not in answer.headers
+    assert page.send("GET", "/static/app.py", headers={"Authorization": ""}).status == 404
+    assert page.send("POST", "/", headers={"Authorization": ""}).status == 403
 
 
-def test_a_wrong_token_lets_nobody_in(page: Page) -> None:
-    for token in ("", "wrong", page.access.token[:-1], page.access.token + "x", "\ud7ff"):
-        refused = page.send("GET", f"/?token={token}", headers={"Authorization": ""})
-        assert refused.status == 403
-        assert "Set-Cookie" not in refused.headers
-
-
-def test_the_address_that_a_process_list_shows_works_once(page: Page) -> None:
-    once = page.access.address(once=True).removeprefix(ORIGIN)
-    assert page.access.token not in once
-    assert [page.send("GET", once, headers={"Authorization": ""}).status for _ in range(2)] == [200, 403]
+def test_the_address_has_the_token_where_browsers_send_it_to_nobody(page: Page) -> None:
+    assert page.access.address == f"{ORIGIN}/#token={page.access.token}"
 
 
 # ---- foreign pages
@@ -100,7 +88,7 @@ def test_the_address_that_a_process_list_shows_works_once(page: Page) -> None:
 )
 def test_a_foreign_name_that_leads_here_is_refused(page: Page, host: str) -> None:
     assert page.send("GET", "/", headers={"Host": host}).status == 400
-    assert page.send("GET", f"/?token={page.access.token}", headers={"Host": host}).status == 400
+    assert page.send("GET", "/session", headers={"Host": host}).status == 400
     assert post(page, "/clips/3/pin", Host=host, Origin=f"http://{host}") == 400
 
 
@@ -122,6 +110,7 @@ def test_a_browser_may_run_our_script_only_and_frame_nothing(page: Page) -> None
         policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
         assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
         assert policy["script-src"] == "'self'"
+        assert policy["media-src"] == "blob:"
         assert not any("unsafe" in part for part in policy.values())
         assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"]) == ("nosniff", "no-referrer")
     html = page.send("GET", "/").text
@@ -140,7 +129,7 @@ def test_unknown_methods_are_refused(page: Page, method: str) -> None:
 
 def test_a_read_is_no_write_and_a_write_no_read(page: Page) -> None:
     assert {page.send("GET", path).status for path in WRITTEN} == {405}
-    assert {page.send("POST", path).status for path in READ if path != "/"} == {405}
+    assert {page.send("POST", path).status for path in READ} == {405}
 
 
 @pytest.mark.parametrize(
@@ -188,16 +177,20 @@ def test_a_body_is_an_object_in_json(page: Page, content: str | bytes, kind: str
         {"action": "label", "label": True, "who": "anna"}, {"action": "label", "label": 10**30, "who": "anna"},
         {"action": "keep", "label": 1, "who": "anna"}, {"action": "keep", "who": "\ud800"},
         {"action": "keep", "who": "anna", "why": "\udcff"}, {"action": "keep", "who": "anna", "why": "x" * 1001},
-        {"action": "keep", "who": "anna", "why": 7},
+        {"action": "keep", "who": "anna", "why": 7}, {"action": "keep", "who": "anna", "seen": None},
+        {"action": "keep", "who": "anna", "seen": "0"}, {"action": "keep", "who": "anna", "seen": -1},
     ],
 )  # fmt: skip
 def test_a_decision_that_makes_no_sense_is_refused_in_a_line(page: Page, said: dict[str, object]) -> None:
-    refused = page.say("/clips/3/pin", **said)
+    refused = page.say("/clips/3/pin", **{"seen": 0, **said})
     assert refused.status == 400
     assert refused.json["error"].endswith(".")
 
 
-@pytest.mark.parametrize("said", [{}, {"event": 1}, {"event": "1", "who": "anna"}, {"event": True, "who": "anna"}])
+@pytest.mark.parametrize(
+    "said",
+    [{}, {"event": 1}, {"event": "1", "who": "anna"}, {"event": True, "who": "anna"}, {"event": -1, "who": "anna"}],
+)
 def test_an_undo_names_an_event_and_a_person(page: Page, said: dict[str, object]) -> None:
     assert page.say("/clips/3/undo", **said).status == 400
 
@@ -216,6 +209,12 @@ def test_a_queue_is_asked_for_in_its_words(page: Page, asked: str, code: int) ->
 
 def test_a_queue_never_sends_all(page: Page) -> None:
     assert len(page.queue(kind="all", count=999999)["clips"]) == 50 < CLIPS
+    assert page.queue(kind="all", count=0)["clips"] == []
+
+
+@pytest.mark.parametrize("count", [0, -1, -CLIPS])
+def test_of_no_clips_there_are_none(count: int) -> None:
+    assert following(np.arange(CLIPS), lambda _clip: True, None, count) == []
 
 
 def test_a_large_body_is_not_read(page: Page) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from invented_run import EPOCHS, NASTY, invented_run
 from noisy_clips import CLIPS, GIVEN, NAMES, begin, one_epoch
 from reviewing import Page, reviewed
 
-from sciu.purification import Purifier
+from sciu.purification import Purifier, PurifierError
 from sciu.purification.clip_state import Status
 from sciu.purification.store import layout
-from sciu.tools.review.desk import opened_desk
+from sciu.tools.review.desk import Decision, opened_desk
 
 Sciu = Callable[..., Answer]
 
@@ -179,7 +180,7 @@ def test_two_tabs_decide_the_same_clip_the_last_wins_and_both_are_told(run: Path
         told = page.pin(clip, "label", 1, who="ben", why="no")
         both = [each["what"] for each in told["history"][-2:]]
         assert both == ["pinned: leaves by anna", f"pinned: is {NAMES[1]} by ben: no"]
-        refused = page.say(f"/clips/{clip}/undo", event=made["undo"], who="anna")
+        refused = page.say(f"/clips/{clip}/undo", event=made["made"], who="anna")
         assert (refused.status, refused.json["error"]) == (
             409, f"clip {clip} was changed by ben since, so nothing was undone."
         )  # fmt: skip
@@ -206,7 +207,137 @@ def test_only_what_a_person_said_is_undone(run: Path) -> None:
         assert page.get(f"/clips/{clip}") == told
 
 
+def test_an_undo_takes_back_nobody_elses_decision(run: Path) -> None:
+    """Who says the same as another has made no change, so there is none to undo."""
+    with reviewed(run) as page:
+        (clip, *_) = page.queue()["clips"]
+        first, second = page.pin(clip, "drop", who="anna"), page.pin(clip, "drop", who="ben", why="I agree")
+        assert (second["made"], second["undo"]) == (None, first["made"])
+        assert second["pin"] == {"action": "drop", "who": "anna", "why": ""}
+        confirmed = page.desk.purifier.history(clip)[-1].event
+        assert (confirmed.who, confirmed.number) == ("ben", first["made"] + 1)
+        refused = page.say(f"/clips/{clip}/undo", event=confirmed.number, who="ben")
+        assert (refused.status, "so nothing was undone" in refused.json["error"]) == (409, True)
+        assert page.get(f"/clips/{clip}") == {name: said for name, said in second.items() if name != "made"}
+
+
+def test_a_reason_can_be_added_to_an_own_decision(run: Path) -> None:
+    with reviewed(run) as page:
+        (clip, *_) = page.queue()["clips"]
+        made = page.pin(clip, "drop")["made"]
+        told = page.pin(clip, "drop", why="blurred")
+        assert (told["pin"]["why"], told["undo"], told["made"]) == ("blurred", made, None)
+        assert page.say(f"/clips/{clip}/undo", event=made, who="anna").json["pin"] is None
+
+
+def test_each_undo_goes_back_to_the_pin_before_and_says_how_to_undo_that(run: Path) -> None:
+    with reviewed(run) as page:
+        (clip, *_) = page.queue()["clips"]
+        first, second = page.pin(clip, "drop", who="ben"), page.pin(clip, "label", 1)
+        told = page.say(f"/clips/{clip}/undo", event=second["undo"], who="anna").json
+        assert (told["pin"], told["undo"]) == (first["pin"], first["undo"])
+        told = page.say(f"/clips/{clip}/undo", event=told["undo"], who="anna").json
+        assert (told["pin"], told["undo"]) == (None, None)
+
+
+def test_a_pin_is_freed_whatever_has_happened_since_and_that_is_undone(run: Path) -> None:
+    with reviewed(run) as page:
+        (clip, *_) = page.queue()["clips"]
+        pinned = page.pin(clip, "drop")
+        page.desk.purifier.quarantine([clip], "gone")
+        told = page.get(f"/clips/{clip}")
+        assert (told["pin"], told["undo"]) == (pinned["pin"], None)
+        freed = page.pin(clip, "free", who="ben")
+        assert (freed["pin"], freed["undo"]) == (None, None)
+        assert page.queue()["decided"] == 0
+        assert page.say(f"/clips/{clip}/undo", event=freed["made"], who="ben").json["pin"] == pinned["pin"]
+
+
+def test_a_decision_about_what_another_person_has_decided_meanwhile_is_refused(run: Path) -> None:
+    with reviewed(run) as page:
+        (clip, *_) = page.queue()["clips"]
+        seen = page.get(f"/clips/{clip}")["events"]
+        page.pin(clip, "drop", who="ben")
+        before = page.get(f"/clips/{clip}")
+        said = {"action": "label", "label": 1, "who": "anna"}
+        refused = page.say(f"/clips/{clip}/pin", **said, seen=seen)
+        assert (refused.status, refused.json["error"]) == (
+            409, f"ben has decided about clip {clip} since it was shown, so nothing was stored."
+        )  # fmt: skip
+        assert page.get(f"/clips/{clip}") == before
+        assert page.say(f"/clips/{clip}/pin", **said, seen=before["events"]).json["pin"]["who"] == "anna"
+
+
 # ---- a training at the same time
+
+
+def test_who_looks_does_not_wait_for_a_decision_that_waits_for_the_store(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sciu.tools.review.desk._PATIENCE", 0.01)
+    with reviewed(run) as page:
+        (clip, *_) = page.queue()["clips"]
+        before = page.get(f"/clips/{clip}")
+        waits, goes_on = threading.Event(), threading.Event()
+        reviewing = page.desk.purifier.review
+
+        def late(pins: Any) -> None:
+            waits.set()
+            assert goes_on.wait(60)
+            reviewing(pins)
+
+        monkeypatch.setattr(page.desk.purifier, "review", late)
+        deciding = threading.Thread(
+            target=page.desk.decide, args=(clip, Decision(action="drop", label=None, who="anna", why="", seen=99))
+        )
+        deciding.start()
+        assert waits.wait(60)
+        assert page.get("/now")["events"] == before["events"]
+        assert page.get(f"/clips/{clip}") == before
+        assert page.queue()["decided"] == 0
+        goes_on.set()
+        deciding.join()
+        assert page.get("/now")["events"] == before["events"] + 1
+        assert page.get(f"/clips/{clip}")["pin"]["who"] == "anna"
+
+
+@pytest.mark.parametrize("fails", ["sciu.tools.review.desk.Report.of", "sciu.tools.review.desk.Kinds.of"])
+def test_what_a_failed_read_did_not_take_in_the_next_one_does(
+    run: Path, fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reviewed(run) as page:
+        (clip, *_) = page.queue()["clips"]
+        before = page.get(f"/clips/{clip}")
+        page.desk.purifier.pin(clip, "drop", who="ben")
+        page.desk.purifier.store.claim_recording()
+        index = one_epoch(page.desk.purifier)
+        for _ in range(2):
+            with monkeypatch.context() as patch:
+                patch.setattr(fails, _fail)
+                assert page.send("GET", "/now").status == 503
+        assert page.get("/now") == {"events": before["events"] + 2, "epoch": EPOCHS + 2}
+        told = page.get(f"/clips/{clip}")
+        assert (told["pin"]["who"], len(told["history"])) == ("ben", len(before["history"]) + 1)
+        assert page.queue()["kinds"]["pruned"] == index.header.counts["pruned"] + (before["kind"] == "pruned")
+
+
+def test_each_event_is_read_once_however_often_reading_fails(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with reviewed(run) as page:
+        first, second = page.queue(kind="all", count=2)["clips"]
+        known = {clip: len(page.get(f"/clips/{clip}")["history"]) for clip in (first, second)}
+        purifier = page.desk.purifier
+        purifier.pin(first, "drop", who="ben")
+        purifier.pin(second, "drop", who="ben")
+        last, rows = len(purifier.events()) - 1, purifier.rows
+        monkeypatch.setattr(purifier, "rows", lambda event: _fail() if event == last else rows(event))
+        assert [page.send("GET", "/now").status for _ in range(2)] == [503, 503]
+        monkeypatch.setattr(purifier, "rows", rows)
+        assert {clip: len(page.get(f"/clips/{clip}")["history"]) - 1 for clip in known} == known
+        assert page.queue(kind="all")["decided"] == 2
+
+
+def _fail(*_: Any) -> Any:
+    raise PurifierError("the disk cannot be read")
 
 
 def test_a_training_takes_over_what_is_decided_while_it_holds_the_store(tmp_path: Path) -> None:
@@ -251,7 +382,7 @@ def test_a_full_disk_is_said_in_a_line_and_nothing_is_lost(run: Path, monkeypatc
         (clip, *_) = page.queue()["clips"]
         with monkeypatch.context() as patch:
             patch.setattr(layout, "append_event", full)
-            refused = page.say(f"/clips/{clip}/pin", action="drop", who="anna")
+            refused = page.say(f"/clips/{clip}/pin", action="drop", who="anna", seen=0)
         assert refused.status == 503
         assert "cannot be written: No space left on device" in refused.json["error"]
         assert "\n" not in refused.json["error"]
@@ -266,7 +397,7 @@ def test_a_store_that_is_read_only_is_shown_and_says_why(run: Path, monkeypatch:
     monkeypatch.setattr("sciu.tools.review.desk.open_run", refuse)  # root may write whatever the permissions say
     with reviewed(run) as page:
         assert page.get("/session")["sealed"].endswith("cannot be written: [Errno 30] Read-only file system")
-        refused = page.say(f"/clips/{page.queue()['clips'][0]}/pin", action="drop", who="anna")
+        refused = page.say(f"/clips/{page.queue()['clips'][0]}/pin", action="drop", who="anna", seen=0)
         assert (refused.status, "was opened for reading only" in refused.json["error"]) == (503, True)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ from browsing import NEEDS_BROWSER, Browser
 from helpers import Answer
 from invented_run import NASTY, invented_run
 from noisy_clips import CLIPS
-from reviewing import serving, told
+from reviewing import ask, serving, told
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 from shared import copy_of
 
 from sciu.purification import Keep, Purifier
 from sciu.purification.clip_state import PINS
+from sciu.tools.review.opening import opened_browser
 
 Sciu = Callable[..., Answer]
 pytestmark = NEEDS_BROWSER
@@ -95,8 +97,14 @@ def test_a_clip_plays_in_a_loop(browser: Browser, run: Path) -> None:
         browser.wait(lambda: video(browser, "currentTime") < 0.1)  # it began again
         browser.press(Keys.SPACE)
         browser.wait(lambda: video(browser, "paused"))
+        assert str(video(browser, "src")).startswith("blob:")
         assert "token" not in browser.driver.current_url
-        assert address.split("token=")[1] not in str(browser.driver.execute_script("return document.cookie"))
+        assert browser.driver.get_cookies() == []
+        shown = clip(browser)
+        browser.driver.refresh()
+        browser.wait(lambda: browser.all("#work"))
+        assert clip(browser) == shown
+        assert address.endswith(str(browser.driver.execute_script("return sessionStorage.getItem('token')")))
 
 
 def test_the_keyboard_decides_and_undoes(browser: Browser, run: Path) -> None:
@@ -114,7 +122,7 @@ def test_the_keyboard_decides_and_undoes(browser: Browser, run: Path) -> None:
         assert browser.one("#progress").text.endswith("3 by anna")
         assert press(browser, "b") == fourth
         assert press(browser, Keys.ARROW_LEFT) == third
-        assert browser.one("#pin").text == "anna: it is sad"
+        assert browser.one("#pin-text").text == "anna: it is sad"
         assert press(browser, "u") == third
         assert press(browser, "u") == second
         assert pins(run) == {first: ("anna", "drop")}
@@ -125,6 +133,87 @@ def test_the_keyboard_decides_and_undoes(browser: Browser, run: Path) -> None:
     with Purifier.open(run / "purifier", read_only=True) as purifier:
         assert [entry.event.kind for entry in purifier.history(second)][-3:] == ["pin", "undo", "pin"]
         assert purifier.history(second)[-1].event.why == "blurred x"
+
+
+def test_an_undo_pressed_twice_is_about_the_clip_that_is_shown(browser: Browser, run: Path) -> None:
+    with opened(browser, run, "--who", "anna"):
+        first = clip(browser)
+        second = press(browser, "x")
+        press(browser, "1")
+        press(browser, "b")
+        press(browser, "x")  # the second clip has two decisions, one over the other
+        press(browser, "b")
+        assert press(browser, "u") == second
+        assert browser.one("#pin-text").text == "anna: it is happy"
+        assert press(browser, "u") == second
+        assert pins(run) == {first: ("anna", "drop")}
+
+
+def test_a_decision_is_taken_off_whoever_made_it(browser: Browser, run: Path) -> None:
+    with opened(browser, run, "--who", "anna") as address:
+        first = clip(browser)
+        ask(address, f"/clips/{first}/pin", {"action": "drop", "who": "ben", "seen": 0})
+        browser.wait(lambda: browser.texts("#pin-text") == ["ben: dropped"])
+        browser.one("#free").click()
+        assert clip(browser) == first
+        browser.wait(lambda: not browser.all("#pin"))
+        assert pins(run) == {}
+        assert press(browser, "u") == first
+        assert browser.one("#pin-text").text == "ben: dropped"
+        press(browser, Keys.BACKSPACE)
+        assert pins(run) == {}
+
+
+def test_who_has_decided_meanwhile_is_said_and_shown(browser: Browser, run: Path) -> None:
+    with opened(browser, run, "--who", "anna") as address:
+        first = clip(browser)
+        ask(address, f"/clips/{first}/pin", {"action": "drop", "who": "ben", "seen": 0})
+        assert press(browser, "1") == first
+        assert browser.one("#trouble").text.startswith(f"ben has decided about clip {first} since it was shown")
+        assert browser.one("#pin-text").text == "ben: dropped"
+        assert press(browser, "1") != first
+        assert pins(run) == {first: ("anna", "happy")}
+        assert "409" in browser.errors()[0]
+
+
+def test_the_name_is_that_of_this_server(browser: Browser, tmp_path: Path) -> None:
+    """Whatever another server on the same port was told before."""
+    run = invented_run(tmp_path / "run")
+    with opened(browser, run) as address:
+        browser.press(Keys.BACKSPACE, "anna", Keys.ENTER)
+        browser.wait(lambda: browser.texts("#who") == ["anna"])
+        browser.driver.refresh()
+        browser.wait(lambda: browser.texts("#who") == ["anna"])
+    with opened(browser, run, "--who", "ben", "--port", str(urlsplit(address).port)):
+        browser.wait(lambda: browser.texts("#who") == ["ben"])
+
+
+def test_without_the_token_the_page_says_where_it_is(browser: Browser, tmp_path: Path) -> None:
+    """A new address is taken where an old one is open."""
+    with serving(invented_run(tmp_path / "run"), "--json", "--who", "anna") as process:
+        address = told(process)["address"]
+        for bare in (address.split("#")[0], f"{address}x"):
+            browser.open(bare, "#end")
+            browser.wait(lambda: "address that sciu-review printed" in browser.one("#end-text").text)
+            assert not browser.all("nav, #help, #end-back")
+            browser.press("x")
+        browser.open(address, "#work")
+        clip(browser)
+        assert all("403" in each for each in browser.errors())
+        browser.driver.get("about:blank")
+
+
+def test_the_file_that_a_browser_is_started_with_leads_to_the_page(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr("webbrowser.open", started.append)
+    with serving(invented_run(tmp_path / "run"), "--json", "--who", "anna") as process:
+        with opened_browser(told(process)["address"]):
+            browser.wait(lambda: started)
+            browser.open(started[0], "#work")
+            clip(browser)
+        browser.driver.get("about:blank")
 
 
 def test_buttons_do_what_keys_do(browser: Browser, run: Path) -> None:

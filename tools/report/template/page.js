@@ -11,6 +11,7 @@
   }
   const all = (place, selector) => [...place.querySelectorAll(selector)];
   const number = (value) => value.toLocaleString("en-US");
+  const moment = (time) => time.slice(0, 16).replace("T", " ");
   const decimal = (value) => (value === null ? "–" : value.toFixed(3));
 
   // ---- charts, drawn when they come into sight
@@ -51,14 +52,20 @@
 
   function draw(place) {
     const chart = data.charts[place.id];
-    Plotly.react(place, chart.traces.map(coloured), themed(chart), {
-      responsive: true, displaylogo: false, modeBarButtons: [["toImage"]],
+    const room = { width: place.clientWidth, height: place.clientHeight };
+    Plotly.react(place, chart.traces.map(coloured), { ...themed(chart), ...room }, {
+      displaylogo: false, modeBarButtons: [["toImage"]],
       toImageButtonOptions: { scale: 3, filename: file(place) },
     });
-    place.dataset.drawn = "yes";
+    place.dataset.drawn = room.width;
+    size.observe(place);
   }
 
   const places = all(document, ".chart");
+  // Plotly's own `responsive` waits for 100 ms: what is printed or pictured at once was cut off.
+  const size = new ResizeObserver((entries) => {
+    for (const { target } of entries) if (target.clientWidth && target.clientWidth !== Number(target.dataset.drawn)) draw(target);
+  });
   const sight = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) if (isIntersecting && !target.dataset.drawn) draw(target);
   }, { rootMargin: "400px" });
@@ -119,14 +126,16 @@
     if (!tiles) return;
     const control = (name) => section.querySelector(`[name="${name}"]`);
     const kinds = all(section, "[data-kind]");
-    const sorts = { // by name: what is compared, and whether the largest comes first
+    const measured = { // by name: what is compared, and whether the largest comes first
       ...Object.fromEntries(run.grounds.map((name, column) => [name, [run.values[column]]])),
       "weight": [run.weight], "probability of the given label": [run.labelScore], "epoch": [run.epoch],
       "given class": [run.given.map((k) => run.classes[k])], "path": [run.path],
     };
-    const first = { pruned: 0, corrected: Math.max(run.grounds.length - 1, 0) };
-    let kind = run.kind.includes("pruned") ? "pruned" : "corrected", at = 0, found = [];
+    const first = { pruned: 0, corrected: Math.max(run.grounds.length - 1, 0), people: 0 };
+    const called = { pruned: "pruned clips", corrected: "corrected clips", people: "clips decided by people" };
+    let kind = Object.keys(called).find((each) => run.kind.includes(each)), at = 0, found = [];
 
+    let sorts = measured;
     const option = (text, value) => make("option", { value }, text);
     function offer() {
       for (const name of ["given", "label"]) {
@@ -136,10 +145,11 @@
         const entries = run.classes.flatMap((text, k) => (counts.has(k) ? [option(`${text} (${number(counts.get(k))})`, k)] : []));
         control(name).replaceChildren(option("any class", ""), ...entries);
       }
+      const decided = kind === "people" ? { date: [run.people.map((each) => each && each[1])] } : {};
+      sorts = { ...decided, ...measured };
       const orders = Object.keys(sorts).flatMap((name) => [option(`${name}, lowest`, `+${name}`), option(`${name}, highest`, `-${name}`)]);
       control("sort").replaceChildren(...orders);
-      const name = run.grounds[first[kind]];
-      control("sort").value = (kind === "pruned" ? "+" : "-") + name;
+      control("sort").value = (kind === "pruned" ? "+" : "-") + (kind === "people" ? "date" : run.grounds[first[kind]]);
       section.querySelector(".now").hidden = kind === "pruned";
       kinds.forEach((button) => button.setAttribute("aria-pressed", button.dataset.kind === kind));
     }
@@ -163,13 +173,17 @@
     const names = (k) => (run.kind[k] === "corrected" || run.label[k] !== run.given[k]
       ? `${run.classes[run.given[k]]} → ${run.classes[run.label[k]]}` : run.classes[run.given[k]]);
 
+    const who = (k) => run.people[k][0] || "somebody";
+    const lines = (k, column) => (kind === "people" ? [`policy: ${run.people[k][2]}`, `${who(k)}: ${run.people[k][3]}`]
+      : [`${run.grounds[column]} ${decimal(run.values[column][k])}`]);
+
     function show() {
       const column = Math.max(run.grounds.indexOf(control("sort").value.slice(1)), first[kind] * !run.grounds.includes(control("sort").value.slice(1)));
       tiles.replaceChildren(...found.slice(at, at + PAGE).map((k) => make("button",
         { className: "tile", title: run.path[k], onclick: () => open(found.indexOf(k)) }, picture(k),
-        make("span", {}, names(k)), make("span", { className: "value" }, `${run.grounds[column]} ${decimal(run.values[column][k])}`))));
+        make("span", {}, names(k)), ...lines(k, column).map((text) => make("span", { className: "value" }, text)))));
       const total = run.kind.filter((each) => each === kind).length;
-      section.querySelector(".found").textContent = `${number(found.length)} of ${number(total)} ${kind} clips`;
+      section.querySelector(".found").textContent = `${number(found.length)} of ${number(total)} ${called[kind]}`;
       const step = (text, to, can) => make("button", { disabled: !can, onclick: () => { at = to; show(); section.scrollIntoView(); } }, text);
       const pager = section.querySelector(".pager");
       pager.hidden = found.length <= PAGE;
@@ -182,16 +196,17 @@
     function open(position) {
       const k = found[position], dialog = document.getElementById("clip");
       const facts = [
+        ...(kind === "people" ? [["policy", run.people[k][2]], [who(k), `${run.people[k][3]}, ${moment(run.people[k][1])}`]] : []),
         ["given", run.classes[run.given[k]]], ["now", run.classes[run.label[k]]],
         ["predicted", run.predicted[k] === null ? "–" : run.classes[run.predicted[k]]],
         ...run.grounds.map((name, column) => [name, decimal(run.values[column][k])]),
         ["weight", decimal(run.weight[k])], ["given label", `probability ${decimal(run.labelScore[k])}`],
       ];
       const history = run.history[k].map(([epoch, time, what]) => make("li", {},
-        make("div", {}, `epoch ${number(epoch)}`, make("time", {}, time.slice(0, 16).replace("T", " "))), make("p", {}, what)));
+        make("div", {}, `epoch ${number(epoch)}`, make("time", {}, moment(time))), make("p", {}, what)));
       const go = (text, to) => make("button", { disabled: to < 0 || to >= found.length, onclick: () => open(to) }, text);
       dialog.replaceChildren(
-        make("h2", {}, `Clip ${run.clip[k]}, ${run.kind[k]}`), make("p", { className: "path" }, run.folder + run.path[k]),
+        make("h2", {}, `Clip ${run.clip[k]}, ${kind === "people" ? "decided by people" : kind}`), make("p", { className: "path" }, run.folder + run.path[k]),
         make("div", { className: "clip" }, picture(k), make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]))),
         make("ol", { className: "history" }, ...history),
         make("div", { className: "ends" }, go("Previous", position - 1), go("Next", position + 1), make("button", { autofocus: true, onclick: () => dialog.close() }, "Close")));

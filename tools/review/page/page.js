@@ -13,22 +13,24 @@
     return element;
   }
 
-  let session, who = "", clip = null, kind = null, busy = false;
+  let session, token = "", who = "", clip = null, kind = null, busy = false;
   const trail = [], made = []; // clips seen, the last one is shown; own decisions that can be undone
   const known = new Map(); // clips that were fetched before they are shown
 
   // ---- the server
 
   async function ask(path, said) {
-    const options = said && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(said) };
+    const headers = { Authorization: `Bearer ${token}`, ...(said && { "Content-Type": "application/json" }) };
+    const options = { headers, ...(said && { method: "POST", body: JSON.stringify(said) }) };
     let answer;
     try {
       answer = await fetch(path, options);
     } catch {
       throw new Error("The server does not answer. Was sciu-review ended? Nothing that was stored is lost.");
     }
-    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error || `The server answered ${answer.status}.`);
-    return answer;
+    if (answer.ok) return answer;
+    const { error } = await answer.json().catch(() => ({}));
+    throw Object.assign(new Error(error || `The server answered ${answer.status}.`), { status: answer.status });
   }
   const told = async (path, said) => (await ask(path, said)).json();
 
@@ -46,6 +48,7 @@
       trouble("");
       await task();
     } catch (error) {
+      if (error.status === 409) await refresh().catch(() => {}); // others decided meanwhile: this is what they said
       trouble(error.message);
     }
     busy = false;
@@ -204,7 +207,7 @@
     place("labels").replaceChildren(from, ...(clip.proposed === null ? [] : [" → ", name(clip.proposed)]));
     place("sentence").textContent = sentence(clip.sentence);
     place("pin").hidden = !clip.pin;
-    place("pin").textContent = clip.pin ? `${clip.pin.who || "somebody"}: ${pinned(clip)}${clip.pin.why && ` (${clip.pin.why})`}` : "";
+    place("pin-text").textContent = clip.pin ? `${clip.pin.who || "somebody"}: ${pinned(clip)}${clip.pin.why && ` (${clip.pin.why})`}` : "";
     place("path").textContent = clip.path;
     place("keep-label").textContent = name(clip.given);
     place("accept").hidden = clip.proposed === null;
@@ -214,8 +217,8 @@
     place("accept").setAttribute("aria-pressed", action === "label" && clip.label === clip.proposed);
     place("drop").setAttribute("aria-pressed", action === "drop");
     place("back").disabled = trail.length < 2;
-    for (const id of ["keep", "accept", "drop"]) place(id).disabled = Boolean(session.sealed);
-    place("undo").disabled = Boolean(session.sealed) || (clip.undo === null && !made.length);
+    for (const id of ["keep", "accept", "drop", "free"]) place(id).disabled = Boolean(session.sealed);
+    place("undo").disabled = Boolean(session.sealed) || (!clip.pin && !made.length);
     place("why").value = "";
     place("find").value = "";
     classes();
@@ -249,25 +252,39 @@
 
   // ---- decisions
 
+  async function say(action, label) {
+    const why = place("why").value, number = clip.clip;
+    const answer = await told(`/clips/${number}/pin`, { action, label, who, why, seen: clip.events });
+    if (answer.made !== null) made.push({ clip: number, event: answer.made }); // else it was so already
+    document.activeElement.blur();
+    tell(answer);
+  }
+
   const decide = (action, label = null) => work(async () => {
     if (!clip || session.sealed) return;
     const after = clip.clip;
-    const answer = await told(`/clips/${after}/pin`, { action, label, who, why: place("why").value });
-    made.push({ clip: after, event: answer.undo });
-    document.activeElement.blur();
-    tell(answer);
+    await say(action, label);
     await go((await queue(after, 1)).clips[0]);
   });
 
+  const free = () => work(async () => {
+    if (!clip || !clip.pin || session.sealed) return;
+    await say("free", null);
+    await queue(clip.clip, 1);
+  });
+
+  /** Take back the pin of the clip that is shown; if it has none, one's own last decision. */
   const undo = () => work(async () => {
     if (session.sealed) return;
-    const last = clip && clip.undo !== null ? { clip: clip.clip, event: clip.undo } : made[made.length - 1];
+    const last = clip && clip.pin ? { clip: clip.clip, event: clip.undo } : made[made.length - 1];
     if (!last) return;
+    if (last.event === null) return trouble("More has happened to this clip since it was decided. Free it of its decision instead: ⌫");
+    const forget = () => made.splice(0, made.length, ...made.filter((each) => each.clip !== last.clip));
     const answer = await told(`/clips/${last.clip}/undo`, { event: last.event, who }).catch((error) => {
-      made.splice(0, made.length, ...made.filter((each) => each.clip !== last.clip));
+      if (error.status) forget();
       throw error;
     });
-    made.splice(0, made.length, ...made.filter((each) => each.clip !== last.clip));
+    forget();
     known.set(last.clip, answer);
     if (!clip || clip.clip !== last.clip) trail.push(last.clip);
     await show(last.clip);
@@ -286,12 +303,12 @@
   // ---- what is chosen, pressed, typed
 
   const clicks = {
-    keep, accept, drop: () => decide("drop"), back, skip, undo, again: () => work(begin), "end-back": back,
+    keep, accept, drop: () => decide("drop"), free, back, skip, undo, again: () => work(begin), "end-back": back,
     help: () => place("help-dialog").showModal(), who: () => name(),
   };
   for (const [id, act] of Object.entries(clicks)) place(id).addEventListener("click", () => act());
   const keys = {
-    k: keep, a: accept, x: clicks.drop, s: skip, ArrowRight: skip, b: back, ArrowLeft: back, u: undo, "?": clicks.help,
+    k: keep, a: accept, x: clicks.drop, Backspace: free, Delete: free, s: skip, ArrowRight: skip, b: back, ArrowLeft: back, u: undo, "?": clicks.help,
     n: () => place("why").focus(), "/": () => place("find").focus(),
     " ": () => (place("video").paused ? place("video").play() : place("video").pause()),
     Enter: () => { if (!place("end").hidden && !place("again").hidden) clicks.again(); },
@@ -301,7 +318,7 @@
     if (event.key === "Escape" && typing) return target.blur();
     if (event.key === "Enter" && target.id === "find") return place("classes").querySelector("button")?.click();
     if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat || document.querySelector("dialog[open]")) return;
-    if (target.matches("button") && [" ", "Enter"].includes(event.key)) return;
+    if (!session || (target.matches("button") && [" ", "Enter"].includes(event.key))) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key, label = KEYS.indexOf(key);
     const act = keys[key] || (label >= 0 && label < session.classes.length ? () => decide("label", label) : null);
     if (!act) return;
@@ -329,6 +346,7 @@
     return new Promise((resolve) => dialog.addEventListener("close", () => {
       const typed = place("name").value.trim();
       if (typed) call(typed);
+      for (const storage of typed ? [sessionStorage, localStorage] : []) storage.setItem("who", typed);
       if (!who) return resolve(name());
       if (clip) work(() => queue(clip.clip, 1));
       resolve();
@@ -337,8 +355,6 @@
 
   function call(chosen) {
     who = chosen;
-    sessionStorage.setItem("who", who);
-    localStorage.setItem("who", who);
     place("who").textContent = who;
   }
 
@@ -346,17 +362,45 @@
   async function look() {
     if (document.hidden || busy || !clip) return;
     const { events } = await told("/now");
-    if (clip && events !== clip.events && !busy) await work(async () => {
-      known.clear();
-      const typed = place("why").value;
-      tell(await told(`/clips/${clip.clip}`));
-      place("why").value = typed;
-      await queue(clip.clip, 1);
-    });
+    if (clip && events !== clip.events && !busy) await work(refresh);
+  }
+
+  async function refresh() {
+    known.clear();
+    if (!clip) return;
+    const typed = place("why").value;
+    tell(await told(`/clips/${clip.clip}`));
+    place("why").value = typed;
+    await queue(clip.clip, 1);
+  }
+
+  /** Take the token from the address, where it would be seen and shared; this tab keeps it, and its name, for reloads. */
+  function enter() {
+    const given = new URLSearchParams(location.hash.slice(1)).get("token");
+    if (given) {
+      if (given !== sessionStorage.getItem("token")) sessionStorage.clear(); // a name was given to another server
+      sessionStorage.setItem("token", given);
+      history.replaceState(null, "", location.pathname);
+    }
+    token = sessionStorage.getItem("token") || "";
+  }
+  addEventListener("hashchange", () => { if (location.hash.startsWith("#token=")) location.reload(); });
+
+  function closed(text) {
+    document.body.classList.add("closed");
+    place("end-title").textContent = "This page needs its address";
+    place("end-text").textContent = text;
+    sides(true);
   }
 
   async function start() {
-    session = await told("/session");
+    enter();
+    try {
+      session = await told("/session");
+    } catch (error) {
+      if (error.status !== 403) throw error;
+      return closed(error.message);
+    }
     document.title = `${session.run} – sciu review`;
     place("run").textContent = session.run;
     place("sealed").hidden = !session.sealed;

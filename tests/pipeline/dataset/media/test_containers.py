@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
+import av
 import pytest
 from helpers import moving_picture
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sciu.pipeline.dataset.media.containers import actual_size, declared_size
+from sciu.pipeline.dataset import DatasetError
+from sciu.pipeline.dataset.media import containers
+from sciu.pipeline.dataset.media.containers import actual_size, declared_size, open_video
 from sciu.pipeline.dataset.media.encode import encode_clip, encode_jpeg, encode_video
-from sciu.pipeline.dataset.media.probe import probe
+from sciu.pipeline.dataset.media.probe import Depth, probe
+from sciu.pipeline.dataset.media.read import read_video
+from sciu.tools.review.transcode import Source, transcode
 
 PICTURES = moving_picture(8, 32, 32)
 SIZED = {
@@ -197,3 +203,79 @@ def test_boxes_add_up(kinds: list[tuple[bytes, int]]) -> None:
     content = b"".join(box(kind, bytes(length)) for kind, length in kinds)
     assume(content)
     assert declared(content) == len(content)
+
+
+# ---- playlists
+
+DEPTHS: tuple[Depth, ...] = ("count", "probe", "decode")
+OWN_CLIPS = [
+    "tools/benchmarks/feed_peers.py",
+    "tools/doctor/decoder_table.py",
+]  # rivals, and a clip of ours
+PLAYLIST = "is a playlist, which names other files: a video must hold its frames itself"
+
+
+@pytest.fixture(params=["ffconcat.mp4", "m3u8.m3u8", "sdp.mp4"])
+def playlist(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A file in the media folder that names a video outside of it."""
+    outside, media = tmp_path / "outside", tmp_path / "media"
+    outside.mkdir()
+    media.mkdir()
+    (outside / "video.ts").write_bytes(UNSIZED["mpegts"])
+    (media / "link.ts").symlink_to(outside / "video.ts")
+    text = {
+        "ffconcat.mp4": "ffconcat version 1.0\nfile link.ts\n",
+        "m3u8.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{outside}/video.ts\n#EXT-X-ENDLIST\n",
+        "sdp.mp4": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+    }
+    (media / request.param).write_text(text[request.param])
+    return media / request.param
+
+
+def test_a_playlist_is_a_fault_and_no_way_out_of_the_media_folder(playlist: Path) -> None:
+    for depth in DEPTHS:
+        assert probe(str(playlist), "video", depth).fault == PLAYLIST
+    with pytest.raises(DatasetError, match=PLAYLIST):
+        read_video(playlist, [0])
+    assert transcode(Source(playlist.parent, playlist, "video", 8)).note == PLAYLIST
+
+
+def test_ffmpeg_itself_would_follow_a_playlist(playlist: Path) -> None:
+    if playlist.name == "sdp.mp4":
+        pytest.skip("it names a port, and FFmpeg would wait for it")
+    with av.open(playlist) as container:
+        assert sum(1 for _ in container.decode(video=0)) == len(PICTURES)
+
+
+def test_a_playlist_in_memory_is_refused(playlist: Path) -> None:
+    if playlist.suffix == ".m3u8":
+        pytest.skip("FFmpeg knows this kind by the name of its file")
+    with pytest.raises(DatasetError, match=PLAYLIST):
+        open_video(io.BytesIO(playlist.read_bytes()))
+
+
+def test_a_name_is_that_of_a_file_and_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.ts", "concat:a.ts|a.ts"):
+        Path(name).write_bytes(UNSIZED["mpegts"])
+    with av.open("concat:a.ts|a.ts") as container:
+        assert sum(packet.size > 0 for packet in container.demux(video=0)) == 2 * len(PICTURES)
+    assert probe("concat:a.ts|a.ts", "video", "probe").frames == len(PICTURES)
+
+
+@pytest.mark.parametrize("name", [*SIZED, "mpegts", "flv"])
+def test_every_other_container_is_opened(name: str) -> None:
+    with open_video(io.BytesIO((SIZED | UNSIZED)[name])) as container:
+        assert container.streams.video
+
+
+def test_videos_are_opened_in_one_place() -> None:
+    """Another reader would follow playlists; `av.open` with "w" writes."""
+    package = Path(containers.__file__).parents[3]
+    readers = [
+        path.relative_to(package).as_posix()
+        for room in ("pipeline", "purification", "tools")
+        for path in sorted((package / room).rglob("*.py"))
+        if re.search(r"av\.open\((?![^)\n]*\"w\")", path.read_text())
+    ]
+    assert readers == ["pipeline/dataset/media/containers.py", *OWN_CLIPS]

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from feeding import WITH_B_FRAMES, make_zoo
-from helpers import make_dataset, moving_picture, write_clip, write_frames
+from helpers import cut_at_a_keyframe, make_dataset, moving_picture, write_clip, write_frames
 
 from sciu.pipeline.dataset import Dataset, DatasetError
 from sciu.pipeline.dataset.importers import folder
@@ -128,6 +128,24 @@ def test_a_gpu_does_not_get_videos_with_frames_that_are_never_shown(tmp_path: Pa
     files = ClipFiles(Dataset.load(tmp_path / "data"), lambda *_: None, for_nvdec=True)
     assert isinstance(files.read(0, WANTED)[0], OnHost)
     assert files.on_host == {0: "some of its frames are never shown"}
+
+
+def test_a_gpu_does_not_get_videos_that_begin_with_frames_that_do_not_decode(tmp_path: Path) -> None:
+    """An open group, cut without encoding it anew: the host reads the frames that there are, from the first one on."""
+    options = {"x264-params": "keyint=8:scenecut=0:open-gop=1:bframes=3:b-adapt=0"}
+    video = encode_video(moving_picture(24, 64, 64), "libx264", "mpegts", options)
+    with av.open(io.BytesIO(cut_at_a_keyframe(video, "mpegts", 1))) as container:
+        shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    found, on_host = for_nvdec(tmp_path, "a.ts", cut_at_a_keyframe(video, "mpegts", 1))
+    assert isinstance(found, OnHost)
+    assert on_host == {0: "some of its frames are never shown"}
+    dataset = Dataset.load(tmp_path / "data")
+    assert dataset.clips.frames[0] == len(shown)
+    numbers = np.arange(len(shown), dtype=np.int32)
+    files = ClipFiles(dataset, lambda *_: "no decoder")
+    found, _ = files.read(0, numbers)
+    assert isinstance(found, OnHost)
+    assert np.array_equal(np.stack(files.decode(found)), np.stack(shown))
 
 
 def test_what_dali_lacks_is_for_the_host(tmp_path: Path) -> None:

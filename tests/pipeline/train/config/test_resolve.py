@@ -15,6 +15,7 @@ from sciu.pipeline.train.config.resolve import (
     preset_layer,
     require_same,
     resolve,
+    run_layers,
 )
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import RunError
@@ -56,6 +57,35 @@ def test_settings_without_effect_are_told_if_somebody_asked_for_them() -> None:
     assert found.settings.method == "auto"
     assert found.remarks()[1:] == ["prune_below has no effect with method auto, only with sciu"]
     assert resolve([("--set", {"method": "sciu", "prune_below": 0.5})]).remarks() == []
+
+
+def test_a_run_that_is_resumed_tells_what_its_user_gave_and_not_what_a_preset_did() -> None:
+    begun = resolve([preset_layer("dfew"), ("--set", {"sure": 0.8, "warmup": 12})])
+    again = resolve(run_layers(begun.settings, begun.origins))
+    assert again.settings == begun.settings
+    assert begun.remarks()[1:] == again.remarks() == ["warmup has no effect with method auto, only with sciu and scn"]
+    assert "# the run: preset dfew. " in again.toml()
+    early = resolve(run_layers(begun.settings, {}))
+    assert (early.settings, early.remarks()) == (begun.settings, [])
+    assert {*early.origins.values()} == {"the run"}
+
+
+def test_a_presets_warmup_is_shortened_to_fit_the_epochs_and_that_is_told_and_kept() -> None:
+    """`--preset demo --epochs 1` was refused for a setting that nobody gave."""
+    for epochs, expected in ((1, 0.5), (2, 1.0), (3, 2.0)):
+        found = resolve([preset_layer("demo"), ("--epochs", {"epochs": epochs})])
+        told = f"lr_warmup is {expected:g}: preset demo, shortened from 2 to fit --epochs {epochs}"
+        assert found.settings.lr_warmup == expected
+        assert found.remarks() == [PRESETS["demo"].source, *[told] * (expected < 2)]
+    short = resolve([preset_layer("demo"), ("--epochs", {"epochs": 1})])
+    run = run_layers(short.settings, short.origins)
+    assert resolve(run).remarks() == []
+    longer = resolve([*run, preset_layer("demo"), ("--epochs", {"epochs": 9})])
+    assert longer.settings.lr_warmup == 0.5, "as the run was begun, with the same words and more epochs"
+    given = resolve([*run, ("--set", {"lr_warmup": 0.25})])
+    assert (given.settings.lr_warmup, given.origins["lr_warmup"]) == (0.25, "--set")
+    with pytest.raises(SettingError, match="lr_warmup must be 0 to below 1 epochs, but is 2"):
+        resolve([preset_layer("demo"), ("--set", {"lr_warmup": 2.0}), ("--epochs", {"epochs": 1})])
 
 
 def test_assignments_are_toml_or_bare_text() -> None:

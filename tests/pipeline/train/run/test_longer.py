@@ -124,9 +124,8 @@ def test_a_run_may_become_longer_again(frame_faces: Dataset, tmp_path: Path) -> 
     for epochs in (1, 2, 4):
         said = go_on(frame_faces, tmp_path / "run", epochs=epochs)
     assert lengths(tmp_path / "run") == [(1, 1), (2, 2), (3, 4)]
-    assert said == [
-        "epochs: 2 instead of 1; from epoch 2 on the learning rate is that of a run of 2",
-        "epochs: 4 instead of 2; from epoch 3 on the learning rate is that of a run of 4",
+    assert [line for line in said if line.startswith("epochs: ")] == [
+        "epochs: 4 instead of 2; from epoch 3 on the learning rate is that of a run of 4"
     ]
 
 
