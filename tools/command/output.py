@@ -23,3 +23,11 @@ def say(line: str) -> None:
     clear_bar()
     colour = _COLOURS.get(line.partition(":")[0])
     click.echo(click.style(line, colour) if colour else line, err=True, color=colours_wanted())
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:,.1f} {unit}"
+    return f"{seconds:.0f} s"

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sciu.pipeline.errors import first_line
-from sciu.tools.command import print_table, say
-from sciu.tools.report.headline import duration
+from sciu.tools.command import duration, print_table, say
 
 Row = dict[str, Any]
 _Read = TypeVar("_Read")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sciu.tools.command import duration
 from sciu.tools.report.records import RunRecord
 
 
@@ -93,11 +94,3 @@ def _progress(run: RunRecord) -> list[Figure]:
 def percent(share: float) -> str:
     """Return a share as a percentage."""
     return f"{share:.1%}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:,.1f} {unit}"
-    return f"{seconds:.0f} s"

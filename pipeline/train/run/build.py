@@ -25,7 +25,7 @@ from sciu.pipeline.train.config.choices import choose_amp, choose_cache, choose_
 from sciu.pipeline.train.config.methods import METHODS, policy_of
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.errors import TrainError
-from sciu.pipeline.train.job.cores import compute_threads
+from sciu.pipeline.train.job.cores import compute_threads, subnormals_as_zero
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.report.telemetry import Say
 from sciu.pipeline.train.run.pretrained import load_pretrained
@@ -52,6 +52,7 @@ def build(
     settings: Settings, dataset: Dataset, device: torch.device, ranks: Ranks, say: Say, stack: ExitStack
 ) -> Parts:
     """Build the parts, and print what was chosen. The step is tried before the feed's threads start."""
+    stack.enter_context(subnormals_as_zero())  # before torch has threads: they do as the thread does that starts them
     step = build_step(settings, len(dataset), dataset.classes, device, ranks, say)
     stack.callback(step.close)
     feed = stack.enter_context(build_feed(settings, dataset, device, ranks, say))

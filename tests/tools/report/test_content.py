@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from invented_run import invented_run
 
+from sciu.tools.command import duration
 from sciu.tools.report.content import commands
 from sciu.tools.report.gallery import common_folder
-from sciu.tools.report.headline import differing, duration, headline
+from sciu.tools.report.headline import differing, headline
 from sciu.tools.report.reading import names_of, read_runs
 from sciu.tools.report.records import RunRecord
 

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.errors import DatasetError
@@ -17,9 +17,13 @@ from sciu.tools import version
 from sciu.tools.command import Progress, say
 from sciu.tools.experiment.grid.jobs import Job, Places, arguments
 from sciu.tools.experiment.grid.processes import Child, Outcomes, last_line, run_all, start
+from sciu.tools.experiment.grid.remaining import Remaining
 from sciu.tools.experiment.grid.sources import folder_of, labels_of, make_dataset, require_truth
 from sciu.tools.experiment.grid.spec import OWN_LABELS, Spec
 from sciu.tools.experiment.results.read import read_result
+
+if TYPE_CHECKING:
+    from sciu.pipeline.train.config.settings import Settings
 
 _FORMAT = 1
 
@@ -50,13 +54,10 @@ class Harness:
     def check(self, jobs: list[Job]) -> None:
         """Raise an error for contradicting settings and for unknown backbones."""
         from sciu.models.registry import REGISTRY, build_backbone
-        from sciu.pipeline.train.config.resolve import preset_layer, resolve
 
         for job in jobs:
-            own = {name: value for name, value in job.settings.items() if name != "preset"}
-            preset = [preset_layer(job.settings["preset"])] if "preset" in job.settings else []
             try:
-                resolve([*preset, (job.id, {**own, "backbone": job.backbone, "seed": job.seed})])
+                _settings_of(job)
             except SettingError as error:
                 raise SettingError(f"{job.id}: {error}") from None
             if job.backbone not in REGISTRY and ":" not in job.backbone:
@@ -78,7 +79,8 @@ class Harness:
             make_dataset(job, folder, Progress(f"paint {folder.name}"))
         for folder in {self._folder(job) for job in missing if job.row.labels in OWN_LABELS}:
             require_truth(Dataset.load(folder))
-        return run_all(missing, self._begin, self._report, limit)
+        remaining = Remaining(self.places, {job.id: _settings_of(job).epochs for job in missing}, limit)
+        return run_all(missing, self._begin, self._report, remaining.look, limit)
 
     def _folder(self, job: Job) -> Path:
         return folder_of(job, self.places, self.given).absolute()
@@ -122,6 +124,15 @@ class Harness:
         """Remove the large files of a finished run; its decisions stay, for other runs begin with them."""
         for name in () if self.spec.keep_runs else ("checkpoints", "tensorboard"):
             shutil.rmtree(self.places.run(job.id) / name, ignore_errors=True)
+
+
+def _settings_of(job: Job) -> Settings:
+    """Return the settings that a run will have."""
+    from sciu.pipeline.train.config.resolve import preset_layer, resolve
+
+    own = {name: value for name, value in job.settings.items() if name != "preset"}
+    preset = [preset_layer(job.settings["preset"])] if "preset" in job.settings else []
+    return resolve([*preset, (job.id, {**own, "backbone": job.backbone, "seed": job.seed})]).settings
 
 
 def _facts_of(job: Job) -> dict[str, Any]:

@@ -57,9 +57,13 @@ def start(order: Order, log: Path, threads: int) -> Child:
 
 
 def run_all(
-    jobs: Sequence[Job], begin: Callable[[Job], Child], ended: Callable[[Job, int, Outcomes], None], limit: int
-) -> Outcomes:
-    """Run all; those whose input is lost are skipped. An interrupt stops the children, too."""
+    jobs: Sequence[Job], begin: Callable[[Job], Child], ended: Callable[[Job, int, Outcomes], None],
+    look: Callable[[Sequence[Job], Sequence[Job]], None], limit: int,
+) -> Outcomes:  # fmt: skip
+    """Run all; those whose input is lost are skipped. An interrupt stops the children, too.
+
+    `look` is called often, with the runs that are active and those that are waiting.
+    """
     outcomes, waiting, running = Outcomes(), list(jobs), dict[str, tuple[Job, Child]]()
     begun: list[float] = []
     try:
@@ -82,6 +86,7 @@ def run_all(
                     del running[name]
                     child.communicate()
                     ended(job, code, outcomes)
+            look([job for job, _ in running.values()], waiting)
             time.sleep(0.05)
     finally:
         stop([child for _, child in running.values()])

@@ -27,6 +27,7 @@ def measures(least: int, large: int | None, classes: Sequence[str]) -> dict[str,
     """Return all; `uar_large` covers the `large` classes with `least` test clips, and is absent if `large` is None."""
     found = {
         "war": Measure("WAR", lambda run: run.content["last"]["war"]),
+        "war_error": Measure("its error by test clips", _war_error),
         "uar": Measure("UAR", lambda run: run.content["last"]["uar"]),
         "uar_large": Measure(f"UAR{large}", lambda run: _uar_large(run, least)),
         "war_best": Measure("WAR, best epoch", lambda run: run.content["best"].get("war")),
@@ -54,7 +55,7 @@ def measures(least: int, large: int | None, classes: Sequence[str]) -> dict[str,
 
 
 RECALL, KEPT = "recall_", "kept_"  # and a class
-ACCURACY = ("war", "uar", "uar_large", "war_best", "uar_best")
+ACCURACY = ("war", "war_error", "uar", "uar_large", "war_best", "uar_best")
 AGAINST_PLAIN = ("war", "uar", "uar_large")
 DETECTION = (
     "pruned", "corrected", "unusable_precision", "unusable_recall", "wrong_precision", "wrong_f1", "touched_f1",
@@ -66,6 +67,12 @@ def count_large(run: Result, least: int) -> int | None:
     """Return how many classes have enough test clips; None if all have."""
     large = large_classes(run.confusion().counts, least)
     return None if large.all() else int(large.sum())
+
+
+def _war_error(run: Result) -> float:
+    """Return how far the share of right clips is from what more test clips like these would show."""
+    war, clips = run.content["last"]["war"], int(run.confusion().counts.sum())
+    return float((war * (1 - war) / max(clips, 1)) ** 0.5)
 
 
 def _uar_large(run: Result, least: int) -> float | None:

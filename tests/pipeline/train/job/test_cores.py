@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sciu.pipeline.train.job import cores as module
-from sciu.pipeline.train.job.cores import ComputeThreads, busy_seconds, compute_threads, threads_beside
+from sciu.pipeline.train.job.cores import ComputeThreads, busy_seconds, compute_threads, subnormals_as_zero, threads_beside
 from sciu.pipeline.train.job.ranks import Ranks
 
 CPU = torch.device("cpu")
@@ -174,3 +174,18 @@ def test_beside_a_busy_process_there_are_fewer_threads() -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
     )  # fmt: skip
     assert done.stdout.strip() == "1"
+
+
+def test_subnormal_numbers_are_zero_in_all_threads_while_a_run_is_open_and_numbers_again_after_it() -> None:
+    """In a process of its own: threads that torch has already started would not follow."""
+    code = """if True:
+        import torch
+        from sciu.pipeline.train.job.cores import subnormals_as_zero
+        torch.set_num_threads(2)
+        with subnormals_as_zero():
+            tiny = torch.full((1 << 20,), 1e-30) * 1e-9
+            inside = int((tiny != 0).sum()), torch.get_num_threads()
+        print(*inside, float((torch.full((1,), 1e-30) * 1e-9)[0]) > 0)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["0", "2", "True"]

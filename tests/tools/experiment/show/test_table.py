@@ -62,6 +62,8 @@ def test_means_and_paired_differences_are_those_counted_by_hand(results: Path, s
     low, high = by["ours", "uar_large"]["low"], by["ours", "uar_large"]["high"]
     assert (low, high) == pytest.approx((0.075 - 12.7062 * 0.025, 0.075 + 12.7062 * 0.025), abs=1e-5)
     assert by["plain", "war"]["minus_plain"] is None
+    errors = [(share * (1 - share) / 42) ** 0.5 for share in (31 / 42, 33 / 42)]
+    assert by["plain", "war_error"]["mean"] == pytest.approx(sum(errors) / 2)
     assert by["ours", "pruned"]["mean"] == 4
     assert by["ours", "recall_happy"]["mean"] == pytest.approx((12 + 16) / 40)
     assert by["ours", "kept_sad"]["mean"] == pytest.approx(0.7)
@@ -104,7 +106,7 @@ def test_numbers_for_machines(results: Path, sciu: Callable[..., Answer]) -> Non
     rows = list(csv.DictReader(sciu("experiment", "table", results, "--format", "csv").out.splitlines()))
     assert {row["method"] for row in rows} == {"plain", "ours", "oracle"}
     refused = sciu("experiment", "table", results, "--metric", "wer")
-    assert "--metric must be one of war, uar, uar_large" in refused.error()
+    assert "--metric must be one of war, war_error, uar, uar_large" in refused.error()
     assert refused.code == 2
 
 
