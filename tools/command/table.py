@@ -15,6 +15,7 @@ from sciu.pipeline.errors import shown
 from sciu.tools.command.terminal import colours_wanted, is_terminal
 
 _GAP = "  "
+_OF_IDS = "clip"  # the column of numbers that are not counts: commands take them without separators
 _LEAST = 16  # cells that a column of text is not folded below
 _PART = re.compile(r"[^/\\\s_-]*[/\\\s_-]+|[^/\\\s_-]+")
 _MOST = 1000  # rows that are styled: rich takes half a millisecond for each
@@ -32,7 +33,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
     Where a table does not fit, the terminal folds its lines.
     """
-    lines = [[shown(name) for name in header], *([_text(cell) for cell in row] for row in rows)]
+    lines = [[shown(name) for name in header], *(list(map(_text, row, header)) for row in rows)]
     numeric = [all(isinstance(row[k], int | None) for row in rows) for k in range(len(header))]
     styled = is_terminal(sys.stdout) or bool(colours_wanted())
     if styled and len(rows) <= _MOST:
@@ -55,9 +56,9 @@ def _joined(line: Sequence[str], widths: Sequence[int], numeric: Sequence[bool])
     return _GAP.join(f"{blank}{text}" if right else f"{text}{blank}" for text, blank, right in cells).rstrip()
 
 
-def _text(cell: object) -> str:
+def _text(cell: object, column: str) -> str:
     if isinstance(cell, int):
-        return f"{cell:,}"
+        return str(cell) if column == _OF_IDS else f"{cell:,}"
     return "-" if cell is None else shown(cell.text if isinstance(cell, Marked) else str(cell))
 
 

@@ -75,6 +75,10 @@ def test_in_a_pipe_columns_are_aligned_and_wide_characters_take_two_cells() -> N
     assert printed(["name", "count"], []) == "name  count\n----  -----\n"
 
 
+def test_the_id_of_a_clip_is_printed_as_commands_take_it() -> None:
+    assert printed(["clip", "frames"], [[1137, 1137]]).splitlines()[-1] == "1137   1,137"
+
+
 @given(tables)
 def test_in_a_pipe_every_cell_is_whole_and_in_its_column(made: tuple[Sequence[str], list[Sequence[object]]]) -> None:
     header, rows = made
