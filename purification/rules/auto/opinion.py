@@ -18,8 +18,9 @@ _MOST_NOISE = 0.8
 _SUREST, _SURER = 0.1, 0.5  # shares of the clips that are predicted as a class
 _FEWEST_OF_A_CLASS = 20  # clips predicted as it, from which their surest tenth is informative
 _NEXT_TO_NONE = 0.02  # share of contradicted labels
-_NOISE = 0.55  # evenness from which contradictions are noise ...
-_DOUBTED_FROM = 0.1  # ... once this share of labels is doubted; an untrained network is even, too
+_DOUBTED_FROM = 0.1  # share of labels from which contradictions are judged: an untrained network is even, too
+_LEARNT = 0.25  # of the best recall of any class: labels of a class below it are contradicted whatever they are. With
+# them 1,000 pictures with judged labels, of which two classes in seven were learnt, seemed noisy
 _DOUBTED = 0.2  # by how much some class is more probable than a doubted label: the difference in a .6 to .4 mixture
 _RARE = 0.02  # share of the clips below which a class's standing is chance, or half of an even share if that is less
 _TINY = np.float32(1e-6)
@@ -38,7 +39,7 @@ class Opinion:
     transition_KK: NDArray[np.float64]  # P(given label | true class): rows true, columns given
     wrong: float  # share of wrong labels, at least
     agreement: float  # how well the likeliest classes name the given labels: 0 is guessing, 1 is all of them
-    doubted: float  # share of usable clips whose average contradicts their present label
+    doubted: float  # share of the usable clips of learnt classes whose average contradicts their present label
     evenness: float  # of contradictions over sureness: 0 if only unsure predictions contradict, 1 for pure noise
     standing_K: NDArray[np.float64]  # of a class: its mass in the averages over its share of the present labels
     best: NDArray[np.int16]  # class of the highest posterior
@@ -57,14 +58,16 @@ class Opinion:
         predicted, highest = _highest(likely_KN)
         behind = (likely_KN[label, np.arange(len(label))] - highest) * sums
         transition, wrong = _transition(predicted[known], highest[known], given[known], len(likely_KN))
+        recall_K = _recall(predicted[usable], given[usable], len(likely_KN))
+        of_learnt = usable & (recall_K >= _LEARNT * np.nanmax(recall_K, initial=0.0))[given]
         posterior_KN = likely_KN * transition.astype(np.float32)[:, given]
         best, posterior = _highest(posterior_KN)
         posterior /= posterior_KN.sum(axis=0)
         return cls(
             given=states.given, known=known, predicted=predicted, likely_KN=likely_KN,
             transition_KK=transition, wrong=wrong,
-            agreement=_agreement(predicted[usable], given[usable], len(likely_KN)),
-            doubted=_share(behind[usable] < -_DOUBTED),
+            agreement=_agreement(recall_K),
+            doubted=_share(behind[of_learnt] < -_DOUBTED),
             evenness=_evenness(predicted[usable], highest[usable], given[usable], len(likely_KN)),
             standing_K=_standing(average_KN, label, usable),
             best=best, posterior=posterior.astype(np.float64),
@@ -77,9 +80,9 @@ class Opinion:
         return float(min(1.0, self.standing_K.min()))
 
     @property
-    def shows_noise(self) -> bool:
-        """Whether a trained network contradicts labels, and not only those of hard clips."""
-        return self.doubted >= _DOUBTED_FROM and self.evenness >= _NOISE
+    def contradicts(self) -> bool:
+        """Whether enough labels are doubted, so that it can be told whether they are noise or those of hard clips."""
+        return self.doubted >= _DOUBTED_FROM
 
     @property
     def agreeing(self) -> NDArray[np.bool_]:
@@ -124,15 +127,20 @@ def _evenness(predicted: NDArray[np.int16], highest: Values, given: NDArray[np.i
     return float(min(1.0, surest / surer)) if surer > _NEXT_TO_NONE else 0.0
 
 
-def _agreement(predicted: NDArray[np.int16], given: NDArray[np.int16], classes: int) -> float:
-    """Return the mean recall of the classes that have clips, less that of any guessing: one over their number."""
+def _recall(predicted: NDArray[np.int16], given: NDArray[np.int16], classes: int) -> NDArray[np.float64]:
+    """Return the share of each given class that is predicted as it; NaN for a class without clips."""
     clips_K = np.bincount(given, minlength=classes)
     right_K = np.bincount(given[predicted == given], minlength=classes)
-    there = clips_K > 0
-    if there.sum() < 2:
+    return np.divide(right_K, clips_K, out=np.full(classes, np.nan), where=clips_K > 0)
+
+
+def _agreement(recall_K: NDArray[np.float64]) -> float:
+    """Return the mean recall of the classes that have clips, less that of any guessing: one over their number."""
+    there_K = recall_K[~np.isnan(recall_K)]
+    if len(there_K) < 2:
         return 0.0
-    guessing = 1 / there.sum()
-    return float(max(0.0, (right_K[there] / clips_K[there]).mean() - guessing) / (1 - guessing))
+    guessing = 1 / len(there_K)
+    return float(max(0.0, there_K.mean() - guessing) / (1 - guessing))
 
 
 def _share(mask: NDArray[np.bool_]) -> float:

@@ -57,10 +57,18 @@ def test_the_pull_is_full_where_every_class_stands_and_weaker_where_one_fades() 
 
 
 @pytest.mark.parametrize(
-    ("before", "shows", "after"), [(0, True, 1), (2, True, 3), (2, False, 0), (3, False, 3), (1, False, 0)]
-)
-def test_noise_must_show_in_three_epochs_in_a_row_and_is_not_forgotten(before: int, shows: bool, after: int) -> None:
-    verdict = decide(sure_of(TRUE), mislabelled() if shows else states_of(TRUE), noise=before)
+    ("before", "mean", "shows", "after"),
+    [
+        (0, 0.0, True, 1), (1, 0.9, True, 2), (2, 0.9, True, 3),  # in three epochs in a row
+        (2, 0.4, True, 3), (2, 0.3, True, 2),  # if it is even on average: (2 x .4 + 1) / 3 = .6, (2 x .3 + 1) / 3 = .53
+        (1, 0.9, False, 0), (2, 0.9, False, 0),  # nothing is doubted
+        (3, 0.9, False, 3), (3, 0.0, True, 3),  # it is not forgotten
+    ],
+)  # fmt: skip
+def test_noise_is_even_on_average_over_three_epochs_and_is_not_forgotten(
+    before: int, mean: float, shows: bool, after: int
+) -> None:
+    verdict = decide(sure_of(TRUE), mislabelled() if shows else states_of(TRUE), noise=before, evenness=mean)
     assert verdict.thresholds["noise"] == after
     assert (verdict.thresholds["pull"] > 0) == (after == 3)
     assert verdict.correct.any() == (shows and after == 3)

@@ -83,6 +83,17 @@ def test_noise_contradicts_however_sure_the_network_is_and_hard_clips_do_not() -
     assert opinion(averages, (np.array(averages).argmax(axis=1)).tolist()).evenness == 0, "nothing is contradicted"
 
 
+def test_labels_of_a_class_that_is_not_learnt_are_not_doubted() -> None:
+    """The network knows two classes of three: it contradicts all labels of the third, however sure it is."""
+    sure = {0: [0.9, 0.1, 0.0], 1: [0.1, 0.9, 0.0]}
+    clips = [(label, sure[k]) for label, k in [(0, 0)] * 100 + [(1, 1)] * 100 + [(2, 0)] * 40]
+    labels, averages = zip(*clips, strict=True)
+    unlearnt = opinion(list(averages), list(labels))
+    assert (unlearnt.doubted, unlearnt.contradicts) == (0, False)
+    learnt = opinion([*averages[:-10], *[[0.0, 0.1, 0.9]] * 10], list(labels))  # a quarter of the third is enough
+    assert (learnt.doubted, learnt.contradicts) == (30 / 240, True)
+
+
 def test_a_kind_of_clips_that_say_nothing_is_told_from_clips_that_thin_out() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 400)
