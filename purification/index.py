@@ -106,8 +106,21 @@ class EpochIndex:
         return self._changes().restored
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the lines when the index goes to other ranks: 50 MB per million clips, and only rank 0 writes."""
-        return {**self.__dict__, "lines": None}
+        """Leave out what other ranks do not need or can tell: the lines, and the ids where the labels say them.
+
+        Of 70 bytes a clip 2 are left, and the averages. Only rank 0 writes.
+        """
+        score_only = self.score_only
+        told = np.count_nonzero(self.labels >= 0) + len(score_only) == len(self.ids)
+        return {**self.__dict__, "lines": None, "ids": None if told else self.ids, "score_only": score_only}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        score_only = state.pop("score_only")
+        if state["ids"] is None:
+            listed = state["labels"] >= 0
+            listed[score_only] = True
+            state["ids"] = np.flatnonzero(listed)
+        self.__dict__.update(state)
 
     def _changes(self) -> Changes:
         if self.changes is None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from helpers import Answer
 from torch import Tensor
@@ -106,6 +107,12 @@ def talk_as_a_rank(rank: int, folder: str, port: int) -> None:
         found: list[Any] = [[tensor.tolist() for tensor in tensors], mean.item(), shared.item()]
         found += [ranks.gather(rank), ranks.broadcast(rank), ranks.any(rank == 2), ranks.any(False)]
         found += [ranks.totals({"clips": rank}), ranks.here]
+        large, empty = np.full((7, 30_000), rank + 1.5, np.float32), np.zeros(0, np.int64)
+        gathered = ranks.gather([(large.T, empty), "small"]) or []
+        found.append([(one.shape, float(one.min()), float(one.max()), len(none)) for (one, none), _ in gathered])
+        sent = ranks.broadcast({"large": large, "some": large[0, :3]})
+        sent["large"] += 1  # arrays that came are one's own, and can be written to
+        found.append([sent["large"].shape, float(sent["large"].min()), sent["some"].tolist()])
         try:
             ranks.from_first(lambda: dict[str, int]()["lost"])
         except KeyError as error:

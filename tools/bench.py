@@ -6,10 +6,13 @@ import click
 
 from sciu.tools.command import LazyGroup
 
-_BENCHES = {
-    name: f"sciu.tools.benchmarks.{'gpu.command' if name == 'gpu' else name}:{name}"
-    for name in ("dataset", "feed", "gpu", "models", "purify", "shared", "step", "train")
-}
+_PLACES = {
+    "all": "whole.command:every_bench", "dataset": "dataset:dataset", "epochs": "training.epochs:epochs",
+    "feed": "feed:feed", "gpu": "gpu.command:gpu", "models": "models:models", "pause": "training.pause:pause",
+    "purify": "purify:purify", "scale": "training.scale:scale", "shared": "training.shared:shared",
+    "startup": "startup:startup", "step": "step:step", "train": "training.train:train",
+}  # fmt: skip
+_BENCHES = {name: f"sciu.tools.benchmarks.{place}" for name, place in _PLACES.items()}
 
 
 @click.group(

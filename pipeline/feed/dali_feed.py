@@ -145,8 +145,8 @@ class DaliFeed(Feed):
     def _evict(self, plan: Plan) -> None:
         """Remove clips from the cache that were trained on before and are not any more."""
         if plan.training:
-            self._trained_on = np.union1d(self._trained_on, plan.samples.ids)
-            for clip in np.setdiff1d(self._trained_on, plan.samples.ids).tolist():
+            self._trained_on = np.union1d(self._trained_on, plan.ids)
+            for clip in np.setdiff1d(self._trained_on, plan.ids).tolist():
                 self.cache.evict(clip)
 
     # ---- three stages, in order

@@ -139,8 +139,8 @@ class Feed(ABC):
             self.dataset.require_media()
         self.faults[fault.clip] = fault.reason
         self.tally.faults += 1
-        lost = [(clip, self.faults[clip]) for clip in plan.samples.ids.tolist() if clip in self.faults]
-        if len(lost) > max(math.ceil(self.max_faulty * len(plan.samples)), _ALWAYS_ALLOWED if self.max_faulty else 0):
+        lost = [(clip, self.faults[clip]) for clip in plan.ids.tolist() if clip in self.faults]
+        if len(lost) > max(math.ceil(self.max_faulty * len(plan.ids)), _ALWAYS_ALLOWED if self.max_faulty else 0):
             examples = "; ".join(f"{self.dataset.clips.path[clip]}: {reason}" for clip, reason in lost[:3])
             raise FeedError(
                 f"at most {self.max_faulty:.1%} of the clips may be bad, but {len(lost)} are: {examples}."
@@ -152,8 +152,9 @@ class Feed(ABC):
 
     def _empty(self, plan: Plan) -> ClipBatch:
         """Return an empty batch: this rank has no clips left, or all of them were bad."""
-        shape = 0, plan.samples.numbers.shape[1], plan.size, plan.size, 3
-        return self._batch(plan.samples[:0], torch.empty(shape, dtype=torch.uint8))
+        nothing = plan.draw(plan.ids[:0])
+        shape = 0, nothing.numbers.shape[1], plan.size, plan.size, 3
+        return self._batch(nothing, torch.empty(shape, dtype=torch.uint8))
 
 
 def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:

@@ -31,7 +31,8 @@ FILES = {DATA, _READERS, _LOCK, _WITNESS, f".{DATA}.partial"}
 _READERS_SIZE = 8192
 _WITNESS_DIGITS = 20
 _RECORDING, _OPEN, _WRITING = 0, 1, 2  # bytes of the lock file
-_MAP_SIZE = 64 << 30  # address space, not memory or disk: 300 million clips
+_MAP_SIZE = 64 << 30  # address space, not memory or disk: 300 million clips, or 450 epochs of `auto` for ten million
+_MAP_GROWTH = 4  # times the file, if that is more; before it is half full
 
 
 _open_stores: weakref.WeakSet[Store] = weakref.WeakSet()
@@ -88,9 +89,21 @@ class Store:
                 if not unlocked:
                     _reserve(self.folder / _READERS)
                 self._env = lmdb.open(
-                    str(self.folder), map_size=_MAP_SIZE, readonly=self._read_only, lock=not unlocked, meminit=False
-                )
+                    str(self.folder), map_size=self._map_size(), readonly=self._read_only, lock=not unlocked,
+                    meminit=False,
+                )  # fmt: skip
         return self._env
+
+    def _map_size(self) -> int:
+        data = self.folder / DATA
+        return max(_MAP_SIZE, _MAP_GROWTH * data.stat().st_size if data.exists() else 0)
+
+    def _roomy(self) -> Any:
+        """Return the environment, its map enlarged if it is half full: by us, or by another process."""
+        environment = self._environment()
+        if self._snapshot is None and 2 * environment.info()["map_size"] < (size := self._map_size()):
+            environment.set_mapsize(size)  # not while this process reads
+        return environment
 
     def close(self) -> None:
         """Close the environment and release all locks."""
@@ -150,7 +163,7 @@ class Store:
         if self._snapshot is not None:
             yield self._snapshot
             return
-        with self._explained("read"), self._environment().begin(buffers=True) as transaction:
+        with self._explained("read"), self._roomy().begin(buffers=True) as transaction:
             self._snapshot = Transaction(transaction, self.folder)
             try:
                 yield self._snapshot
@@ -165,7 +178,7 @@ class Store:
             raise PurifierError(f"'{self.folder}' was opened for reading only. Open it without `read_only`.")
         with self._explained("written"), self._alone():
             self._environment().reader_check()  # slots of killed readers would keep old pages alive
-            with self._environment().begin(write=True, buffers=True) as transaction:
+            with self._roomy().begin(write=True, buffers=True) as transaction:
                 changing = Transaction(transaction, self.folder)
                 yield changing
                 changing.put_json("transaction", transaction.id())

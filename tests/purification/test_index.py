@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from noisy_clips import PATHS, begin, one_epoch
 
 from sciu.purification import DamagedError, EpochIndex, PurifierError, WriteFailedError
@@ -80,3 +84,18 @@ def test_labels_are_int16_by_clip_id(tmp_path: Path, index: EpochIndex) -> None:
     labels = np.load(tmp_path / "index/epoch_00005.labels.npy")
     assert labels.dtype == np.int16
     assert (np.flatnonzero(labels >= 0) == index.ids).all()
+
+
+@given(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30)), st.booleans())
+def test_an_index_that_was_sent_is_the_same(training: set[int], scored: set[int], some: bool) -> None:
+    """Its ids are not sent where the labels say them; a part of an index has its own ids."""
+    given_N = np.full(31, -1, np.int16)
+    given_N[[*training]] = 3
+    index = EpochIndex.given(np.array(sorted(training | scored), np.int64), given_N, 2)
+    if some:
+        index = replace(index, ids=index.ids[::2])
+    sent = pickle.loads(pickle.dumps(index))
+    assert sent.ids.tolist() == index.ids.tolist()
+    assert sent.ids.dtype == np.int64
+    assert sent.labels.tolist() == index.labels.tolist()
+    assert sent.score_only.tolist() == index.score_only.tolist()

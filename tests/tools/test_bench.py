@@ -87,13 +87,16 @@ def test_feed_bench_compares_with_peers_and_the_limit(
     written = Answer(0, out.read_text(), "").json
     rates = {row["group"]: max(r["clips_per_second"] for r in written["rows"] if r["group"] == row["group"])
              for row in written["rows"]}  # fmt: skip
-    assert {"ours", "tuned", "usual", "limit", "cached", "copy"} == set(rates)
+    assert {"ours", "tuned", "usual", "cached", "copy"} == set(rates) - {"limit"}
     seconds = written["epoch_seconds"]
     assert written["ratios"]["pruned/full epoch"] == pytest.approx(seconds["pruned"] / seconds["full"])
-    for name in ("ours/tuned", "ours/usual", "ours/limit", "cached/ours", "cached/copy"):
+    limit = ["ours/limit"] if "limit" in rates else []
+    for name in ("ours/tuned", "ours/usual", *limit, "cached/ours", "cached/copy"):
         over, under = name.split("/")
         assert written["ratios"][name] == pytest.approx(rates[over] / rates[under])
-    assert set(written["missing"]) <= {"decord", "torchcodec"}
+    absent = {line.partition(" (")[0] for line in written["missing"]}
+    assert absent <= {"decord", "torchcodec", "WebDataset", "libjpeg-turbo alone"}
+    assert ("libjpeg-turbo alone" in absent) == ("limit" not in rates), "what is no limit is not called one"
     assert written["settings"]["crop"] == "shifted"
 
 
@@ -111,6 +114,19 @@ def test_step_bench_takes_the_step_in_every_way_there_is(
     assert {"eager fp32", "eager bf16"} <= set(rates)
     assert written["ratios"]["eager bf16/eager fp32"] == pytest.approx(rates["eager bf16"] / rates["eager fp32"])
     assert all(row["flops_per_second"] > 0 for row in written["rows"])
+    assert {"torch.float32", "torch.bfloat16"} == set(written["reachable"])
+
+
+def test_step_bench_may_be_limited_to_some_ways(
+    sciu: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sciu.tools.benchmarks.step._PRODUCT", {"cpu": 64, "cuda": 64})
+    out = tmp_path / "bench.json"
+    small = ("--backbone", "tiny_lstm", "--size", 32, "--batch-size", 2, "--frames", 2, "--rounds", 1, "--steps", 1)
+    assert sciu("bench", "step", *small, "--way", "eager fp32", "--json", out).code == 0
+    written = Answer(0, out.read_text(), "").json
+    assert [row["name"] for row in written["rows"]] == ["eager fp32"]
+    assert set(written["reachable"]) == {"torch.float32"}, "no product that no way needs is measured"
 
 
 def test_train_bench_compares_with_the_ceiling_and_the_book(
@@ -126,3 +142,75 @@ def test_train_bench_compares_with_the_ceiling_and_the_book(
     in_turn = 1 / (1 / rates["ceiling"] + 1 / rates["feed"])
     assert written["ratios"]["ours/in turn"] == pytest.approx(rates["ours"] / in_turn)
     assert written["ratios"]["cached/ceiling"] == pytest.approx(rates["cached"] / rates["ceiling"])
+
+
+def test_scale_bench_measures_every_part(sciu: Callable[..., Answer], tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    answer = sciu("bench", "scale", "--clips", 1000, "--ranks", 2, "--epochs", 10, "--folder", tmp_path, "--json", out)
+    assert answer.code == 0, answer.err
+    written = Answer(0, out.read_text(), "").json
+    assert [row["stage"] for row in written["table"]][:3] == ["save", "load", "plan as one of 1"]
+    for method in ("sciu", "auto"):
+        assert "decide and commit" in [row["stage"] for row in written[f"epoch_{method}"]]
+        assert {row["store_files"] for row in written[f"leaks_{method}"]} == {4}
+    assert {(row["ranks"], row["averages"]) for row in written["ranks"]} == {
+        (2, averages) for averages in ("False", "True")
+    }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.json"]
+
+
+def test_epochs_bench_compares_pruned_epochs_with_whole_ones(
+    sciu: Callable[..., Answer], tmp_path: Path, frame_faces: Dataset
+) -> None:
+    out = tmp_path / "bench.json"
+    small = ("--backbone", "tiny_lstm", "--size", 32, "--batch-size", 4, "--rounds", 1, "--pruned", 0.5)
+    answer = sciu("bench", "epochs", "--data", frame_faces.folder, *small, "--json", out)
+    assert answer.code == 0, answer.err
+    written = Answer(0, out.read_text(), "").json
+    rows = {row["name"]: row for row in written["rows"]}
+    assert [*rows] == [
+        "sciu, 0% pruned", "sciu, 50% pruned", "by the book, Pillow", "by the book, Pillow, InfoBatch"
+    ]  # fmt: skip
+    whole, half = rows["sciu, 0% pruned"], rows["sciu, 50% pruned"]
+    assert half["pruned"] == pytest.approx(0.5, abs=0.05)
+    assert half["share"] == pytest.approx(half["seconds"] / whole["seconds"])
+    assert 0 < rows["by the book, Pillow, InfoBatch"]["pruned"] < 0.5, "half of the low losses, drawn by chance"
+
+
+def test_pause_bench_times_what_lies_between_epochs(
+    sciu: Callable[..., Answer], tmp_path: Path, frame_faces: Dataset
+) -> None:
+    out = tmp_path / "bench.json"
+    small = ("--backbone", "tiny_lstm", "--batch-size", 8, "--epochs", 3)
+    answer = sciu("bench", "pause", "--data", frame_faces.folder, *small, "--json", out)
+    assert answer.code == 0, answer.err
+    written = Answer(0, out.read_text(), "").json
+    assert [row["group"] for row in written["rows"]] == ["ours", "files", "usual", "tuned"]
+    assert all(row["seconds"] > 0 for row in written["rows"])
+
+
+def test_startup_bench_starts_each_command_in_a_new_process(
+    sciu: Callable[..., Answer], tmp_path: Path, faces: Dataset
+) -> None:
+    out = tmp_path / "bench.json"
+    small = ("--backbone", "tiny_lstm", "--clips", 50, "--rounds", 1)
+    answer = sciu("bench", "startup", "--data", faces.folder, *small, "--json", out)
+    assert answer.code == 0, answer.err
+    rows = {row["group"]: row for row in Answer(0, out.read_text(), "").json["rows"]}
+    assert set(rows) == {"ours", "help", "imports", "python"}
+    assert rows["ours"]["megabytes"] > rows["python"]["megabytes"] > 1
+
+
+def test_shared_bench_trains_beside_busy_processes_and_ends_them(
+    sciu: Callable[..., Answer], tmp_path: Path, frame_faces: Dataset
+) -> None:
+    out = tmp_path / "bench.json"
+    small = ("--backbone", "tiny_lstm", "--batch-size", 8, "--frames", 1, "--rounds", 1, "--seconds", 0)
+    answer = sciu(
+        "bench", "shared", "--data", frame_faces.folder, *small, "--busy", 0, "--busy", 1, "--json", out
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    written = Answer(0, out.read_text(), "").json
+    assert [row["busy"] for row in written["rows"]] == [0, 0, 1, 1]
+    assert max(row["share"] for row in written["rows"] if row["busy"] == 0) == 1
+    assert len(written["ratios"]) == 4

@@ -1,4 +1,4 @@
-"""`feed`: clips a second of ours, of the usual and of a tuned DataLoader, and of the codec alone."""
+"""`feed`: clips a second of ours, of every peer that is installed here, tuned and as usual, and of the codec alone."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from sciu.pipeline.feed.plan.plan import Plan, Planner
 from sciu.pipeline.feed.torch_feed import TorchFeed
 from sciu.pipeline.train.step.throughput import Throughput
 from sciu.purification.index import EpochIndex
-from sciu.tools.benchmarks.feed_peers import RawDecoding, Reader, missing, readers, usual_loader
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
+from sciu.tools.benchmarks.peers import codec, known
+from sciu.tools.benchmarks.peers.clips import Clips, usual_batches
+from sciu.tools.benchmarks.peers.known import Loader
 from sciu.tools.benchmarks.product import wait
 from sciu.tools.command import print_table
 
@@ -66,28 +68,25 @@ def feed(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with ExitStack() as stack:
         ours = stack.enter_context(DaliFeed(dataset=dataset, device=device))
-        contestants = _contestants(dataset, ours, size, device, stack)
+        contestants = _contestants(planner, ours, stack)
         rows = _measure(contestants, planner, seconds, rounds)
         epochs = _measure_epochs(ours, planner, rounds)
-    ratios, absent = _ratios(rows, epochs, len(dataset.ids("train"))), missing(dataset)
+    ratios = _ratios(rows, epochs, len(dataset.ids("train")))
+    absent = [*known.missing(dataset), *codec.missing(dataset)]
     _report(rows, epochs, ratios, absent)
     settings = {"data": str(data), "batch_size": batch_size, "size": size, "crop": crop, "flip": flip}
     more = {"epoch_seconds": epochs, "missing": absent}
     write_measured(out, settings, rows=[asdict(row) for row in rows], ratios=ratios, **more)
 
 
-def _contestants(
-    dataset: Dataset, ours: Feed, size: int, device: torch.device, stack: ExitStack
-) -> dict[tuple[str, str], Run]:
-    tuned = stack.enter_context(TorchFeed(dataset=dataset, device=device, size=size))
+def _contestants(planner: Planner, ours: Feed, stack: ExitStack) -> dict[tuple[str, str], Run]:
+    dataset, device = planner.dataset, ours.device
+    torch_feed = stack.enter_context(TorchFeed(dataset=dataset, device=device, size=planner.size))
     cached = DaliFeed(dataset=dataset, device=device, cache=Cache(64 << 30))
     stack.callback(cached.close)
-    raw = RawDecoding(dataset)
-    stack.callback(raw.close)
     found: dict[tuple[str, str], Run] = {
         ("sciu, DALI", "ours"): lambda plan: _deliver(ours, plan),
-        ("DataLoader, torchvision/PyAV, uint8, persistent", "tuned"): lambda plan: _deliver(tuned, plan),
-        (f"{raw.library(dataset)} alone", "limit"): raw.run,
+        ("sciu, --pipeline torch", "tuned"): lambda plan: _deliver(torch_feed, plan),
         ("sciu, host cache", "cached"): lambda plan: _deliver(cached, plan),
         ("memory copy", "copy"): lambda plan: _copy(cached, plan),
     }
@@ -95,13 +94,28 @@ def _contestants(
         arena = DaliFeed(dataset=dataset, device=device, cache=Cache(64 << 30, "cuda"))
         stack.callback(arena.close)
         found["sciu, device cache", "device"] = lambda plan: _deliver(arena, plan)
-    for name, read in readers(dataset).items():
-        found[f"DataLoader, {name}, float32", "usual"] = partial(_load_as_usual, dataset, read)
+    if not codec.missing(dataset):
+        alone = codec.CodecAlone(dataset)
+        stack.callback(alone.close)
+        found[f"{codec.library(dataset)} alone, in memory", "limit"] = alone.run
+    for name, loader in known.tuned(planner):
+        stack.callback(loader.close)
+        found[name, "tuned"] = partial(_load, loader, device)
+    name, clips = known.usual(planner)
+    found[f"DataLoader, {name}, usual", "usual"] = partial(_load_as_usual, clips, device)
     return found
 
 
-def _load_as_usual(dataset: Dataset, read: Reader, plan: Plan) -> int:
-    return sum(usual_loader(dataset, plan, read))
+def _load(loader: Loader, device: torch.device, plan: Plan) -> int:
+    clips = sum(len(pixels.to(device, non_blocking=True)) for pixels, _ids in loader.batches(plan))
+    wait(device)
+    return clips
+
+
+def _load_as_usual(clips: Clips, device: torch.device, plan: Plan) -> int:
+    loaded = sum(len(pixels.to(device)) for pixels, _ids in usual_batches(clips, plan))
+    wait(device)
+    return loaded
 
 
 def _deliver(feed: Feed, plan: Plan) -> int:
@@ -170,12 +184,9 @@ def _measure_epochs(ours: Feed, planner: Planner, rounds: int) -> dict[str, floa
 def _ratios(rows: list[Row], epochs: dict[str, float], clips: int) -> dict[str, float]:
     """Compare with the best of each group; the time to the first batch with an epoch of 2,000 clips."""
     best = {row.group: max(other.clips_per_second for other in rows if other.group == row.group) for row in rows}
+    compared = [("ours", "tuned"), ("ours", "usual"), ("ours", "limit"), ("cached", "ours"), ("cached", "copy")]
     return {
-        "ours/tuned": best["ours"] / best["tuned"],
-        "ours/usual": best["ours"] / best["usual"],
-        "ours/limit": best["ours"] / best["limit"],
-        "cached/ours": best["cached"] / best["ours"],
-        "cached/copy": best["cached"] / best["copy"],
+        **{f"{one}/{other}": best[one] / best[other] for one, other in compared if other in best},
         "pruned/full epoch": epochs["pruned"] / epochs["full"],
         "first batch/epoch of 2000": epochs["to the first batch"] / (epochs["full"] * 2000 / clips),
     }
@@ -189,4 +200,4 @@ def _report(rows: list[Row], epochs: dict[str, float], ratios: dict[str, float],
     for name, ratio in ratios.items():
         click.echo(f"{name}: {ratio:.3f}")
     for name in absent:
-        click.echo(f"{name} is not measured: it is not installed, or does not work here.")
+        click.echo(f"not measured: {name}")

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from sciu.pipeline.dataset.system.cores import cores
 from sciu.tools.command import print_table
 
 json_file = click.option("--json", "out", type=click.Path(path_type=Path), help="Write the measurements to this file.")
@@ -28,6 +29,7 @@ class Row:
     group: str  # ours, or what it is compared with
     seconds: float  # the median
     spread: float  # (largest - smallest) / median
+    megabytes: float | None = None  # of memory, at most
 
 
 def measure(contestants: dict[tuple[str, str], Callable[[], float]], rounds: int) -> list[Row]:
@@ -36,11 +38,13 @@ def measure(contestants: dict[tuple[str, str], Callable[[], float]], rounds: int
     for _ in range(rounds):
         for key, run in contestants.items():
             seconds[key].append(run())
-    rows = []
-    for (name, group), times in seconds.items():
-        median, spread = median_and_spread(times)
-        rows.append(Row(name=name, group=group, seconds=median, spread=spread))
-    return rows
+    return [measured_row(name, group, times) for (name, group), times in seconds.items()]
+
+
+def measured_row(name: str, group: str, times: list[float]) -> Row:
+    """Return a contestant with its times in the rounds."""
+    median, spread = median_and_spread(times)
+    return Row(name=name, group=group, seconds=median, spread=spread)
 
 
 def report(rows: list[Row], out: Path | None, **settings: Any) -> None:
@@ -50,7 +54,10 @@ def report(rows: list[Row], out: Path | None, **settings: Any) -> None:
     table = [[row.name, row.group, f"{row.seconds:.3f}", f"{row.spread:.0%}"] for row in rows]
     print_table(["name", "group", "seconds", "spread"], table)
     for name, ratio in ratios.items():
-        click.echo(f"{name}: {ratio:.1f}")
+        click.echo(f"{name}: {ratio:.3g}")
+    for row in rows:
+        if row.megabytes:
+            click.echo(f"{row.name}: {row.megabytes:,.0f} MB at most")
     write_measured(out, settings, rows=[asdict(row) for row in rows], ratios=ratios)
 
 
@@ -68,20 +75,36 @@ def median_and_spread(values: list[float]) -> tuple[float, float]:
 
 _PACKAGES = (
     "sciu", "numpy", "pyarrow", "av", "torch", "torchvision", "triton", "nvidia-dali-cuda120", "nvidia-dali-cuda130",
+    "pillow", "simplejpeg", "webdataset", "decord", "torchcodec",
+)  # fmt: skip
+
+
+_INSTRUCTION_SETS = (
+    "sse4_2", "avx", "f16c", "fma", "avx2", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16",
+    "avx512_fp16", "avx_vnni", "amx_bf16", "amx_int8", "asimd", "asimddp", "bf16", "i8mm", "sve", "sve2",
 )  # fmt: skip
 
 
 def environment() -> dict[str, Any]:
     """Return the machine and the versions that measurements depend on."""
-    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ": unknown")
+    flags = set(_of_cpu("flags") or _of_cpu("Features"))
     return {
-        "cpu": cpu.split(":")[1].strip(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cpu": " ".join(_of_cpu("model name")) or platform.machine(),
+        "instruction_sets": [name for name in _INSTRUCTION_SETS if name in flags],
+        "cores": cores(),
+        "memory_GB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "system": platform.platform(),
         "gpu": _gpu(),
         "python": platform.python_version(),
         "packages": {name: found for name in _PACKAGES if (found := _version(name))},
         "commit": _said_by("git", "-C", str(Path(__file__).resolve().parent), "describe", "--always", "--dirty"),
     }
+
+
+def _of_cpu(name: str) -> list[str]:
+    """Return the words that the kernel has for the first core."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].split() for line in lines if line.split(":")[0].strip() == name), [])
 
 
 def _version(name: str) -> str | None:

@@ -15,6 +15,7 @@ import torch
 
 from sciu.models.registry import describe, frame_size
 from sciu.pipeline.feed.batch import ClipBatch
+from sciu.pipeline.feed.memory.buffers import keep_freed_memory
 from sciu.pipeline.train.config.settings import Settings
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.run.build import build_step
@@ -31,6 +32,7 @@ _PRODUCT = {"cpu": 2048, "cuda": 8192}  # the side of the matrices that measure 
 WAYS: dict[str, dict[str, Any]] = {
     "eager fp32": {"amp": "off"},
     "eager bf16": {"amp": "bf16"},
+    "compiled fp32": {"amp": "off", "compile": "on"},
     "compiled bf16": {"amp": "bf16", "compile": "on"},
     "graph bf16": {"amp": "bf16", "cuda_graph": "on"},
     "graph, compiled bf16": {"amp": "bf16", "cuda_graph": "on", "compile": "on"},
@@ -44,9 +46,19 @@ WAYS: dict[str, dict[str, Any]] = {
 @click.option("--frames", type=click.IntRange(min=1), default=16, help="Take this many frames from each clip.")
 @click.option("--rounds", type=click.IntRange(min=1), default=5, help="Measure this many rounds.")
 @click.option("--steps", type=click.IntRange(min=1), default=5, help="Time this many steps a round.")
+@click.option(
+    "--way", "chosen", multiple=True, type=click.Choice([*WAYS]), help="Take it in this way beside the first.  [all]"
+)
 @json_file
 def step(
-    backbone: str, size: int | None, batch_size: int, frames: int, rounds: int, steps: int, out: Path | None
+    backbone: str,
+    size: int | None,
+    batch_size: int,
+    frames: int,
+    rounds: int,
+    steps: int,
+    chosen: tuple[str, ...],
+    out: Path | None,
 ) -> None:
     """Take the same step in every way that this machine supports, in turn.
 
@@ -57,27 +69,34 @@ def step(
     settings = Settings(
         method="sciu", backbone=backbone, batch_size=batch_size, frames=frames, size=size, cuda_graph="off"
     )
-    ways = {name: way for name, way in WAYS.items() if possible(way, device)}
+    if device.type == "cpu":
+        keep_freed_memory()  # as a training's feed does
+    wanted = {next(iter(WAYS)), *chosen} if chosen else WAYS
+    ways = {name: way for name, way in WAYS.items() if name in wanted and possible(way, device)}
     runs = {name: _contestant(replace(settings, **way), device, steps) for name, way in ways.items()}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
             seconds[name].append(run() / steps)
     flops = describe(backbone, frames)["flops"] * (size / frame_size(backbone)) ** 2 * (1 + BACKWARD)
-    peaks = {kind: reachable(device, kind, _PRODUCT[device.type]) for kind in (torch.float32, torch.bfloat16)}
+    peaks = {kind: reachable(device, kind, _PRODUCT[device.type]) for kind in dict.fromkeys(map(_kind, runs))}
     rows = []
     for name, times in seconds.items():
         median, spread = median_and_spread(times)
         rate = batch_size / median
-        peak = peaks[torch.bfloat16 if "bf16" in name else torch.float32]
+        peak = peaks[_kind(name)]
         rows.append({
             "name": name, "clips_per_second": rate, "spread": spread, "flops_per_second": rate * flops,
             "share_of_reachable": rate * flops / peak,
         })  # fmt: skip
     ratios = {f"{row['name']}/eager fp32": row["clips_per_second"] / rows[0]["clips_per_second"] for row in rows[1:]}
     _report(rows, ratios)
-    case = {"backbone": backbone, "size": size, "batch_size": batch_size, "frames": frames, "device": _name(device)}
-    write_measured(out, case, rows=rows, ratios=ratios)
+    _say_the_product(peaks)
+    case = {
+        "backbone": backbone, "size": size, "batch_size": batch_size, "frames": frames, "device": _name(device),
+        "threads": torch.get_num_threads(),
+    }  # fmt: skip
+    write_measured(out, case, rows=rows, ratios=ratios, reachable={str(kind): peak for kind, peak in peaks.items()})
 
 
 def possible(way: dict[str, Any], device: torch.device) -> bool:
@@ -112,8 +131,17 @@ def _contestant(settings: Settings, device: torch.device, steps: int) -> Callabl
     return run
 
 
+def _kind(way: str) -> torch.dtype:
+    return torch.bfloat16 if "bf16" in way else torch.float32
+
+
 def _name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def _say_the_product(peaks: dict[torch.dtype, float]) -> None:
+    reached = ", ".join(f"{str(kind).removeprefix('torch.')} {peak / 1e12:.3f}" for kind, peak in peaks.items())
+    click.echo(f"a large matrix product, TFLOP/s: {reached}; {torch.get_num_threads()} threads on the CPU")
 
 
 def _report(rows: list[dict[str, Any]], ratios: dict[str, float]) -> None:

@@ -106,8 +106,13 @@ def _print_problems(problems: list[Problem]) -> None:
     default="pad",
     help="Choose how frames are made square.",
 )
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Pack the I-th of N shares only, as one of N jobs; afterwards, the command without --shard joins them.",
+)
 @json_option
-def pack_command(data: Path, out: Path, size: int, max_frames: int, codec: str, fit: str, as_json: bool) -> None:
+def pack_command(data: Path, out: Path, shard: str | None, as_json: bool, **settings: Any) -> None:
     """Rewrite a dataset into one size and codec for fast decoding. If it was stopped, run it again to continue.
 
     Ids, labels and folds stay; the source is only read. JPEG frames of the right size are copied, not encoded again.
@@ -115,18 +120,26 @@ def pack_command(data: Path, out: Path, size: int, max_frames: int, codec: str, 
     Example: sciu-data pack data/dfew --out data/dfew128 --size 128 --codec mjpeg
     """
     from sciu.pipeline.dataset import Dataset
-    from sciu.pipeline.dataset.pack import Packing, pack
+    from sciu.pipeline.dataset.pack import Packing, Shard, pack, pack_shard
 
-    packing = Packing(size=size, max_frames=max_frames, codec=codec, fit=fit)
-    packed = pack(Dataset.load(data), out, packing, Progress("pack"))
-    if as_json:
-        counts = {str(how): count for how, count in packed.counts.items()}
-        print_json({"out": str(out), "clips": len(packed.dataset), **counts, **_problems(packed.problems)})
+    packing = Packing(**settings)
+    share = Shard.of(shard) if shard else None
+    dataset = Dataset.load(data)
+    problems: list[Problem] = []
+    if share:
+        counts = pack_shard(dataset, out, packing, share, Progress(f"pack {share}"))
     else:
-        _print_problems(packed.problems)
-        counted = ", ".join(f"{count:,} {how}" for how, count in packed.counts.items() if count)
-        click.echo(shown(f"{len(packed.dataset):,} clips packed into '{out}': {counted}"))
-    if packed.counts["failed"]:
+        packed = pack(dataset, out, packing, Progress("pack"))
+        counts, problems = packed.counts, packed.problems
+    clips = sum(counts.values()) if share else len(dataset)
+    if as_json:
+        counted = {str(how): count for how, count in counts.items()}
+        print_json({"out": str(out), "clips": clips, **counted, **_problems(problems)})
+    else:
+        _print_problems(problems)
+        told = ", ".join(f"{count:,} {how}" for how, count in counts.items() if count)
+        click.echo(shown(f"{clips:,} clips {f'of shard {share} ' if share else ''}packed into '{out}': {told}"))
+    if counts["failed"]:
         sys.exit(RUN_FAILED)
 
 

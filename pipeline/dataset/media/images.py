@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"  # the first bytes of the files
-_PNG_END, _JPEG_END = b"IEND", b"\xff\xd9"
+_PNG_END, JPEG_END = b"IEND", b"\xff\xd9"
 _PNG_CHECKSUM = b"\xaeB`\x82"  # of the last chunk, which is empty
 TAIL = 4096  # bytes: cameras pad the end of files
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -19,7 +19,7 @@ _START_OF_SCAN = 0xDA
 
 def ends_whole(content: bytes) -> bool:
     """Return whether a file that begins as a JPEG or PNG also ends as one; its last bytes suffice."""
-    end = _PNG_END + _PNG_CHECKSUM if content.startswith(PNG) else _JPEG_END
+    end = _PNG_END + _PNG_CHECKSUM if content.startswith(PNG) else JPEG_END
     return end in content[-TAIL:]
 
 
@@ -27,7 +27,12 @@ def is_whole_image(data: bytes) -> bool:
     """Return whether a file is a complete JPEG or PNG: 3 us per JPEG, 1 ms per megabyte of PNG."""
     if data.startswith(PNG):
         return _is_whole_png(data)
-    return data.startswith(JPEG) and (scan := _first_scan(data)) > 0 and data.rfind(_JPEG_END, scan) > 0
+    return data.startswith(JPEG) and (scan := _first_scan(data)) > 0 and data.rfind(JPEG_END, scan) > 0
+
+
+def jpeg_header(data: bytes) -> bytes:
+    """Return what precedes the first scan of a JPEG, or nothing if the file is no JPEG."""
+    return data[: _first_scan(data)] if data.startswith(JPEG) else b""
 
 
 def _first_scan(data: bytes) -> int:

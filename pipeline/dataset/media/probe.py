@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.media.containers import actual_size, declared_size, open_video
 from sciu.pipeline.dataset.media.images import JPEG, PNG, TAIL, ends_whole
+from sciu.pipeline.dataset.media.jpegs import JpegDecoder
 from sciu.pipeline.dataset.media.kinds import frame_files, is_packed, require_file
 from sciu.pipeline.dataset.media.packed import frames_of
 from sciu.pipeline.dataset.media.read import load_image, upright, video_stream
@@ -107,11 +108,13 @@ def _count(path: Path, depth: Depth) -> Probe:
         if stream.codec_context is None:
             return Probe(fault="unsupported codec: FFmpeg does not know it")
         codec = stream.codec_context.name
+        stream.thread_type = "NONE"  # clips, not slices, are spread over the cores
         seen = _Seen()
         for packet in container.demux(stream):
             seen.add(packet)
         promised = (container.duration or 0) / 1e6 if "matroska" in container.format.name else 0.0
-        if fault := seen.fault(promised if len(container.streams) == 1 else 0.0):
+        last = float(seen.last * (stream.time_base or 0))
+        if fault := seen.fault(last, promised if len(container.streams) == 1 else 0.0):
             return Probe(fault=fault)
         height, width = upright(seen.first).shape[:2]
         fields = codec == "h264" and container.format.name == "mpegts" and seen.first.interlaced_frame
@@ -132,7 +135,7 @@ class _Seen:
     first: Any = None  # the first frame that the decoder returns
     earliest: int | None = None  # time of display
     keyframe: int | None = None  # time of display of the first
-    last: float = 0.0  # in seconds
+    last: int = 0  # time of display, of any packet
 
     def add(self, packet: Any) -> None:
         """Count a packet, and decode it if no frame is decoded yet."""
@@ -145,7 +148,8 @@ class _Seen:
             self.keyframe = packet.pts
         self.corrupt += packet.is_corrupt
         self.discarded += packet.is_discard
-        self.last = max(self.last, float((packet.pts or 0) * (packet.time_base or 0))) if packet.size else self.last
+        if packet.size:
+            self.last = max(self.last, packet.pts or 0)
         if self.first is None:
             try:
                 self.first = next(iter(packet.decode()), None)
@@ -153,8 +157,8 @@ class _Seen:
                 if not self.unled:  # else the decoder lacks the frames that it refers to
                     raise
 
-    def fault(self, promised: float) -> str | None:
-        """Return what is wrong with the packets, of which the file promises so many seconds."""
+    def fault(self, last: float, promised: float) -> str | None:
+        """Return what is wrong with the packets, which end at `last` of so many promised seconds."""
         if self.unled and not self._begins_well():
             return (
                 f"was cut at a frame that is no keyframe: its first {self.unled} of {self.frames} frames do not decode."
@@ -164,8 +168,8 @@ class _Seen:
             return "has zero frames"
         if self.corrupt:
             return f"truncated or damaged: {self.corrupt} of {self.frames} packets are incomplete"
-        if self.last < promised / 2 and self.frames > 1:
-            return f"damaged: its frames end at {self.last:.1f} s of {promised:.1f} s"
+        if last < promised / 2 and self.frames > 1:
+            return f"damaged: its frames end at {last:.1f} s of {promised:.1f} s"
         return None
 
     def refers_back(self) -> bool:
@@ -185,6 +189,7 @@ def _decode(path: Path, found: Probe, *, strict: bool) -> Probe:
     frames = 0
     with open_video(path) as container:
         stream = video_stream(container)
+        stream.thread_type = "NONE"
         if strict:
             stream.codec_context.options = {"err_detect": "explode"}
         for frame in container.decode(stream):
@@ -204,17 +209,17 @@ def _codec_name(decoder: str) -> str:
 
 def _probe_frames(path: Path, depth: Depth) -> Probe:
     path.stat()  # raises an error if the clip is missing; a missing frame is a fault instead
-    first, codec, count = None, "", 0
+    first, codec, count, jpegs = None, "", 0, JpegDecoder(b"")
     for name, content in _packed(path, depth) if is_packed(path.name) else _files(path, depth):
         count += 1
-        if content is None:
+        if content is None or (depth == "decode" and jpegs.decodes(content)):
             continue
         try:
             image = _check_image(content, decode=depth == "decode" or first is None)
         except DatasetError as error:
             return Probe(fault=f"frame {name} {error}")
         if first is None:
-            first, codec = image, "png" if content.startswith(PNG) else "jpeg"
+            first, codec, jpegs = image, "png" if content.startswith(PNG) else "jpeg", JpegDecoder(content)
     if first is None:
         return Probe(fault="has zero frames: it contains no JPEG or PNG file")
     return Probe(frames=count, width=first.width, height=first.height, codec=codec, stored=count)

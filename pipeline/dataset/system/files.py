@@ -92,7 +92,7 @@ def new_folder(folder: Path, *, maker: str, keep_partial: bool = False) -> Itera
 
     With `keep_partial` the work survives a failure, so that a later run of the same maker can continue it.
     """
-    folder = _usable(Path(os.path.abspath(folder)))  # noqa: PTH100 - resolve() would follow the user's own links
+    folder = require_new_folder(Path(os.path.abspath(folder)))  # noqa: PTH100 - resolve() would follow the user's own links
     partial = folder.with_name(folder.name + ".partial")
     if partial.is_symlink():
         raise DatasetError(f"'{partial}' must not be a link. Remove it, or choose another output folder.")
@@ -103,7 +103,7 @@ def new_folder(folder: Path, *, maker: str, keep_partial: bool = False) -> Itera
             _empty(partial)
         try:
             yield partial
-            _usable(folder)
+            require_new_folder(folder)
             partial.replace(folder)
             (folder / _MARKER).unlink()
             sync_folder(folder.parent)
@@ -113,7 +113,7 @@ def new_folder(folder: Path, *, maker: str, keep_partial: bool = False) -> Itera
             raise
 
 
-def _usable(folder: Path) -> Path:
+def require_new_folder(folder: Path) -> Path:
     """Refuse, before any work is done, a folder that cannot be created or is not empty."""
     try:
         str(folder).encode()

@@ -40,11 +40,16 @@ def single_threaded_pool(threads: int, name: str) -> ThreadPoolExecutor:
     thread, but new threads inherit it, so it is restored.
     """
     usual = torch.get_num_threads()
-    pool = ThreadPoolExecutor(threads, name, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(threads, name, initializer=_use_one_core)
     all_here = threading.Barrier(threads)
     in_threads(pool, threads, lambda _: all_here.wait(), threads).results()
     torch.set_num_threads(usual)
     return pool
+
+
+def _use_one_core() -> None:
+    torch.get_num_threads()  # a thread's first operation sets the usual number; asking counts as one, and comes before
+    torch.set_num_threads(1)
 
 
 def in_threads(

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,11 @@ from sciu.pipeline.feed.errors import FeedError
 from sciu.pipeline.feed.plan.augmentation import Augmentation
 from sciu.pipeline.feed.plan.draws import Draw, Draws
 from sciu.pipeline.feed.plan.sampling import Sampling
+from sciu.pipeline.feed.plan.shard import shard
 from sciu.purification.index import EpochIndex
 
 _ALL_EPOCHS = 0  # the epoch of draws that are the same for a whole run
+_DRAWN_AT_ONCE = 1024  # clips
 
 Ids = NDArray[np.int64]
 
@@ -48,14 +52,20 @@ class Samples:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
-    """One rank's part of an epoch, in steps; all ranks take the same number of steps."""
+    """One rank's part of an epoch, in steps; all ranks take the same number of steps.
+
+    What is drawn for a clip depends on nothing but the clip, so it is drawn when its step comes: drawing a million
+    clips at once took 2 s and 1 GB.
+    """
 
     dataset: str  # its fingerprint
     epoch: int
     training: bool
     size: int  # width and height of the output
-    samples: Samples
+    ids: Ids  # in the order of the steps
     offsets: NDArray[np.int64]  # where each step begins, and the end
+    draw: Callable[[Ids], Samples]  # the samples of some clips
+    _drawn: dict[int, Samples] = field(default_factory=dict, init=False, repr=False)  # the latest block, by its number
 
     @property
     def steps(self) -> int:
@@ -63,8 +73,19 @@ class Plan:
         return len(self.offsets) - 1
 
     def step(self, number: int) -> Samples:
-        """Return the samples of a step."""
-        return self.samples[slice(self.offsets[number], self.offsets[number + 1])]
+        """Return the samples of a step, drawn with its neighbours': numpy takes as long for 20 clips as for one."""
+        each = max(1, _DRAWN_AT_ONCE // int(self.offsets[1] or 1))
+        block, place = number // each, self.offsets[number // each * each]
+        if (drawn := self._drawn.get(block)) is None:
+            self._drawn.clear()
+            end = self.offsets[min((block + 1) * each, self.steps)]
+            drawn = self._drawn[block] = self.draw(self.ids[place:end])
+        return drawn[slice(self.offsets[number] - place, self.offsets[number + 1] - place)]
+
+    @cached_property
+    def samples(self) -> Samples:
+        """The samples of all steps at once: 110 bytes a clip, for measurements and tests."""
+        return self.draw(self.ids)
 
     @property
     def digest(self) -> str:
@@ -105,21 +126,27 @@ class Planner:
             )
         ids = self._checked(index.ids, f"index of epoch {index.epoch}")
         mine = self._shard(ids)
-        draws = Draws(self.seed, index.epoch, mine)
-        order = np.argsort(draws.words(Draw.ORDER)[:, 0], kind="stable")
-        sizes, chances = self._sizes(mine), draws.uniforms(Draw.FRAMES, self.sampling.frames)
-        samples = self._samples(mine, chances, sizes=sizes, **self.augmentation.draw(sizes, self.size, draws))
-        return self._plan(samples[order], len(ids), index.epoch, training=True)
+        order = np.argsort(Draws(self.seed, index.epoch, mine).words(Draw.ORDER)[:, 0], kind="stable")
+        return self._plan(
+            mine[order], len(ids), index.epoch, training=True, draw=partial(self._by_chance, epoch=index.epoch)
+        )
 
     def testing(self, ids: Ids, view: int = 0, views: int = 1) -> Plan:
         """Plan a test-time pass over clips, by ascending id and without randomness; views differ in their frames."""
         require(0 <= view < views, "view", f"0 to {views - 1}", view)
         require(views == 1 or self.sampling.how != "uniform", "views", "1 with uniform sampling", views)
         ids = self._checked(np.unique(np.asarray(ids, np.int64)), "list of clips")
-        mine = np.sort(self._shard(ids))
-        sizes, chances = self._sizes(mine), np.full((len(mine), self.sampling.frames), (view + 0.5) / views)
-        samples = self._samples(mine, chances, sizes=sizes, **self.augmentation.without_chance(sizes, self.size))
-        return self._plan(samples, len(ids), 0, training=False)
+        draw = partial(self._without_chance, place=(view + 0.5) / views)
+        return self._plan(self._shard(ids), len(ids), 0, training=False, draw=draw)
+
+    def _by_chance(self, ids: Ids, epoch: int) -> Samples:
+        draws, sizes = Draws(self.seed, epoch, ids), self._sizes(ids)
+        chances = draws.uniforms(Draw.FRAMES, self.sampling.frames)
+        return self._samples(ids, chances, sizes=sizes, **self.augmentation.draw(sizes, self.size, draws))
+
+    def _without_chance(self, ids: Ids, place: float) -> Samples:
+        sizes, chances = self._sizes(ids), np.full((len(ids), self.sampling.frames), place)
+        return self._samples(ids, chances, sizes=sizes, **self.augmentation.without_chance(sizes, self.size))
 
     def _sizes(self, ids: Ids) -> NDArray[np.int32]:
         """Return height and width of clips, [N, 2]."""
@@ -151,14 +178,18 @@ class Planner:
         """
         if self.world == 1:
             return ids
-        shuffled = np.argsort(Draws(self.seed, _ALL_EPOCHS, ids).words(Draw.SHARD)[:, 0], kind="stable")
-        return ids[np.sort(np.array_split(shuffled, self.world)[self.rank])]
+        return ids[
+            shard(
+                lambda span: Draws(self.seed, _ALL_EPOCHS, ids[span]).words(Draw.SHARD)[:, 0],
+                len(ids), self.rank, self.world,
+            )
+        ]  # fmt: skip
 
-    def _plan(self, samples: Samples, clips: int, epoch: int, *, training: bool) -> Plan:
+    def _plan(self, mine: Ids, clips: int, epoch: int, *, training: bool, draw: Callable[[Ids], Samples]) -> Plan:
         largest_share = math.ceil(clips / self.world)
         steps = math.ceil(largest_share / self.batch_size)
-        offsets = np.minimum(np.arange(steps + 1) * self.batch_size, len(samples))
+        offsets = np.minimum(np.arange(steps + 1) * self.batch_size, len(mine))
         return Plan(
-            dataset=self.dataset.fingerprint, epoch=epoch, training=training, size=self.size, samples=samples,
-            offsets=offsets,
+            dataset=self.dataset.fingerprint, epoch=epoch, training=training, size=self.size, ids=mine,
+            offsets=offsets, draw=draw,
         )  # fmt: skip

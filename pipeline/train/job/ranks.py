@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from sciu.pipeline.train.errors import TrainError
 from sciu.purification.shared_purifier import on_rank_0
 
 _PATIENCE = timedelta(minutes=30)  # rank 0 evaluates and writes while the others wait
-
+_LARGE = 1 << 16  # bytes of an array from which a message of its own costs less than a copy
 
 Result = TypeVar("Result")
 
@@ -38,19 +39,37 @@ class Ranks:
         return self.rank == 0
 
     def gather(self, given: Any) -> list[Any] | None:
-        """Return the objects of all ranks on rank 0, None on the others."""
+        """Return the objects of all ranks on rank 0, None on the others. Large arrays travel without a copy."""
         if self.world == 1:
             return [given]
-        into: list[Any] | None = [None] * self.world if self.first else None
-        dist.gather_object(given, into, group=self.control)
-        return into
+        packed, sizes, arrays = _packed(given)
+        heads: list[Any] | None = [None] * self.world if self.first else None
+        dist.gather_object((packed, sizes), heads, group=self.control)
+        if heads is None:
+            for array in arrays:
+                dist.send(array, 0, group=self.control)
+            return None
+        gathered = [given]
+        for rank, (packed, sizes) in enumerate(heads[1:], start=1):
+            arrays = [torch.empty(size, dtype=torch.uint8) for size in sizes]
+            for array in arrays:
+                dist.recv(array, rank, group=self.control)
+            gathered.append(_unpacked(packed, arrays))
+        return gathered
 
     def broadcast(self, given: Any) -> Any:
-        """Return rank 0's object on every rank."""
-        box = [given]
-        if self.world > 1:
-            dist.broadcast_object_list(box, group=self.control)
-        return box[0]
+        """Return rank 0's object on every rank. Large arrays travel without a copy."""
+        if self.world == 1:
+            return given
+        packed, sizes, arrays = _packed(given) if self.first else (b"", [], [])
+        box: list[Any] = [packed, sizes]
+        dist.broadcast_object_list(box, group=self.control)
+        packed, sizes = box
+        if not self.first:
+            arrays = [torch.empty(size, dtype=torch.uint8) for size in sizes]
+        for array in arrays:
+            dist.broadcast(array, 0, group=self.control)
+        return given if self.first else _unpacked(packed, arrays)
 
     def from_first(self, work: Callable[[], Result]) -> Result:
         """Run `work` on rank 0 alone, and return its result on all ranks, or fail on all of them. Collective."""
@@ -97,6 +116,25 @@ class Ranks:
         if self.world > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
+
+
+def _packed(given: Any) -> tuple[bytes, list[int], list[Tensor]]:
+    """Pickle an object, but not its large arrays: return their sizes in bytes, and their memory."""
+    buffers: list[memoryview] = []
+
+    def stays(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < _LARGE or raw.readonly:  # torch wants memory that it may write to
+            return True
+        buffers.append(raw)
+        return False
+
+    packed = pickle.dumps(given, protocol=5, buffer_callback=stays)
+    return packed, [raw.nbytes for raw in buffers], [torch.frombuffer(raw, dtype=torch.uint8) for raw in buffers]
+
+
+def _unpacked(packed: bytes, arrays: list[Tensor]) -> Any:
+    return pickle.loads(packed, buffers=[array.numpy() for array in arrays])  # noqa: S301 - by a rank of this job
 
 
 def local_rank() -> int:

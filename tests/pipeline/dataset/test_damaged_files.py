@@ -22,7 +22,7 @@ from sciu.pipeline.dataset.importers import Listing, dfew, ferv39k, mafw, table_
 from sciu.pipeline.dataset.media.encode import encode_jpeg
 from sciu.pipeline.dataset.media.packed import frames_of, pack_frames
 from sciu.pipeline.dataset.media.probe import probe
-from sciu.pipeline.dataset.pack import _same_settings
+from sciu.pipeline.dataset.pack.parts import same_settings
 from sciu.pipeline.dataset.splits.summary import cautions, summarise
 
 if sys.version_info >= (3, 11):
@@ -209,7 +209,7 @@ def test_settings_of_an_interrupted_pack(tmp_path: Path, examples: int) -> None:
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        _same_settings(path, {**saved})
+        same_settings(path.parent, {**saved})
 
     whole = json.dumps(saved).encode()
     text = values(saved).map(lambda content: json.dumps(content).encode())

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sciu.pipeline.dataset import DatasetError
-from sciu.pipeline.dataset.table import KINDS, SPLITS, Categories, ClipTable, read_table, write_table
+from sciu.pipeline.dataset.table import KINDS, SPLITS, Categories, ClipTable, Texts, read_table, write_table
 
 CLASSES = ("happy", "sad", "neutral")
 rows = st.tuples(
@@ -192,3 +192,28 @@ def test_an_edited_table_is_refused(tmp_path: Path, column: str, values: pa.Arra
     pq.write_table(table.set_column(table.column_names.index(column), column, values), path)
     with pytest.raises(DatasetError, match=message):
         read_table(path, classes=CLASSES, folds=2)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=9), st.integers(-12, 12), st.data())
+def test_texts_are_like_a_list(values: list[str], place: int, data: st.DataObject) -> None:
+    texts = Texts(pa.chunked_array([values[:3], values[3:]], pa.string()))
+    assert texts == values
+    assert (len(texts), [*texts]) == (len(values), values)
+    assert texts != [*values, ""]
+    cut = data.draw(st.slices(9))
+    assert texts[cut] == values[cut]
+    if -len(values) <= place < len(values):
+        assert texts[place] == texts[np.int64(place)] == values[place]
+    else:
+        with pytest.raises(IndexError):
+            texts[place]
+
+
+def test_names_that_are_the_paths_are_in_memory_once(tmp_path: Path) -> None:
+    write_table(MANY, tmp_path / "clips.parquet")
+    table = read_table(tmp_path / "clips.parquet", classes=CLASSES, folds=2)
+    assert table.name is table.path
+    write_table(table.replace(path=[*table.path[1:], "other.mp4"]), tmp_path / "clips.parquet")
+    table = read_table(tmp_path / "clips.parquet", classes=CLASSES, folds=2)
+    assert table.name == MANY.name
+    assert table.path == [*MANY.name[1:], "other.mp4"]

@@ -16,7 +16,7 @@ from pathlib import Path
 import noisy_clips
 import pytest
 from noisy_clips import begin, one_epoch
-from store_tasks import compact_too, end_epoch_with_little_room, pin_too
+from store_tasks import compact_too, end_epoch_with_little_room, events_seen, pin_too
 
 from sciu.purification import EpochIndex, Purifier, PurifierError, WriteFailedError
 from sciu.purification.care.audit import audit
@@ -205,3 +205,20 @@ def test_nobody_compacts_what_another_has_open(tmp_path: Path) -> None:
         assert "is open by another process" in pool.submit(compact_too, tmp_path).result()
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         assert pool.submit(compact_too, tmp_path).result() == "compacted"
+
+
+def test_a_store_outgrows_the_addresses_that_it_was_opened_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The averages of ten million clips fill 64 GiB after some hundred epochs."""
+    with begin(tmp_path / "large") as large:
+        monkeypatch.setattr("sciu.purification.store.store._MAP_SIZE", 1 << 16)
+        with begin(tmp_path / "small") as small, get_context("spawn").Pool(1) as reader:
+            assert reader.apply(events_seen, (tmp_path / "small", 1 << 16)) == 1
+            for _ in range(60):
+                assert one_epoch(small).labels.tolist() == one_epoch(large).labels.tolist()
+            assert reader.apply(events_seen, (tmp_path / "small", 1 << 16)) == 61, "who has it open grows with it"
+        assert (tmp_path / "small/data.mdb").stat().st_size > 1 << 16
+        with Purifier.open(tmp_path / "small") as again:
+            assert again.index().labels.tolist() == large.index().labels.tolist()
+    assert audit(tmp_path / "small") == []

@@ -209,7 +209,8 @@ def test_boxes_add_up(kinds: list[tuple[bytes, int]]) -> None:
 
 DEPTHS: tuple[Depth, ...] = ("count", "probe", "decode")
 OWN_CLIPS = [
-    "tools/benchmarks/feed_peers.py",
+    "tools/benchmarks/peers/codec.py",
+    "tools/benchmarks/peers/pyav_clips.py",
     "tools/doctor/decoder_table.py",
 ]  # rivals, and a clip of ours
 PLAYLIST = "is a playlist, which names other files: a video must hold its frames itself"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.dataset.table import KINDS, Categories, ClipTable
 from sciu.pipeline.errors import SettingError
 from sciu.pipeline.feed.errors import FeedError
+from sciu.pipeline.feed.plan import plan as plan_module
 from sciu.pipeline.feed.plan.augmentation import Augmentation
 from sciu.pipeline.feed.plan.plan import Plan, Planner, Samples
 from sciu.pipeline.feed.plan.sampling import SAMPLINGS, Sampling
@@ -97,6 +99,38 @@ def test_ranks_keep_their_clips_for_the_whole_run(ids: set[int], pruned: int) ->
 
     first, second = ranks(ids, 1), ranks(ids - {pruned}, 2)
     assert sum(first[clip] != rank for clip, rank in second.items()) <= 2
+
+
+@given(IDS, st.integers(1, 9), st.integers(1, 7), st.integers(1, 40), st.data())
+def test_steps_in_any_order_are_parts_of_the_whole(
+    ids: set[int], world: int, batch_size: int, at_once: int, data: st.DataObject
+) -> None:
+    """A step is drawn with its neighbours when it is asked for; that shows in nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan_module, "_DRAWN_AT_ONCE", at_once)
+        rank = data.draw(st.integers(0, world - 1))
+        plan = replace(planner(rank=rank, world=world), batch_size=batch_size).training(index_of(SIXTY, ids))
+        whole = plan.samples
+        for number in data.draw(st.permutations(range(plan.steps))):
+            part, span = plan.step(number), slice(plan.offsets[number], plan.offsets[number + 1])
+            for column in fields(Samples):
+                assert np.array_equal(getattr(part, column.name), getattr(whole, column.name)[span])
+
+
+SHARDED = {
+    2: "ce04a025dd98d4c2989a017fbdb195ffbfd59b3fb4690914867e084d5e459e1d",
+    3: "481a10ff82c268b3202c59e9dbddd5b32db397df128e7882a29621c6416063ac",
+    7: "5d1b7ef391d19bee26737c69c922c0a5fcaf08a476c4a1e9d61ac8b76a5e1c8e",
+    59: "f8bbf78db5f7b54531ce0009885b40eef9562c242978975236a466ab6c532429",
+}
+
+
+@pytest.mark.parametrize(("world", "digest"), SHARDED.items())
+def test_a_rank_has_the_plan_that_it_always_had(world: int, digest: str) -> None:
+    """Runs of earlier versions are resumed."""
+    last = planner(seed=5, rank=world - 1, world=world)
+    plans = last.training(index_of(SIXTY)), last.testing(np.arange(0, CLIPS, 2))
+    assert hashlib.sha256("".join(plan.digest for plan in plans).encode()).hexdigest() == digest
 
 
 def test_epochs_seeds_and_clips_differ() -> None:

@@ -14,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sciu.pipeline.train.job import cores as module
-from sciu.pipeline.train.job.cores import ComputeThreads, busy_seconds, compute_threads, subnormals_as_zero, threads_beside
+from sciu.pipeline.train.job.cores import (
+    ComputeThreads,
+    busy_seconds,
+    compute_threads,
+    subnormals_as_zero,
+    threads_beside,
+)
 from sciu.pipeline.train.job.ranks import Ranks
 
 CPU = torch.device("cpu")

@@ -40,5 +40,9 @@ def test_three(tmp_path: Path) -> None:
         assert process.exitcode == 0
     for rank in range(3):
         gathered = [0, 1, 2] if rank == 0 else None
-        expected = [[[3.0], [[3.0, 6.0]]], 3.0, 7, gathered, 0, True, False, {"clips": 3}, 3, "KeyError: 'lost'"]
+        arrays = [((30_000, 7), rank + 1.5, rank + 1.5, 0) for rank in gathered or []]
+        sent = [(7, 30_000), 2.5, [2.5] * 3 if rank == 0 else [1.5] * 3]  # rank 0's own are a view of what it sent
+        expected = [
+            [[3.0], [[3.0, 6.0]]], 3.0, 7, gathered, 0, True, False, {"clips": 3}, 3, arrays, sent, "KeyError: 'lost'"
+        ]  # fmt: skip
         assert (tmp_path / str(rank)).read_text() == repr(expected)

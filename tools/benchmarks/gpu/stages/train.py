@@ -6,28 +6,26 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
-from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.train.evaluation.evaluate import Progress
 from sciu.pipeline.train.loop import train as train_to_the_end
 from sciu.pipeline.train.record.run_state import RunState
 from sciu.pipeline.train.run.run import Run
 from sciu.purification import EpochIndex
-from sciu.tools.benchmarks.feed_peers import readers
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row
 from sciu.tools.benchmarks.gpu.clock import clocked
 from sciu.tools.benchmarks.gpu.stages.feed import gibibytes, planner_of
 from sciu.tools.benchmarks.gpu.stages.media import SHORT, WHOLE
 from sciu.tools.benchmarks.measure import median_and_spread
-from sciu.tools.benchmarks.product import wait
-from sciu.tools.benchmarks.reference_trainer import ReferenceTrainer
-from sciu.tools.benchmarks.train import Epoch, open_run, training
+from sciu.tools.benchmarks.peers.book import ReferenceTrainer
+from sciu.tools.benchmarks.peers.known import usual
+from sciu.tools.benchmarks.training.epochs import spread_out
+from sciu.tools.benchmarks.training.pause import Watch, memory_taken
+from sciu.tools.benchmarks.training.train import Epoch, open_run, training
 
 PRUNED = 0.44
 _SETTLED = 5  # epochs after which memory must not grow
@@ -103,20 +101,15 @@ def _used(bench: Bench) -> Row:
     """Return torch's peak of GPU memory, and all that is in use, DALI's included."""
     if not bench.on_gpu:
         return {}
-    return {"peak_GB": torch.cuda.max_memory_reserved(bench.device) / 1e9, "card_GB": _taken(bench.device) / 1e9}
-
-
-def _taken(device: torch.device) -> int:
-    free, total = torch.cuda.mem_get_info(device) if device.type == "cuda" else (0, 0)
-    return total - free
+    return {"peak_GB": torch.cuda.max_memory_reserved(bench.device) / 1e9, "card_GB": memory_taken(bench.device) / 1e9}
 
 
 def _by_the_book(bench: Bench) -> Row:
     """Train one epoch as the field's codes do, after a few steps that are not counted."""
     dataset = bench.dataset()
-    name, read = next(iter(readers(dataset).items()))
-    trainer = ReferenceTrainer(dataset, bench.sizes.backbones[0], read, bench.sizes.batches[0], bench.device)
     planner, ids = planner_of(bench, dataset, "resized"), dataset.ids("train")
+    name, clips = usual(planner)
+    trainer = ReferenceTrainer(clips, bench.sizes.backbones[0], bench.device)
     trainer.train_epoch(planner.training(EpochIndex.given(ids[: 4 * bench.sizes.batches[0]], dataset.labels, 1)))
     plan = planner.training(EpochIndex.given(ids, dataset.labels, 2))
     seconds = clocked(lambda: trainer.train_epoch(plan), bench.device)
@@ -127,7 +120,7 @@ def _pruned(bench: Bench) -> Row:
     """Train whole epochs, then pruned ones, all clips cached; not in turn, for pruned clips leave the cache."""
     with ExitStack() as stack:
         run = _open(bench, stack, cache=bench.best_cache)
-        kept = _spread_out(run.dataset)
+        kept = spread_out(run.dataset, PRUNED)
         epochs = {"full": training(run), "pruned": training(run, EpochIndex.given(kept, run.dataset.labels, 1))}
         seconds = {}
         for name, epoch in epochs.items():
@@ -136,34 +129,6 @@ def _pruned(bench: Bench) -> Row:
             seconds[name] = statistics.median(times)
     share = seconds["pruned"] / seconds["full"]
     return {"full_seconds": seconds["full"], "pruned_seconds": seconds["pruned"], "share": share, "kept": len(kept)}
-
-
-def _spread_out(dataset: Dataset) -> Any:
-    """Return clips from all over the dataset, so that no class is lost."""
-    ids = dataset.ids("train")
-    return ids[np.linspace(0, len(ids) - 1, round(len(ids) * (1 - PRUNED))).astype(int)]
-
-
-@dataclass
-class Watch:
-    """Record when the epochs of a training end and begin, and the memory in use after each."""
-
-    device: torch.device
-    gaps: list[float] = field(default_factory=list)  # seconds from an epoch's last step to the next one's first
-    taken: list[int] = field(default_factory=list)  # bytes of the card, after each epoch
-    ended: float = 0.0
-
-    def progress(self, label: str) -> Progress:
-        """Watch training only, not evaluation."""
-        return self._watch if label.startswith("epoch") else lambda _done, _total, _note: None
-
-    def _watch(self, done: int, total: int, _note: str) -> None:
-        if done == 1 and self.ended:
-            self.gaps.append(time.perf_counter() - self.ended)
-        if done == total:
-            wait(self.device)
-            self.ended = time.perf_counter()
-            self.taken.append(_taken(self.device))
 
 
 def _epochs(bench: Bench, *, fold: int, epochs: int, previews: int) -> Row:

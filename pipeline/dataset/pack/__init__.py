@@ -1,0 +1,7 @@
+"""Datasets rewritten into one size and codec, by one job or by several."""
+
+from sciu.pipeline.dataset.pack.clip import FITS, Packing, evenly
+from sciu.pipeline.dataset.pack.parts import Shard
+from sciu.pipeline.dataset.pack.whole import Packed, pack, pack_shard
+
+__all__ = ["FITS", "Packed", "Packing", "Shard", "evenly", "pack", "pack_shard"]

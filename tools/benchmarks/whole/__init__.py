@@ -1,0 +1,1 @@
+"""`all`: every bench of a CPU in one command, on one page."""
