@@ -152,8 +152,7 @@ def read_table(path: Path, *, classes: Sequence[str], folds: int) -> ClipTable:
     try:
         content = path.read_bytes()
         _require_undamaged(content, path)
-        # not pq.read_table: with the threads that it starts one process in sixty was aborted as it ended (exit code 134;
-        # apache/arrow#34314)
+        # not pq.read_table, whose threads aborted one process in sixty as it ended (code 134; apache/arrow#34314)
         file = pq.ParquetFile(pa.BufferReader(content))
         columns = file.read(["id", *_TEXTS, *_NUMBERS, *_CATEGORIES, *fold_names], use_threads=False)
         columns.validate(full=True)  # of texts and codes, which are not looked at before they are used

@@ -47,7 +47,7 @@ WAYS: dict[str, dict[str, Any]] = {
 @click.option("--rounds", type=click.IntRange(min=1), default=5, help="Measure this many rounds.")
 @click.option("--steps", type=click.IntRange(min=1), default=5, help="Time this many steps a round.")
 @click.option(
-    "--way", "chosen", multiple=True, type=click.Choice([*WAYS]), help="Take it in this way beside the first.  [all]"
+    "--way", "chosen", multiple=True, type=click.Choice([*WAYS]), help="Take this way beside the first; left out: all."
 )
 @json_file
 def step(

@@ -18,7 +18,6 @@ from sciu.pipeline.train.job.cores import (
     ComputeThreads,
     busy_seconds,
     compute_threads,
-    subnormals_as_zero,
     threads_beside,
 )
 from sciu.pipeline.train.job.ranks import Ranks
