@@ -223,6 +223,8 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
     )
     if not 1 <= manifest["folds"] <= _MOST_FOLDS:
         raise DatasetError(f"`folds` in '{path}' must be 1 to {_MOST_FOLDS}, but is {manifest['folds']}.")
+    if "\0" in manifest["root"]:
+        raise DatasetError(f"`root` in '{path}' must be a path, but is {manifest['root']!r}.")
     names = [name for name in manifest["classes"] if isinstance(name, str)]
     if not names or len(set(names)) < len(manifest["classes"]):
         raise DatasetError(f"`classes` in '{path}' must be different names, but is {manifest['classes']}.")

@@ -162,6 +162,8 @@ def read_table(path: Path, *, classes: Sequence[str], folds: int) -> ClipTable:
         ) from error
     if missing := {"id", *_TEXTS, *_NUMBERS, *_CATEGORIES, *fold_names} - set(columns.column_names):
         raise DatasetError(f"clip table '{path}' lacks the columns {sorted(missing)}. Import the dataset again.")
+    if len(columns.column_names) > len(set(columns.column_names)):
+        raise DatasetError(f"clip table '{path}' has a column twice. Import the dataset again.")
     ids = columns["id"]
     if not (pa.types.is_integer(ids.type) and np.array_equal(ids.to_numpy(), np.arange(len(columns)))):
         raise DatasetError(

@@ -123,18 +123,25 @@ class Parts:
     def join(self, wanted: Mapping[int, str], folder: Path) -> Outcomes:
         """Move the files of all parts into a pack's folder; `wanted` has their names by clip.
 
-        Nothing is moved before every part was read.
+        Nothing is moved before every part was found to be whole.
         """
         shards = self._complete()
         shares: list[list[int]] = [[] for _ in shards]
         for clip in wanted:
             shares[clip % len(shards)].append(clip)
+        media = folder / MEDIA
+        media.mkdir(exist_ok=True)
+        moved = _files_in(media)  # by a run that was stopped
         done: Outcomes = {}
+        to_move: list[tuple[Path, list[str]]] = []
         for shard, share in zip(shards, shares, strict=True):
             done |= self.read(shard, share)
-        (folder / MEDIA).mkdir(exist_ok=True)
-        for shard, share in zip(shards, shares, strict=True):
-            self._move([wanted[clip] for clip in share if done[clip][1] != "failed"], shard, folder)
+            names = [wanted[clip] for clip in share if done[clip][1] != "failed" and wanted[clip] not in moved]
+            self._require_files(shard, names)
+            to_move.append((self.folder(shard) / MEDIA, names))
+        for source, names in to_move:
+            for name in names:
+                (source / name).replace(media / name)
         return done
 
     def remove(self, folder: Path) -> None:
@@ -151,18 +158,12 @@ class Parts:
             raise ValueError(found)
         return self.packing.packed(found), "kept"
 
-    def _move(self, names: list[str], shard: Shard, folder: Path) -> None:
-        """Move files, or find them moved by a run that was stopped."""
-        source, target = self.folder(shard) / MEDIA, folder / MEDIA
-        left = _files_in(source)
-        moved = _files_in(target)
-        if lost := [name for name in names if name not in left and name not in moved]:
+    def _require_files(self, shard: Shard, names: list[str]) -> None:
+        there = _files_in(self.folder(shard) / MEDIA)
+        if lost := [name for name in names if name not in there]:
             raise DatasetError(
                 f"part '{self.folder(shard)}' lacks {len(lost)} of its files, such as {lost[0]}. {_again(shard)}"
             )
-        for name in names:
-            if name in left:
-                (source / name).replace(target / name)
 
     def _complete(self) -> list[Shard]:
         """Return the shards of all parts; refuse parts that are missing, or of several divisions."""

@@ -86,6 +86,7 @@ def test_a_fold_that_is_not_there(faces: Dataset) -> None:
         ("name = ", "name ", "is not valid TOML"),
         ("folds = 1", "folds = 0", "`folds` in .* must be 1 to 1000, but is 0"),
         ("folds = 1", "folds = 1000000000000", "`folds` in .* must be 1 to 1000, but is 1000000000000"),
+        ('root = "', 'root = "a\\u0000', r"`root` in .* must be a path, but is 'a\\x00"),
         ('"happy"', "[]", "must be different names"),
         ('"happy"', '"sad"', "must be different names"),
         ('    "happy",\n', "", "must be one of .*, but is 'happy'"),
