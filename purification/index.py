@@ -70,7 +70,7 @@ class EpochIndex:
     """What to decode in an epoch, the same in every process."""
 
     epoch: int  #: from 1 on
-    ids: Ids  #: of the clips to decode, ascending
+    ids: Ids  #: of the clips to decode, ascending: other ranks tell them from the labels
     labels: NDArray[np.int16]  #: by clip id; -1 where a clip does not train
     header: IndexHeader
     changes: Changes | None = field(default=None, repr=False)

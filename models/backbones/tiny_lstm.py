@@ -16,6 +16,7 @@ from sciu.models.backbones.lstm import in_float32
 
 _CHANNELS = (16, 32, 48, 64)
 _HIDDEN = 96
+_LEAST_VARIANCE = 1e-12  # the root of less has no finite gradient
 _GRID = 4  # the place of a movement in the face matters: 4 x 4 places are kept
 
 
@@ -62,7 +63,7 @@ def _even_out(clip_BTCHW: Tensor) -> Tensor:
 
     rows_BYX = clip_BTCHW.permute(0, 1, 3, 4, 2).reshape(B, T * H, W * C)
     centred_BYX = rows_BYX - of_colours(rows_BYX.mean(dim=1))
-    std_BYX = of_colours((centred_BYX * centred_BYX).mean(dim=1)).sqrt()
+    std_BYX = of_colours((centred_BYX * centred_BYX).mean(dim=1)).clamp_min(_LEAST_VARIANCE).sqrt()
     return (centred_BYX / (std_BYX + 0.1)).view(B, T, H, W, C).permute(0, 1, 4, 2, 3)
 
 

@@ -25,7 +25,7 @@ Places = NDArray[np.int64]
 def shard(words: Callable[[slice], Words], clips: int, rank: int, world: int) -> Places:
     """Return the clips, ascending, whose words are the rank's part of all words in order; among equals by clip.
 
-    :param words: the words of a range of clips; each is asked for once
+    :param words: the words of a range of clips; each is asked for once, or twice where words are crowded
     """
     share, more = divmod(clips, world)
     first = rank * share + min(rank, more)

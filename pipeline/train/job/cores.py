@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from sciu.pipeline.dataset.system.cores import cores
@@ -89,8 +90,11 @@ def subnormals_as_zero() -> Iterator[None]:
     """Compute with numbers below 1e-38 as zeros: in this thread, and in all those that torch starts from it later.
 
     A CPU takes many times as long for them, and a network that has learnt most of its clips has many: gradients, and
-    their averages in the optimiser. From epoch 15 of the demo on a clip took 2.5 to 4 ms instead of 1.8.
+    their averages in the optimiser. From epoch 15 of the demo on a clip took 2.5 to 4 ms instead of 1.8. Threads that
+    torch has started keep it when this ends, and those that it had before do not follow.
     """
+    for kind in (np.float32, np.float64):
+        np.finfo(kind)  # is computed once; numpy before 2.3 warns if that happens later
     torch.set_flush_denormal(True)  # on a CPU that cannot: no effect
     try:
         yield

@@ -40,7 +40,9 @@ class Pixels(nn.Module):
     def forward(self, frames_BTHWC: Tensor) -> Tensor:
         """Cast and normalise, in rows of pixels: three colours are too few for vector instructions."""
         W = frames_BTHWC.shape[3]
-        rows_BTHX = frames_BTHWC.flatten(3).float().sub_(self.mean.repeat(W)).div_(self.std.repeat(W))
+        rows_BTHX = (
+            frames_BTHWC.flatten(3).to(torch.float32, copy=True).sub_(self.mean.repeat(W)).div_(self.std.repeat(W))
+        )
         return rows_BTHX.view(frames_BTHWC.shape).permute(0, 1, 4, 2, 3)
 
 

@@ -35,7 +35,7 @@ class Remaining:
             return
         self._next = time.monotonic() + _INTERVAL
         left = self.seconds(running, waiting)
-        if left is not None and left <= self._said / 2:
+        if left and left <= self._said / 2:
             self._said = left
             say(f"{len(running) + len(waiting):,} of {len(self.epochs):,} runs to go: about {duration(left)}")
 
@@ -54,10 +54,10 @@ class Remaining:
         return max(*lasting, sum(lasting) / self.at_once)
 
     def _trained(self, job: Job) -> list[float]:
-        """Return the seconds that each epoch of a run took; none while its log is being written."""
+        """Return the seconds that each epoch of a run took; none while its log is being written, or cannot be read."""
         try:
             history = read_history(RunFolder(self.places.run(job.id)))
-        except RunError:
+        except (RunError, OSError):  # an estimate must not stop the grid
             return []
         each = [record.spent for record in history]
         return [one.seconds + one.evaluating + one.saving + one.purifying + one.reporting for one in each]

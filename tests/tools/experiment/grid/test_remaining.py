@@ -82,7 +82,7 @@ def test_it_is_said_at_once_and_again_when_half_is_over(
     monkeypatch.setattr("sciu.tools.experiment.grid.remaining._INTERVAL", 0.0)
     jobs = grid(1)
     looked = remaining(jobs, tmp_path, 1)
-    for epochs in range(EPOCHS):
+    for epochs in range(EPOCHS + 1):  # and nothing is said while the last run ends
         trained(jobs[0], tmp_path, *[60.0] * epochs)
         looked.look(jobs[:1], [])
     assert capsys.readouterr().err.splitlines() == [
