@@ -81,6 +81,7 @@ class Machine:
         monkeypatch.setattr(time, "process_time", lambda: self.own)
         monkeypatch.setattr(module, "busy_seconds", lambda: self.busy)
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(most)))
+        monkeypatch.setattr(os, "nice", lambda _: 0)
         monkeypatch.setattr(torch, "get_num_threads", lambda: self.threads)
         monkeypatch.setattr(torch, "set_num_threads", lambda number: setattr(self, "threads", number))
 
