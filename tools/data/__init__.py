@@ -125,20 +125,20 @@ def pack_command(data: Path, out: Path, shard: str | None, as_json: bool, **sett
     packing = Packing(**settings)
     share = Shard.of(shard) if shard else None
     dataset = Dataset.load(data)
-    problems: list[Problem] = []
     if share:
-        counts = pack_shard(dataset, out, packing, share, Progress(f"pack {share}"))
+        part = pack_shard(dataset, out, packing, share, Progress(f"pack {share}"))
+        made, counts, problems = part.folder, part.counts, part.problems
     else:
         packed = pack(dataset, out, packing, Progress("pack"))
-        counts, problems = packed.counts, packed.problems
+        made, counts, problems = out, packed.counts, packed.problems
     clips = sum(counts.values()) if share else len(dataset)
     if as_json:
         counted = {str(how): count for how, count in counts.items()}
-        print_json({"out": str(out), "clips": clips, **counted, **_problems(problems)})
+        print_json({"out": str(made), "clips": clips, **counted, **_problems(problems)})
     else:
         _print_problems(problems)
         told = ", ".join(f"{count:,} {how}" for how, count in counts.items() if count)
-        click.echo(shown(f"{clips:,} clips {f'of shard {share} ' if share else ''}packed into '{out}': {told}"))
+        click.echo(shown(f"{clips:,} clips {f'of shard {share} ' if share else ''}packed into '{made}': {told}"))
     if counts["failed"]:
         sys.exit(RUN_FAILED)
 

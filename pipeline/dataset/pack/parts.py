@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,7 +20,7 @@ from sciu.pipeline.dataset.errors import DatasetError
 from sciu.pipeline.dataset.importers.listing import some
 from sciu.pipeline.dataset.media.probe import Probe
 from sciu.pipeline.dataset.pack.clip import How, Packing
-from sciu.pipeline.dataset.system.files import write_atomically
+from sciu.pipeline.dataset.system.files import only_writer, write_atomically
 from sciu.pipeline.errors import require
 
 MEDIA = "media"
@@ -60,8 +61,8 @@ def _again(shard: Shard) -> str:
     return f"Remove it, and run the command with --shard {shard} again."
 
 
-def _files_in(folder: Path) -> set[str]:
-    return {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+def _sizes_in(folder: Path) -> dict[str, int]:
+    return {entry.name: entry.stat().st_size for entry in os.scandir(folder)} if folder.is_dir() else {}
 
 
 @dataclass(frozen=True)
@@ -115,15 +116,21 @@ class Parts:
         """Begin or continue a part in a folder."""
         same_settings(folder, {**self.settings, "shard": str(shard)})
 
+    def only_writer(self, shard: Shard) -> AbstractContextManager[None]:
+        """Hold a finished part's writer lock, to pack clips of it again."""
+        return only_writer(self.folder(shard) / _SETTINGS)
+
     def write(self, done: Outcomes, folder: Path) -> None:
-        """Store what became of a shard's clips."""
+        """Store what became of a shard's clips, after their files."""
+        os.sync()  # once for all files, which were written without waiting for the disk
         found = {clip: outcome.fault or outcome.frames for clip, (outcome, _) in sorted(done.items())}
         write_atomically(folder / _CLIPS, json.dumps(found).encode())
 
     def join(self, wanted: Mapping[int, str], folder: Path) -> Outcomes:
         """Move the files of all parts into a pack's folder; `wanted` has their names by clip.
 
-        Nothing is moved before every part was found to be whole.
+        Nothing is moved before every part was found to be whole. A file of a part replaces one that the folder has: an
+        unfinished pack may have left it there, before its source was repaired.
         """
         shards = self._complete()
         shares: list[list[int]] = [[] for _ in shards]
@@ -131,23 +138,29 @@ class Parts:
             shares[clip % len(shards)].append(clip)
         media = folder / MEDIA
         media.mkdir(exist_ok=True)
-        moved = _files_in(media)  # by a run that was stopped
+        moved = _sizes_in(media)  # by a run that was stopped
         done: Outcomes = {}
         to_move: list[tuple[Path, list[str]]] = []
         for shard, share in zip(shards, shares, strict=True):
             done |= self.read(shard, share)
-            names = [wanted[clip] for clip in share if done[clip][1] != "failed" and wanted[clip] not in moved]
-            self._require_files(shard, names)
-            to_move.append((self.folder(shard) / MEDIA, names))
+            names = [wanted[clip] for clip in share if done[clip][1] != "failed"]
+            there = _sizes_in(self.folder(shard) / MEDIA)
+            self._require_files(shard, names, moved | there)
+            to_move.append((self.folder(shard) / MEDIA, [name for name in names if name in there]))
         for source, names in to_move:
             for name in names:
                 (source / name).replace(media / name)
         return done
 
-    def remove(self, folder: Path) -> None:
-        """Remove the parts that were joined; from the first step on, they are not found again."""
+    def remove(self, folder: Path, *, joined: bool) -> None:
+        """Remove the parts that were joined, now or by a run that was stopped; they are not found again.
+
+        Parts that were not joined stay: jobs may be writing them.
+        """
         removed = folder / _REMOVED
-        if self.exist():
+        if joined:
+            if removed.exists():
+                shutil.rmtree(removed)  # only an empty folder can be replaced
             self._all.replace(removed)
         shutil.rmtree(removed, ignore_errors=True)
 
@@ -158,11 +171,11 @@ class Parts:
             raise ValueError(found)
         return self.packing.packed(found), "kept"
 
-    def _require_files(self, shard: Shard, names: list[str]) -> None:
-        there = _files_in(self.folder(shard) / MEDIA)
-        if lost := [name for name in names if name not in there]:
+    def _require_files(self, shard: Shard, names: list[str], sizes: Mapping[str, int]) -> None:
+        if lost := [name for name in names if not sizes.get(name)]:
             raise DatasetError(
-                f"part '{self.folder(shard)}' lacks {len(lost)} of its files, such as {lost[0]}. {_again(shard)}"
+                f"part '{self.folder(shard)}' lacks {len(lost)} of its files, or they are empty, such as {lost[0]}."
+                f" {_again(shard)}"
             )
 
     def _complete(self) -> list[Shard]:
@@ -186,6 +199,8 @@ class Parts:
         """Return the numbers and counts of the parts, finished or not."""
         begun = set()
         for entry in self._all.iterdir() if self.exist() else []:
+            if entry.name.startswith("."):
+                continue  # of a file system or a desktop, such as .nfs0001 and .DS_Store
             found = re.fullmatch(r"([0-9]+)-of-([0-9]+)(\.partial)?", entry.name)
             if found is None or not 1 <= int(found[1]) <= int(found[2]):
                 raise DatasetError(f"'{entry}' is not a part of a pack. Remove it, and run the command again.")

@@ -37,14 +37,24 @@ class Packed:
     problems: list[Problem]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PackedPart:
+    """A part's folder, the number of its clips by outcome, and the clips that could not be packed."""
+
+    folder: Path
+    counts: dict[How, int]
+    problems: list[Problem]
+
+
 def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> Packed:
     """Pack every clip that is not in quarantine, or join the parts; ids, labels and folds stay the same."""
     dataset.require_media()
     parts = _parts(dataset, out, packing)
     with new_folder(out, maker="pack", keep_partial=True) as folder:
-        same_settings(folder, parts.settings)
+        same_settings(folder, {**parts.settings, "media": str(dataset.media)})
         wanted = _names(dataset, packing)
-        done = parts.join(wanted, folder) if parts.exist() else _pack_clips(dataset, wanted, folder, packing, progress)
+        joined = parts.exist()
+        done = parts.join(wanted, folder) if joined else _pack_clips(dataset, wanted, folder, packing, progress)
         probes = [
             done[clip][0] if clip in done else Probe(fault=dataset.clips.quarantine[clip])
             for clip in range(len(dataset))
@@ -55,30 +65,45 @@ def pack(dataset: Dataset, out: Path, packing: Packing, progress: Progress) -> P
             shutil.copyfile(dataset.folder / TRUTH, folder / TRUTH)
         made_by = f"pack of {dataset.name} with {packing}"
         replace(dataset, folder=folder, root=MEDIA, clips=with_probes(clips, probes), made_by=made_by).save()
-        parts.remove(folder)
+        parts.remove(folder, joined=joined)
     new = Dataset.load(out)
     return Packed(dataset=new, counts=_counts(done), problems=problems(new.clips))
 
 
-def pack_shard(dataset: Dataset, out: Path, packing: Packing, shard: Shard, progress: Progress) -> dict[How, int]:
-    """Pack a shard of the clips into a part of its own, beside `out`; return the number of clips by outcome."""
+def pack_shard(dataset: Dataset, out: Path, packing: Packing, shard: Shard, progress: Progress) -> PackedPart:
+    """Pack a shard of the clips into a part of its own, beside `out`; in a finished part, only those that failed."""
     dataset.require_media()
     require_new_folder(out.absolute())
     parts = _parts(dataset, out, packing)
     parts.require_same_division(shard)
     wanted = {clip: name for clip, name in _names(dataset, packing).items() if shard.has(clip)}
-    if parts.folder(shard).exists():
-        return _counts(parts.read(shard, wanted))
-    with new_folder(parts.folder(shard), maker="pack", keep_partial=True) as folder:
-        parts.begin(shard, folder)
-        done = _pack_clips(dataset, wanted, folder, packing, progress)
-        parts.write(done, folder)
-    return _counts(done)
+    done = _pack_part(dataset, parts, wanted, shard, progress)
+    failures = [
+        Problem(id=clip, name=dataset.clips.name[clip], reason=found.fault)
+        for clip, (found, _) in sorted(done.items())
+        if found.fault
+    ]
+    return PackedPart(folder=parts.folder(shard), counts=_counts(done), problems=failures)
+
+
+def _pack_part(dataset: Dataset, parts: Parts, wanted: dict[int, str], shard: Shard, progress: Progress) -> Outcomes:
+    part = parts.folder(shard)
+    if not part.exists():
+        with new_folder(part, maker="pack", keep_partial=True) as folder:
+            parts.begin(shard, folder)
+            done = _pack_clips(dataset, wanted, folder, parts.packing, progress)
+            parts.write(done, folder)
+        return done
+    done = parts.read(shard, wanted)
+    if failed := {clip: wanted[clip] for clip, (_, how) in done.items() if how == "failed"}:
+        with parts.only_writer(shard):
+            done |= _pack_clips(dataset, failed, part, parts.packing, progress)
+            parts.write(done, part)
+    return done
 
 
 def _parts(dataset: Dataset, out: Path, packing: Packing) -> Parts:
-    settings = {"source": dataset.fingerprint, "media": str(dataset.media), **asdict(packing)}
-    return Parts(out, packing, settings)
+    return Parts(out, packing, {"source": dataset.fingerprint, **asdict(packing)})
 
 
 def _name(clip: int, packing: Packing) -> str:

@@ -31,6 +31,10 @@ def content(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+def stop(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def pack_all(dataset: Dataset, out: Path, shards: list[Shard] = THREE) -> None:
     for shard in shards:
         pack_shard(dataset, out, SMALL, shard, silent)
@@ -105,9 +109,6 @@ def test_a_joining_that_was_interrupted_goes_on(faces: Dataset, tmp_path: Path, 
             raise KeyboardInterrupt
         return replace(source, target)
 
-    def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     replace = Path.replace
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         if moment == "moving":
@@ -135,9 +136,98 @@ def test_a_clip_that_breaks_costs_itself(faces: Dataset, tmp_path: Path) -> None
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
+@pytest.fixture
+def broken(faces: Dataset, tmp_path: Path) -> Dataset:
+    """A copy of the dataset whose clip 6 is damaged."""
+    source = Dataset.load(shutil.copytree(faces.folder, tmp_path / "copy"))
+    source.path(6).write_bytes(b"junk")
+    return source
+
+
+def test_a_repaired_clip_of_a_finished_part_is_packed_when_its_job_runs_again(
+    faces: Dataset, broken: Dataset, tmp_path: Path
+) -> None:
+    pack_all(broken, tmp_path / "out")
+    again = pack_shard(broken, tmp_path / "out", SMALL, THREE[0], silent)
+    assert (again.counts["kept"], again.counts["failed"]) == (9, 1)
+    shutil.copy(faces.path(6), broken.path(6))
+    repaired = pack_shard(broken, tmp_path / "out", SMALL, THREE[0], silent)
+    assert (repaired.counts["kept"], repaired.counts["encoded"], repaired.counts["failed"]) == (9, 1, 0)
+    pack(broken, tmp_path / "out", SMALL, silent)
+    pack(broken, tmp_path / "whole", SMALL, silent)
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_two_jobs_that_pack_again_what_failed(broken: Dataset, tmp_path: Path) -> None:
+    pack_shard(broken, tmp_path / "out", SMALL, THREE[0], silent)
+    part = tmp_path / "out.parts" / "1-of-3"
+    with only_writer(part / "pack.json"), pytest.raises(DatasetError, match="by another process"):
+        pack_shard(broken, tmp_path / "out", SMALL, THREE[0], silent)
+
+
+def test_a_job_tells_which_clips_failed_and_where_its_part_is(
+    broken: Dataset, tmp_path: Path, sciu: Callable[..., Answer]
+) -> None:
+    command = ["pack", str(broken.folder), "--out", str(tmp_path / "out"), "--size", "32", "--shard", "1/3"]
+    part = tmp_path / "out.parts" / "1-of-3"
+    told = sciu("data", *command)
+    assert told.code == 1
+    assert "is not a video file, or is damaged" in told.out
+    assert f"10 clips of shard 1/3 packed into '{part}'" in told.out
+    found = sciu("data", *command, "--json").json
+    assert (found["out"], found["failed"]) == (str(part), 1)
+    assert [problem["id"] for problem in found["problems"]] == [6]
+
+
+def test_what_an_unfinished_pack_left_does_not_replace_what_the_parts_have(faces: Dataset, tmp_path: Path) -> None:
+    source = Dataset.load(shutil.copytree(faces.folder, tmp_path / "copy"))
+    out = tmp_path / "out"
+    shutil.copy(faces.path(5), source.path(4))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Parts, "remove", stop)
+        pack(source, out, SMALL, silent)
+    shutil.copy(faces.path(4), source.path(4))  # as many frames, other pixels
+    pack_all(source, out)
+    pack(source, out, SMALL, silent)
+    pack(source, tmp_path / "whole", SMALL, silent)
+    assert content(out) == content(tmp_path / "whole")
+
+
+def test_parts_begun_while_a_whole_pack_runs_stay(faces: Dataset, parted: Path, tmp_path: Path) -> None:
+    def begin(done: int, _: int) -> None:
+        if done == 1:
+            shutil.copytree(parted / "out.parts", tmp_path / "out.parts")
+
+    pack(faces, tmp_path / "out", SMALL, begin)
+    assert content(tmp_path / "out.parts") == content(parted / "out.parts")
+
+
+def test_parts_are_removed_after_an_earlier_removal_was_killed_midway(faces: Dataset, out: Path) -> None:
+    left = out.with_name("out.partial") / "parts" / "1-of-3"
+    left.mkdir(parents=True)
+    (left / "clips.json").touch()
+    (left.parent.parent / ".sciu-partial").write_text("pack")
+    assert pack(faces, out, SMALL, silent).counts["kept"] == 28
+    assert not (out / "parts").exists()
+    assert not out.with_name("out.parts").exists()
+
+
+def test_a_hidden_file_beside_the_parts_is_ignored(faces: Dataset, out: Path) -> None:
+    (out.with_name("out.parts") / ".nfs0001").touch()
+    pack_shard(faces, out, SMALL, THREE[0], silent)
+    assert pack(faces, out, SMALL, silent).counts["kept"] == 28
+
+
+def test_parts_of_machines_that_mount_the_media_elsewhere_are_joined(faces: Dataset, tmp_path: Path, out: Path) -> None:
+    elsewhere = Dataset.load(shutil.copytree(faces.folder, tmp_path / "elsewhere"))
+    assert elsewhere.media != faces.media
+    assert pack_shard(elsewhere, out, SMALL, THREE[0], silent).counts["kept"] == 10
+    assert pack(elsewhere, out, SMALL, silent).counts["kept"] == 28
+
+
 def test_a_part_that_is_ready_is_not_packed_again(faces: Dataset, out: Path) -> None:
     before = content(out.with_name("out.parts"))
-    counts = pack_shard(faces, out, SMALL, THREE[0], silent)
+    counts = pack_shard(faces, out, SMALL, THREE[0], silent).counts
     assert (counts["kept"], counts["encoded"]) == (10, 0)
     assert content(out.with_name("out.parts")) == before
 
@@ -200,6 +290,10 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "strange": (lambda parts: (parts / "notes.txt").touch(), "notes.txt' is not a part of a pack"),
     "empty": (unlink("pack.json"), "2-of-3' is not a part of a pack"),
     "without a file": (unlink("media/0000004.mp4"), "lacks 1 .* such as 0000004.mp4"),
+    "with an empty file": (
+        lambda parts: (parts / "2-of-3" / "media" / "0000004.mp4").write_bytes(b""),
+        "lacks 1 of its files, or they are empty, such as 0000004.mp4",
+    ),
     "without its list": (unlink("clips.json"), "2-of-3' is damaged"),
     "with a damaged list": (store([]), "2-of-3' is damaged"),
     "with impossible frames": (store({"1": -4}), "2-of-3' is damaged"),
