@@ -42,6 +42,7 @@ SHRUNK: list[tuple[str, str, str]] = [  # (what a command line has, what is run 
     (r"\bDIR\b", "data/synth", "a table says DIR for any dataset"),
     (r"\bNAME\b", "tiny_lstm", "a table says NAME for any backbone"),
     (r"(bench.py (?:dataset|purify) .*)--clips \d+", r"\1--clips 2000", "a small table"),
+    (r"(bench.py scale) --clips \d+ --ranks \d+", r"\1 --clips 2000 --ranks 2", "a small table, two ranks"),
     (r"bench.py (?:dataset|train|step) .*", r"\g<0> --rounds 1", "one round"),
     (r"bench.py feed .*", r"\g<0> --rounds 1 --seconds 0", "one round"),
     (r"bench.py (?:train|step) .*", r"\g<0> --size 32 --batch-size 4", "a small network"),
