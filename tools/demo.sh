@@ -27,7 +27,7 @@ mkdir -p "$out"
 say "Faces are painted, and networks trained, as many at once as there are cores"
 "$bin/sciu-experiment" run examples/experiments/demo.toml --out "$out"
 
-faces=$out/data/faces-seed31 runs=$out/runs/faces/tiny_lstm run=$out/runs/faces/tiny_lstm/auto/31
+faces=$out/data/faces-seed33 runs=$out/runs/faces/tiny_lstm run=$out/runs/faces/tiny_lstm/auto/33
 say "Every frame of every clip of one dataset is decoded and checked"
 "$bin/sciu-data" check "$faces" --decode
 "$bin/sciu-data" info "$faces"
@@ -43,7 +43,7 @@ say "What was decided, epoch by epoch, and why"
 "$bin/sciu-purify" list "$run" --what pruned --limit 5
 
 say "A report of it"
-"$bin/sciu-report" "$run" "$runs/plain/31" --replace
+"$bin/sciu-report" "$run" "$runs/plain/33" --replace
 
 cat <<END
 

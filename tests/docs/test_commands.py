@@ -34,7 +34,7 @@ SHRUNK: list[tuple[str, str, str]] = [  # (what a command line has, what is run 
     (r"epoch_\d{5}", "epoch_00002", "the runs have two epochs"),
     (r"^(sciu-purify undo .*)--epoch \d+", r"\g<1>18", "nothing was decided so early, but clip 18 was pinned"),
     (r"\b0*1234\.mp4", "0000018.mp4", "the datasets have 35 clips"),
-    (r"(?<=/auto/31 )1\d\d\d\b", "18", "and the demo's 28"),
+    (r"(?<=/auto/33 )1\d\d\d\b", "18", "and the demo's 28"),
     (r"^(sciu-experiment run .*/toy\.toml .*)", r"\1 --only '*/plain/10'", "one run of the grid"),
     (r"^(sciu-experiment run (?!.*/toy).*)", r"\1 --dry-run", "such a grid takes hours"),
     (r"^(sciu-experiment table) (rules|table[12])\b", r"\1 docs/experiments/results/networks", "a grid that has run"),
@@ -145,4 +145,4 @@ def test_the_world_has_the_demo_as_make_demo_leaves_it() -> None:
     spec = (ROOT / "examples/experiments/demo.toml").read_text()
     assert 'name = "faces"' in spec
     assert "seeds = [31" in spec
-    assert DEMO_RUN.endswith("runs/faces/tiny_lstm/auto/31")
+    assert DEMO_RUN.endswith("runs/faces/tiny_lstm/auto/33")

@@ -15,6 +15,7 @@ from sciu.tools.command import duration, say
 from sciu.tools.experiment.grid.jobs import Job, Places
 
 _INTERVAL = 2.0  # seconds between two looks, which read the runs' logs
+_LEAST = 20.0  # seconds: it is not worth a line that less is left
 _FEWEST = 3  # epochs from which a run's pace is known: the first one is slower
 
 
@@ -35,7 +36,7 @@ class Remaining:
             return
         self._next = time.monotonic() + _INTERVAL
         left = self.seconds(running, waiting)
-        if left and left <= self._said / 2:
+        if left and _LEAST <= left <= self._said / 2:
             self._said = left
             say(f"{len(running) + len(waiting):,} of {len(self.epochs):,} runs to go: about {duration(left)}")
 
