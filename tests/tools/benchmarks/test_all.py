@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,14 @@ def test_a_bench_that_hangs_is_ended(
     assert results_of(tmp_path)["parts"]["dataset: long"]["state"].startswith("did not end in 0 s")
 
 
-def test_stopped_it_leaves_whole_files_and_no_process(tmp_path: Path) -> None:
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder whose path is short: workers have sockets in it, whose paths have 107 letters at most."""
+    with tempfile.TemporaryDirectory(prefix="s-") as folder:
+        yield Path(folder)
+
+
+def test_stopped_it_leaves_whole_files_and_no_process(tmp_path: Path, temporary: Path) -> None:
     words = [
         "all",
         "--dry",
