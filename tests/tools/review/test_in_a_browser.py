@@ -135,6 +135,30 @@ def test_the_keyboard_decides_and_undoes(browser: Browser, run: Path) -> None:
         assert purifier.history(second)[-1].event.why == "blurred x"
 
 
+HOLD_ANSWERS = """
+    const ask = window.fetch, released = new Promise((release) => { window.release = release; });
+    window.fetch = async (path, options) => {
+      const answer = await ask(path, options);
+      if (/^.clips.\\d+$/.test(path)) await released;
+      return answer;
+    };
+"""
+
+
+def test_an_answer_that_comes_late_does_not_hide_a_decision(browser: Browser, run: Path) -> None:
+    with opened(browser, run, "--who", "anna"):
+        clip(browser)
+        fetched = "return performance.getEntriesByType('resource').filter((each) => each.name.endsWith('/video')).length"
+        browser.wait(lambda: browser.driver.execute_script(fetched) == 4)  # the clip that is shown and three ahead
+        browser.driver.execute_script(HOLD_ANSWERS)
+        press(browser, "x")
+        third = press(browser, "x")  # asked for once more, and answered before it is decided
+        press(browser, "2")
+        browser.driver.execute_script("window.release()")
+        assert press(browser, "b") == third
+        assert browser.one("#pin-text").text == "anna: it is sad"
+
+
 def test_an_undo_pressed_twice_is_about_the_clip_that_is_shown(browser: Browser, run: Path) -> None:
     with opened(browser, run, "--who", "anna"):
         first = clip(browser)

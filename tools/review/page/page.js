@@ -16,6 +16,7 @@
   let session, token = "", who = "", clip = null, kind = null, busy = false;
   const trail = [], made = []; // clips seen, the last one is shown; own decisions that can be undone
   const known = new Map(); // clips that were fetched before they are shown
+  let decided = 0; // the store's events after one's own last decision; what was asked before it is out of date
 
   // ---- the server
 
@@ -167,7 +168,8 @@
   async function ahead(number) {
     const { clips } = await queue(number, AHEAD);
     for (const next of clips) {
-      known.set(next, await told(`/clips/${next}`));
+      const answer = await told(`/clips/${next}`);
+      if (answer.events >= decided) known.set(next, answer);
       await video(next);
     }
   }
@@ -256,6 +258,8 @@
     const why = place("why").value, number = clip.clip;
     const answer = await told(`/clips/${number}/pin`, { action, label, who, why, seen: clip.events });
     if (answer.made !== null) made.push({ clip: number, event: answer.made }); // else it was so already
+    decided = answer.events;
+    known.delete(number);
     document.activeElement.blur();
     tell(answer);
   }
@@ -285,6 +289,7 @@
       throw error;
     });
     forget();
+    decided = answer.events;
     known.set(last.clip, answer);
     if (!clip || clip.clip !== last.clip) trail.push(last.clip);
     await show(last.clip);
