@@ -50,6 +50,7 @@ SHRUNK: list[tuple[str, str, str]] = [  # (what a command line has, what is run 
 NOT_RUN = {  # what a command line begins with, and why it is not run
     "make demo": "five minutes; tests/tools/experiment runs what it is made of",
     "make test": "it would run this test",
+    "python tools/bench.py all": "a quarter of an hour; tests/tools/benchmarks/test_all.py runs what is short",
     "tensorboard": "serves until it is stopped",
     "pip install": "7 GB from a network; tests/test_packaging.py installs the wheel",
     "sciu-review": "serves until it is stopped; tests/tools/review calls all that it answers",

@@ -20,6 +20,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from tempfile import gettempdir
 from typing import Any
 
 import click
@@ -142,6 +143,9 @@ _VALUE = re.compile(r"[+-]?[\d.]+|on|off|true|false|yes|no", re.IGNORECASE)
 def _system_message(error: OSError | MemoryError) -> str:
     if isinstance(error, MemoryError):
         return "Out of memory. Choose smaller sizes, or a larger machine."
+    if "AF_UNIX" in str(error):  # a socket of worker processes, whose path is bound to 107 bytes
+        where, remedy = f"'{gettempdir()}': ", "Set TMPDIR to a folder with a shorter path"
+        return f"{where}too long a path for a socket. {remedy}, then run the command again."
     remedy = _REMEDIES.get(error.errno or 0, "Free the disk or correct the path")
     if isinstance(error.filename, str | bytes):
         where = f"'{os.fsdecode(error.filename)}': "

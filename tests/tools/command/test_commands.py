@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib.metadata
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -107,3 +108,21 @@ def test_the_remedy_is_one_for_the_error(number: int, remedy: str) -> None:
 
     answer = CliRunner().invoke(command)
     assert (answer.exit_code, answer.stderr) == (1, f"Error: '/x': reason. {remedy}, then run the command again.\n")
+
+
+def test_a_long_folder_for_temporary_files_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Worker processes listen on a socket below it."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+
+    @click.command(cls=Command)
+    def command() -> None:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(folder / "listener"))
+
+    answer = CliRunner().invoke(command)
+    told = f"Error: '{folder}': too long a path for a socket. Set TMPDIR to a folder with a shorter path,"
+    assert (answer.exit_code, answer.stderr) == (1, f"{told} then run the command again.\n")

@@ -135,6 +135,7 @@ def test_the_keyboard_decides_and_undoes(browser: Browser, run: Path) -> None:
         assert purifier.history(second)[-1].event.why == "blurred x"
 
 
+VIDEOS_FETCHED = "return performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/video')).length"
 HOLD_ANSWERS = """
     const ask = window.fetch, released = new Promise((release) => { window.release = release; });
     window.fetch = async (path, options) => {
@@ -148,7 +149,9 @@ HOLD_ANSWERS = """
 def test_an_answer_that_comes_late_does_not_hide_a_decision(browser: Browser, run: Path) -> None:
     with opened(browser, run, "--who", "anna"):
         clip(browser)
-        fetched = "return performance.getEntriesByType('resource').filter((each) => each.name.endsWith('/video')).length"
+        fetched = (
+            "return performance.getEntriesByType('resource').filter((each) => each.name.endsWith('/video')).length"
+        )
         browser.wait(lambda: browser.driver.execute_script(fetched) == 4)  # the clip that is shown and three ahead
         browser.driver.execute_script(HOLD_ANSWERS)
         press(browser, "x")

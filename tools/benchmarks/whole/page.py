@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 Results = dict[str, Any]
@@ -21,9 +22,9 @@ _MEASURES = ("clips_per_second", "seconds")
 
 
 def page(results: Results) -> str:
-    """Return the page."""
+    """Return the page; it is made to be shown to others, so it does not say whose home folder this is."""
     parts = (line for title, part in results["parts"].items() for line in _part(title, part))
-    return "\n".join([*_head(results), *parts]) + "\n"
+    return "\n".join([*_head(results), *parts, ""]).replace(f"{Path.home()}/", "~/")
 
 
 def _head(results: Results) -> Iterator[str]:
