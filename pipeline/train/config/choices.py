@@ -14,9 +14,15 @@ from sciu.pipeline.errors import require
 from sciu.pipeline.feed.memory.cache import Cache
 from sciu.pipeline.feed.memory.free_memory import available_bytes
 from sciu.pipeline.train.config.settings import Settings
+from sciu.pipeline.train.job.product import reachable
 from sciu.pipeline.train.job.ranks import Ranks, local_rank
 
 _BF16_FROM = 8, 0  # compute capability
+_SIDE, _TRIES = (
+    512,
+    20,
+)  # of the products that tell what bf16 gains on a CPU: 2 ms each, so that some are not interrupted
+_WORTH_ROUNDING = 1.3
 _GIB = 1 << 30
 _MARGIN = 4 * _GIB  # on a GPU: for nvJPEG, NVDEC and batches in flight
 _MORE = 1.03  # a rank's clips differ from the mean, and blocks of memory are not quite filled
@@ -57,7 +63,11 @@ def require_here(settings: Settings) -> None:
 
 
 def choose_amp(wanted: str, device: torch.device) -> Choice:
-    """Choose bf16 where the hardware supports it."""
+    """Choose bf16 where the hardware supports it and, on a CPU, is faster in it.
+
+    That it has the instructions says little: a product of matrices takes .46 of float32's time on an AMD EPYC, and
+    1.9 of it on an Intel Xeon without AMX, where `resnet18_lstm` trained at .7 of the rate of float32.
+    """
     if wanted != "auto":
         return Choice(wanted, "as requested")
     if device.type == "cuda":
@@ -65,9 +75,12 @@ def choose_amp(wanted: str, device: torch.device) -> Choice:
         if capability >= _BF16_FROM:
             return Choice("bf16", "this GPU supports bf16, which needs no loss scaling")
         return Choice("fp16", f"compute capability {capability[0]}.{capability[1]} supports fp16, but not bf16")
-    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():  # noqa: SLF001 - no public function says it
-        return Choice("bf16", "this CPU supports bf16")
-    return Choice("off", "this CPU does not support bf16")
+    if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):  # noqa: SLF001 - no public function says it
+        return Choice("off", "this CPU does not support bf16")
+    rounded, exact = (reachable(device, kind, _SIDE, tries=_TRIES) for kind in (torch.bfloat16, torch.float32))
+    gain = rounded / exact
+    reason = f"this CPU multiplies matrices {gain:.1f} times as fast in bf16 as in float32"
+    return Choice("bf16" if gain >= _WORTH_ROUNDING else "off", reason)
 
 
 def choose_cuda_graph(wanted: str, device: torch.device, *, accumulate: int = 1) -> Choice:

@@ -11,6 +11,7 @@ from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.errors import SettingError
 from sciu.pipeline.train.config import choices
 from sciu.pipeline.train.config.choices import (
+    Choice,
     choose_amp,
     choose_cache,
     choose_compile,
@@ -24,13 +25,29 @@ CPU = torch.device("cpu")
 
 
 def test_on_a_cpu() -> None:
-    assert choose_amp("auto", CPU).value in ("bf16", "off")
     assert choose_amp("fp16", CPU).value == "fp16"
     assert choose_cuda_graph("auto", CPU).value == "off"
     assert choose_compile("auto").value == "off"
     assert choose_compile("on").value == "on"
     with pytest.raises(SettingError, match="cuda_graph must be off or auto without a GPU"):
         choose_cuda_graph("on", CPU)
+
+
+@pytest.mark.parametrize(("rate", "chosen"), [(0.5, "off"), (1.1, "off"), (2.2, "bf16")])
+def test_a_cpu_computes_in_bf16_if_it_is_faster_in_it(
+    rate: float, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(choices, "reachable", lambda _device, kind, _side, **_: rate if kind == torch.bfloat16 else 1.0)
+    reason = f"this CPU multiplies matrices {rate} times as fast in bf16 as in float32"
+    assert choose_amp("auto", CPU) == Choice(chosen, reason)
+    assert choose_amp("bf16", CPU).value == "bf16"
+
+
+def test_a_cpu_without_bf16_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+    assert choose_amp("auto", CPU) == Choice("off", "this CPU does not support bf16")
 
 
 def test_devices_that_are_not_there_are_refused() -> None:
