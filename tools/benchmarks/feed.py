@@ -25,13 +25,13 @@ from sciu.pipeline.feed.pixels.threads import single_threaded_pool
 from sciu.pipeline.feed.plan.augmentation import CROPS, Augmentation
 from sciu.pipeline.feed.plan.plan import Plan, Planner
 from sciu.pipeline.feed.torch_feed import TorchFeed
-from sciu.pipeline.train.job.product import wait
 from sciu.pipeline.train.step.throughput import Throughput
 from sciu.purification.index import EpochIndex
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
 from sciu.tools.benchmarks.peers import codec, known
 from sciu.tools.benchmarks.peers.clips import Clips, usual_batches
 from sciu.tools.benchmarks.peers.known import Loader
+from sciu.tools.benchmarks.product import wait
 from sciu.tools.command import print_table
 
 _PRUNED = 0.44

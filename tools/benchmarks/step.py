@@ -17,11 +17,11 @@ from sciu.models.registry import describe, frame_size
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.feed.memory.buffers import keep_freed_memory
 from sciu.pipeline.train.config.settings import Settings
-from sciu.pipeline.train.job.product import reachable, wait
 from sciu.pipeline.train.job.ranks import Ranks
 from sciu.pipeline.train.run.build import build_step
 from sciu.pipeline.train.step.step import Step
 from sciu.tools.benchmarks.measure import json_file, median_and_spread, write_measured
+from sciu.tools.benchmarks.product import reachable, wait
 from sciu.tools.command import print_table
 from sciu.tools.command.backbone import backbone_option
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +14,12 @@ from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.errors import require
 from sciu.pipeline.feed.memory.cache import Cache
 from sciu.pipeline.feed.memory.free_memory import available_bytes
+from sciu.pipeline.feed.pixels.threads import single_threaded_pool
 from sciu.pipeline.train.config.settings import Settings
-from sciu.pipeline.train.job.product import reachable
 from sciu.pipeline.train.job.ranks import Ranks, local_rank
 
 _BF16_FROM = 8, 0  # compute capability
-_SIDE, _TRIES = (
-    512,
-    20,
-)  # of the products that tell what bf16 gains on a CPU: 2 ms each, so that some are not interrupted
+_SIDE, _TRIES = 512, 10  # of the products that tell what bf16 gains on a CPU
 _WORTH_ROUNDING = 1.3
 _GIB = 1 << 30
 _MARGIN = 4 * _GIB  # on a GPU: for nvJPEG, NVDEC and batches in flight
@@ -77,10 +75,28 @@ def choose_amp(wanted: str, device: torch.device) -> Choice:
         return Choice("fp16", f"compute capability {capability[0]}.{capability[1]} supports fp16, but not bf16")
     if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):  # noqa: SLF001 - no public function says it
         return Choice("off", "this CPU does not support bf16")
-    rounded, exact = (reachable(device, kind, _SIDE, tries=_TRIES) for kind in (torch.bfloat16, torch.float32))
-    gain = rounded / exact
+    gain = _gain_of_bf16()
     reason = f"this CPU multiplies matrices {gain:.1f} times as fast in bf16 as in float32"
     return Choice("bf16" if gain >= _WORTH_ROUNDING else "off", reason)
+
+
+def _gain_of_bf16() -> float:
+    """Return the time of a product of matrices in float32 over that in bf16, by the clock of a single thread.
+
+    Wall time will not do: beside four busy processes one in fifty ratios was wrong by a factor of ten.
+    """
+    with single_threaded_pool(1, "sciu-product") as core:
+        exact, rounded = (core.submit(_time_of_a_product, kind).result() for kind in (torch.float32, torch.bfloat16))
+    return exact / rounded
+
+
+def _time_of_a_product(kind: torch.dtype) -> float:
+    left, times = torch.ones(_SIDE, _SIDE, dtype=kind), []
+    for _ in range(_TRIES):
+        began = time.thread_time()
+        left @ left
+        times.append(time.thread_time() - began)
+    return min(times)
 
 
 def choose_cuda_graph(wanted: str, device: torch.device, *, accumulate: int = 1) -> Choice:

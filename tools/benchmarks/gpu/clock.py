@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from sciu.pipeline.train.job.product import wait
+from sciu.tools.benchmarks.product import wait
 
 
 def timed(run: Callable[[], object], device: torch.device) -> float:

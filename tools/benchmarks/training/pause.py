@@ -15,13 +15,13 @@ import torch
 from sciu.pipeline.dataset import Dataset
 from sciu.pipeline.feed.plan.plan import Plan, Planner
 from sciu.pipeline.train.evaluation.evaluate import Progress
-from sciu.pipeline.train.job.product import wait
 from sciu.pipeline.train.loop import train as train_to_the_end
 from sciu.pipeline.train.record.run_state import RunState
 from sciu.purification import EpochIndex
 from sciu.tools.benchmarks.measure import json_file, measured_row, report
 from sciu.tools.benchmarks.peers.clips import Batch, TunedLoader, usual_batches
 from sciu.tools.benchmarks.peers.known import usual
+from sciu.tools.benchmarks.product import wait
 from sciu.tools.benchmarks.training.train import open_run
 from sciu.tools.command.backbone import backbone_option
 

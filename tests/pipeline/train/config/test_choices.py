@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 import torch
@@ -38,10 +39,27 @@ def test_a_cpu_computes_in_bf16_if_it_is_faster_in_it(
     rate: float, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-    monkeypatch.setattr(choices, "reachable", lambda _device, kind, _side, **_: rate if kind == torch.bfloat16 else 1.0)
+    monkeypatch.setattr(choices, "_time_of_a_product", lambda kind: 1.0 if kind == torch.bfloat16 else rate)
     reason = f"this CPU multiplies matrices {rate} times as fast in bf16 as in float32"
     assert choose_amp("auto", CPU) == Choice(chosen, reason)
     assert choose_amp("bf16", CPU).value == "bf16"
+
+
+def test_what_bf16_gains_is_timed_whatever_else_runs() -> None:
+    threads = torch.get_num_threads()
+    stop = threading.Event()
+
+    def spin() -> None:
+        while not stop.is_set():
+            pass
+
+    busy = [threading.Thread(target=spin) for _ in range(3)]
+    for thread in busy:
+        thread.start()
+    gains = [choices._gain_of_bf16() for _ in range(5)]
+    stop.set()
+    assert max(gains) < 3 * min(gains), "wall time is wrong by a factor of ten now and then"
+    assert torch.get_num_threads() == threads
 
 
 def test_a_cpu_without_bf16_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:

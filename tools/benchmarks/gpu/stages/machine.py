@@ -7,10 +7,10 @@ from functools import partial
 
 import torch
 
-from sciu.pipeline.train.job.product import reachable
 from sciu.tools.benchmarks.gpu.bench import Bench, Row
 from sciu.tools.benchmarks.gpu.clock import timed
 from sciu.tools.benchmarks.measure import environment
+from sciu.tools.benchmarks.product import reachable
 from sciu.tools.doctor.decoder_table import decoder_table
 
 _TRIES = 5

@@ -13,11 +13,11 @@ from torch import Tensor
 from sciu.pipeline.feed.feed import Feed
 from sciu.pipeline.feed.plan.plan import Plan
 from sciu.pipeline.feed.plan.sampling import Sampling
-from sciu.pipeline.train.job.product import wait
 from sciu.purification import EpochIndex
 from sciu.tools.benchmarks.gpu.bench import Bench, Row
 from sciu.tools.benchmarks.gpu.clock import timed
 from sciu.tools.benchmarks.gpu.stages.feed import feed_of, planner_of
+from sciu.tools.benchmarks.product import wait
 
 _SECONDS = 0.02  # the device is kept busy before each batch
 _TOLERATED = 12.0  # of 255, on average over a frame: decoders differ by up to 7, clips by 60

@@ -14,11 +14,11 @@ import torch
 from sciu.models.registry import describe, frame_size
 from sciu.pipeline.feed.batch import ClipBatch
 from sciu.pipeline.train.config.settings import Settings
-from sciu.pipeline.train.job.product import wait
 from sciu.pipeline.train.step.step import Step
 from sciu.tools.benchmarks.gpu.bench import Bench, NotHereError, Row, read_results
 from sciu.tools.benchmarks.gpu.clock import timed
 from sciu.tools.benchmarks.measure import median_and_spread
+from sciu.tools.benchmarks.product import wait
 from sciu.tools.benchmarks.step import BACKWARD, WAYS, possible, prepared
 
 _RATE = 1e-3

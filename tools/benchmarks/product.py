@@ -6,12 +6,14 @@ import time
 
 import torch
 
+_TRIES = 5
 
-def reachable(device: torch.device, kind: torch.dtype, side: int, *, tries: int = 5) -> float:
+
+def reachable(device: torch.device, kind: torch.dtype, side: int) -> float:
     """Return the operations a second, the best of a few tries."""
     left = torch.randn(side, side, device=device, dtype=kind)
     best = 0.0
-    for _ in range(tries):
+    for _ in range(_TRIES):
         wait(device)
         began = time.perf_counter()
         left @ left
