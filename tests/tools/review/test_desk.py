@@ -349,8 +349,8 @@ def test_a_training_takes_over_what_is_decided_while_it_holds_the_store(tmp_path
             writer.stdout.readline()
         with reviewed(run) as page:
             (clip, *_) = page.queue()["clips"]
-            epoch = page.get("/now")["epoch"]
             page.pin(clip, "label", 2)
+            epoch = page.get("/now")["epoch"]  # not before the pin: meanwhile the training goes on
             while page.get("/now")["epoch"] < epoch + 2:
                 writer.stdout.readline()
             assert page.get(f"/clips/{clip}")["status"] == "pin label"
